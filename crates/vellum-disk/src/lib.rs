@@ -1,0 +1,1 @@
+//! The magnetic disk: geometry, mechanics, caches, scheduling and faults in virtual time.

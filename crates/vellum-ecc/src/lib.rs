@@ -1,0 +1,1 @@
+//! Error-correcting codes for flash: Hamming SEC-DED, binary BCH, QC-LDPC.

@@ -1,0 +1,1 @@
+//! Flash translation layer: mapping, garbage collection, wear, bad blocks, recovery after power loss.

@@ -1,0 +1,1 @@
+//! A RISC-V machine whose every page, page table and sector goes through Vellum; boots Linux.

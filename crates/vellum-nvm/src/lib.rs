@@ -1,0 +1,1 @@
+//! Byte-addressable non-volatile memory: phase-change memory and memristors.

@@ -1,0 +1,1 @@
+//! Memory that survives a crash: recoverable regions, checkpoints, migration.

@@ -1,0 +1,1 @@
+//! The one door for the outside: live, recorded, replayed and seeded input.

@@ -1,0 +1,38 @@
+//! The commands a person types: `cargo xtask COMMAND`. One file a command, named after it.
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+mod bench_compare;
+mod ci;
+mod shell;
+
+/// Vellum: the memory of a virtual machine.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check everything: format, lints, house rules, all tests, the docs, a guest's boot
+    Ci(ci::Args),
+    /// Run an area side by side with its peers, interleaved, in CPU time
+    BenchCompare(bench_compare::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Ci(args) => ci::run(&args),
+        Command::BenchCompare(args) => bench_compare::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
