@@ -1,1 +1,21 @@
-//! Host physical memory as a pool of 4 KiB frames: reference counts, the shared zero frame, quotas, safe reuse.
+//! Host physical memory as a pool of 4 KiB frames.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+
+mod addr;
+#[cfg(feature = "std")]
+mod epoch;
+#[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
+mod map;
+#[cfg(feature = "std")]
+mod pool;
+
+pub use addr::{FrameId, Hpa, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
+#[cfg(feature = "std")]
+pub use epoch::Reader;
+#[cfg(feature = "std")]
+pub use error::Error;
+#[cfg(feature = "std")]
+pub use pool::{Counters, FramePool, Options};

@@ -1,0 +1,132 @@
+//! The one mapping behind a pool, and all of the crate's `unsafe`.
+//!
+//! Every access to the mapping's bytes is atomic (`Relaxed` for words, a compare-exchange where one
+//! is asked for), because a running guest may touch the same bytes at the same time. No `&[u8]` of
+//! the mapping ever exists.
+
+// UNSAFETY: mapping memory, and turning offsets that were checked against its length into atomics.
+#![expect(unsafe_code, reason = "mmap and access to what it mapped")]
+
+use crate::{Error, FrameId, PAGE_SIZE};
+use rustix::fs::{FallocateFlags, MemfdFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+/// A shared mapping of an anonymous file, reserved at once, committed page by page on first use.
+#[derive(Debug)]
+pub(crate) struct Map {
+    base: NonNull<u8>,
+    bytes: usize,
+    file: OwnedFd,
+}
+
+// SAFETY: the mapping lives until `drop`, which needs exclusive ownership; all access through `&Map`
+// is atomic.
+unsafe impl Send for Map {}
+// SAFETY: as above.
+unsafe impl Sync for Map {}
+
+impl Map {
+    pub(crate) fn new(frames: u32) -> Result<Self, Error> {
+        let bytes = frames as usize * PAGE_SIZE;
+        let os = |operation| {
+            move |e: rustix::io::Errno| Error::Os { operation, bytes: bytes as u64, source: e.into() }
+        };
+        let file = rustix::fs::memfd_create("vellum-frames", MemfdFlags::CLOEXEC)
+            .map_err(os("memfd_create"))?;
+        rustix::fs::ftruncate(&file, bytes as u64).map_err(os("ftruncate"))?;
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        let base = unsafe {
+            rustix::mm::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED | MapFlags::NORESERVE,
+                &file,
+                0,
+            )
+        }
+        .map_err(os("mmap"))?;
+        let base = NonNull::new(base.cast::<u8>()).expect("a mapping is never at address 0");
+        // Whoever reads guest memory through host pointers made from integers relies on this.
+        let _ = base.as_ptr().expose_provenance();
+        Ok(Map { base, bytes, file })
+    }
+
+    /// Gives the memory of `count` frames from `first` back; they read as zeros afterwards.
+    pub(crate) fn punch(&self, first: FrameId, count: u32) -> Result<(), Error> {
+        let (offset, bytes) = (first.base().get(), u64::from(count) * PAGE_SIZE as u64);
+        rustix::fs::fallocate(
+            &self.file,
+            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+            offset,
+            bytes,
+        )
+        .map_err(|e| Error::Os { operation: "hole punching", bytes, source: e.into() })
+    }
+
+    #[inline]
+    pub(crate) fn pointer(&self, frame: FrameId) -> NonNull<u8> {
+        let at = frame.index() as usize * PAGE_SIZE;
+        assert!(at < self.bytes, "{frame} is not of this pool");
+        // SAFETY: `at` is inside the mapping.
+        unsafe { self.base.add(at) }
+    }
+
+    /// All of a frame as atomic words.
+    #[inline]
+    pub(crate) fn words(&self, frame: FrameId) -> &[AtomicU64; PAGE_SIZE / 8] {
+        // SAFETY: the frame lies inside the mapping (`pointer` checks), is aligned to its size, and
+        // the mapping outlives `&self`; atomics may alias.
+        unsafe { self.pointer(frame).cast().as_ref() }
+    }
+
+    #[inline]
+    fn at<T>(&self, frame: FrameId, offset: usize) -> &T {
+        assert!(offset.is_multiple_of(size_of::<T>()) && offset + size_of::<T>() <= PAGE_SIZE);
+        // SAFETY: inside the frame and aligned (asserted); only used with atomic `T` below.
+        unsafe { self.pointer(frame).add(offset).cast().as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn u8(&self, frame: FrameId, offset: usize) -> &AtomicU8 {
+        self.at(frame, offset)
+    }
+
+    #[inline]
+    pub(crate) fn u16(&self, frame: FrameId, offset: usize) -> &AtomicU16 {
+        self.at(frame, offset)
+    }
+
+    #[inline]
+    pub(crate) fn u32(&self, frame: FrameId, offset: usize) -> &AtomicU32 {
+        self.at(frame, offset)
+    }
+
+    #[inline]
+    pub(crate) fn u64(&self, frame: FrameId, offset: usize) -> &AtomicU64 {
+        self.at(frame, offset)
+    }
+
+    pub(crate) fn copy(&self, from: FrameId, to: FrameId) {
+        for (from, to) in self.words(from).iter().zip(self.words(to)) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn clear(&self, frame: FrameId) {
+        for word in self.words(frame) {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nobody can hold a reference into it any more.
+        let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.bytes) };
+        debug_assert!(unmapped.is_ok(), "munmap of our own mapping");
+    }
+}

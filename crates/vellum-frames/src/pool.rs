@@ -1,0 +1,401 @@
+//! The pool: allocation, reference counts, and safe access to a frame's bytes.
+
+use crate::epoch::{Epochs, Reader};
+use crate::map::Map;
+use crate::{Error, FrameId, PAGE_SIZE};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Free frames that keep their host memory; more than this and the oldest are given back.
+const WARM_FREE_FRAMES: usize = 4096;
+/// The most frames a pool can have: indices are 32 bits, and one bit is spare for users' packing.
+const MAX_FRAMES: u64 = 1 << 31;
+
+/// How large a pool is.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Frames of address space to reserve, the zero frame included. Costs 12 bytes each.
+    pub frames: u64,
+    /// Frames that may be in use at once.
+    pub quota: u64,
+}
+
+impl Options {
+    /// Room for `frames` frames, all of them usable.
+    pub fn new(frames: u64) -> Self {
+        Options { frames: frames + 1, quota: frames }
+    }
+}
+
+/// What a pool has done so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames handed out.
+    pub allocated: u64,
+    /// Frames whose last reference went.
+    pub freed: u64,
+    /// Frames copied, as copy on write does.
+    pub copied: u64,
+    /// Frames whose host memory was given back.
+    pub punched: u64,
+    /// Frames in use now.
+    pub used: u64,
+    /// The most frames that were in use at once.
+    pub peak: u64,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    /// The first frame never handed out; it and all after it read as zeros.
+    fresh: u32,
+    /// Reusable, content unknown.
+    warm: VecDeque<FrameId>,
+    /// Reusable, reads as zeros, no host memory behind it.
+    cold: Vec<FrameId>,
+    /// Freed in an epoch that some reader has not yet reached.
+    limbo: VecDeque<(u64, FrameId)>,
+    counters: Counters,
+}
+
+/// A pool of frames in one mapping. Share it through an [`Arc`].
+#[derive(Debug)]
+pub struct FramePool {
+    map: Map,
+    references: Box<[AtomicU32]>,
+    /// Counts content changes that bypass a hart's write tag; bit 0: someone decoded code from it.
+    content: Box<[AtomicU32]>,
+    frames: u32,
+    quota: u64,
+    used: AtomicU64,
+    free: Mutex<Free>,
+    epochs: Epochs,
+}
+
+impl FramePool {
+    /// Reserves a pool.
+    ///
+    /// # Errors
+    /// When the size is not possible or the operating system refuses.
+    pub fn new(options: Options) -> Result<Arc<Self>, Error> {
+        if !(2..=MAX_FRAMES).contains(&options.frames) {
+            return Err(Error::Size { frames: options.frames, max: MAX_FRAMES });
+        }
+        let frames = options.frames as u32;
+        let zeros = |n: u32| (0..n).map(|_| AtomicU32::new(0)).collect::<Box<[_]>>();
+        Ok(Arc::new(FramePool {
+            map: Map::new(frames)?,
+            references: zeros(frames),
+            content: zeros(frames),
+            frames,
+            quota: options.quota.min(u64::from(frames) - 1),
+            used: AtomicU64::new(0),
+            free: Mutex::new(Free { fresh: 1, ..Free::default() }),
+            epochs: Epochs::default(),
+        }))
+    }
+
+    /// Hands out a frame of zeros with one reference.
+    ///
+    /// # Errors
+    /// When the quota is used up.
+    pub fn allocate(&self) -> Result<FrameId, Error> {
+        let (frame, clean) = self.take()?;
+        if !clean {
+            self.map.clear(frame);
+        }
+        Ok(frame)
+    }
+
+    /// Hands out a frame with the content of `from` and one reference: copy on write's copy.
+    ///
+    /// # Errors
+    /// When the quota is used up.
+    pub fn allocate_copy(&self, from: FrameId) -> Result<FrameId, Error> {
+        if from.is_zero_frame() {
+            return self.allocate();
+        }
+        let (frame, _) = self.take()?;
+        self.map.copy(from, frame);
+        self.free.lock().counters.copied += 1;
+        Ok(frame)
+    }
+
+    fn take(&self) -> Result<(FrameId, bool), Error> {
+        let mut free = self.free.lock();
+        let used = self.used.load(Ordering::Relaxed);
+        if used >= self.quota {
+            return Err(Error::OutOfFrames { used, quota: self.quota });
+        }
+        if free.warm.is_empty() {
+            self.settle(&mut free);
+        }
+        let (frame, clean) = if let Some(frame) = free.warm.pop_back() {
+            (frame, false)
+        } else if let Some(frame) = free.cold.pop() {
+            (frame, true)
+        } else if free.fresh < self.frames {
+            free.fresh += 1;
+            (FrameId::from_index(free.fresh - 1), true)
+        } else {
+            return Err(Error::OutOfFrames { used, quota: self.quota });
+        };
+        self.used.store(used + 1, Ordering::Relaxed);
+        free.counters.allocated += 1;
+        free.counters.peak = free.counters.peak.max(used + 1);
+        drop(free);
+        let before = self.references[frame.index() as usize].swap(1, Ordering::AcqRel);
+        assert_eq!(before, 0, "a free frame has no references");
+        self.content_changed(frame);
+        Ok((frame, clean))
+    }
+
+    /// Moves frames that no reader can see any more from limbo to the free list.
+    fn settle(&self, free: &mut Free) {
+        let reached = self.epochs.reached();
+        while let Some(&(epoch, frame)) = free.limbo.front() {
+            if epoch > reached {
+                break;
+            }
+            free.limbo.pop_front();
+            free.warm.push_back(frame);
+        }
+    }
+
+    /// Adds a reference. The zero frame is not counted.
+    ///
+    /// # Panics
+    /// When the frame is free: the caller has no claim to it.
+    #[inline]
+    pub fn retain(&self, frame: FrameId) {
+        if frame.is_zero_frame() {
+            return;
+        }
+        let before = self.references[frame.index() as usize].fetch_add(1, Ordering::Relaxed);
+        assert!(before != 0 && before != u32::MAX, "{frame} is not in use");
+    }
+
+    /// Drops a reference; with the last one the frame is free, and is handed out again when every
+    /// [`Reader`] has passed a safe point.
+    ///
+    /// # Panics
+    /// When the frame is free already.
+    pub fn release(&self, frame: FrameId) {
+        if frame.is_zero_frame() {
+            return;
+        }
+        let before = self.references[frame.index() as usize].fetch_sub(1, Ordering::AcqRel);
+        assert!(before != 0, "{frame} is released more often than it was retained");
+        if before > 1 {
+            return;
+        }
+        let epoch = self.epochs.advance();
+        let mut free = self.free.lock();
+        free.counters.freed += 1;
+        self.used.fetch_sub(1, Ordering::Relaxed);
+        free.limbo.push_back((epoch, frame));
+        self.settle(&mut free);
+        let give_back = free.warm.len() > 2 * WARM_FREE_FRAMES;
+        drop(free);
+        if give_back {
+            // A kernel that can't punch holes costs memory, not correctness.
+            let _ = self.trim(WARM_FREE_FRAMES);
+        }
+    }
+
+    /// Gives the host memory of free frames back, all but `keep` of them.
+    ///
+    /// # Errors
+    /// When the operating system refuses; the frames stay free and warm.
+    pub fn trim(&self, keep: usize) -> Result<u64, Error> {
+        let mut batch: Vec<FrameId> = {
+            let mut free = self.free.lock();
+            self.settle(&mut free);
+            let spare = free.warm.len().saturating_sub(keep);
+            free.warm.drain(..spare).collect()
+        };
+        batch.sort_unstable();
+        let mut punched = 0;
+        let mut result = Ok(());
+        for run in batch.chunk_by(|a, b| a.index() + 1 == b.index()) {
+            let done = if result.is_ok() { self.map.punch(run[0], run.len() as u32) } else { Ok(()) };
+            let mut free = self.free.lock();
+            if result.is_ok() && done.is_ok() {
+                free.cold.extend_from_slice(run);
+                free.counters.punched += run.len() as u64;
+                punched += run.len() as u64;
+            } else {
+                free.warm.extend(run);
+                result = result.and(done);
+            }
+        }
+        result.map(|()| punched)
+    }
+
+    /// References to a frame; the zero frame has more than anyone can count.
+    #[inline]
+    pub fn references(&self, frame: FrameId) -> u32 {
+        if frame.is_zero_frame() {
+            return u32::MAX;
+        }
+        self.references[frame.index() as usize].load(Ordering::Acquire)
+    }
+
+    /// Whether a write to the frame would be seen by nobody but its one owner.
+    #[inline]
+    pub fn is_exclusive(&self, frame: FrameId) -> bool {
+        self.references(frame) == 1
+    }
+
+    /// Where the frame's bytes are. The address stays mapped as long as the pool lives; what it
+    /// holds belongs to the frame only until the frame is reused, see [`Reader`].
+    #[inline]
+    pub fn pointer(&self, frame: FrameId) -> NonNull<u8> {
+        self.map.pointer(frame)
+    }
+
+    /// A number that changes whenever the frame's content changes other than through a pointer
+    /// that a hart holds. Who caches something derived from the content compares it.
+    #[inline]
+    pub fn content_version(&self, frame: FrameId) -> u32 {
+        self.content[frame.index() as usize].load(Ordering::Acquire) >> 1
+    }
+
+    /// Declares the content changed; clears [`FramePool::is_code`].
+    #[inline]
+    pub fn content_changed(&self, frame: FrameId) {
+        let word = &self.content[frame.index() as usize];
+        word.store((word.load(Ordering::Relaxed) | 1).wrapping_add(1), Ordering::Release);
+    }
+
+    /// Marks the frame as one that instructions were decoded from: nobody may keep a right to write
+    /// it without declaring the content changed.
+    #[inline]
+    pub fn mark_code(&self, frame: FrameId) {
+        self.content[frame.index() as usize].fetch_or(1, Ordering::AcqRel);
+    }
+
+    /// Whether instructions were decoded from the frame as it is.
+    #[inline]
+    pub fn is_code(&self, frame: FrameId) -> bool {
+        self.content[frame.index() as usize].load(Ordering::Acquire) & 1 != 0
+    }
+
+    /// Registers a holder of host pointers.
+    pub fn reader(self: &Arc<Self>) -> Reader {
+        Reader::new(Arc::clone(self))
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        Counters { used: self.used.load(Ordering::Relaxed), ..self.free.lock().counters }
+    }
+
+    /// Frames that may be in use at once.
+    pub fn quota(&self) -> u64 {
+        self.quota
+    }
+
+    /// Bytes of bookkeeping beside the frames themselves.
+    pub fn overhead(&self) -> usize {
+        let free = self.free.lock();
+        self.frames as usize * 8
+            + free.warm.capacity() * 4
+            + free.cold.capacity() * 4
+            + free.limbo.capacity() * 16
+    }
+
+    pub(crate) fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// Loads 8, 4, 2 or 1 bytes, little endian, as one atomic access.
+    ///
+    /// # Panics
+    /// When `offset` is not a multiple of `width`, or outside the frame; as for all the accesses
+    /// below.
+    #[inline]
+    pub fn load(&self, frame: FrameId, offset: usize, width: usize) -> u64 {
+        match width {
+            8 => u64::from_le(self.map.u64(frame, offset).load(Ordering::Acquire)),
+            4 => u32::from_le(self.map.u32(frame, offset).load(Ordering::Acquire)).into(),
+            2 => u16::from_le(self.map.u16(frame, offset).load(Ordering::Acquire)).into(),
+            1 => self.map.u8(frame, offset).load(Ordering::Acquire).into(),
+            _ => panic!("an access of {width} bytes"),
+        }
+    }
+
+    /// Stores 8, 4, 2 or 1 bytes, little endian, as one atomic access. Never to the zero frame.
+    #[inline]
+    pub fn store(&self, frame: FrameId, offset: usize, width: usize, value: u64) {
+        assert!(!frame.is_zero_frame(), "a store to the zero frame");
+        match width {
+            8 => self.map.u64(frame, offset).store(value.to_le(), Ordering::Release),
+            4 => self.map.u32(frame, offset).store((value as u32).to_le(), Ordering::Release),
+            2 => self.map.u16(frame, offset).store((value as u16).to_le(), Ordering::Release),
+            1 => self.map.u8(frame, offset).store(value as u8, Ordering::Release),
+            _ => panic!("an access of {width} bytes"),
+        }
+    }
+
+    /// Replaces 8 bytes if they are `expected`.
+    ///
+    /// # Errors
+    /// With what was there instead.
+    pub fn compare_exchange(
+        &self,
+        frame: FrameId,
+        offset: usize,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, u64> {
+        assert!(!frame.is_zero_frame(), "a store to the zero frame");
+        self.map
+            .u64(frame, offset)
+            .compare_exchange(expected.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Acquire)
+            .map(u64::from_le)
+            .map_err(u64::from_le)
+    }
+
+    /// Copies bytes out of a frame. Bytes that someone else writes meanwhile may be old or new.
+    pub fn read(&self, frame: FrameId, offset: usize, out: &mut [u8]) {
+        assert!(offset + out.len() <= PAGE_SIZE, "a read over the frame's end");
+        let mut at = offset;
+        let mut rest = out;
+        while !rest.is_empty() {
+            if at.is_multiple_of(8) && rest.len() >= 8 {
+                let (head, tail) = rest.split_at_mut(8);
+                head.copy_from_slice(&self.map.u64(frame, at).load(Ordering::Relaxed).to_ne_bytes());
+                (at, rest) = (at + 8, tail);
+            } else {
+                rest[0] = self.map.u8(frame, at).load(Ordering::Relaxed);
+                (at, rest) = (at + 1, &mut rest[1..]);
+            }
+        }
+    }
+
+    /// Copies bytes into a frame and declares its content changed. Never into the zero frame.
+    pub fn write(&self, frame: FrameId, offset: usize, bytes: &[u8]) {
+        assert!(!frame.is_zero_frame(), "a write to the zero frame");
+        assert!(offset + bytes.len() <= PAGE_SIZE, "a write over the frame's end");
+        let mut at = offset;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if let (0, Some((word, tail))) = (at % 8, rest.split_first_chunk::<8>()) {
+                self.map.u64(frame, at).store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+                (at, rest) = (at + 8, tail);
+            } else {
+                self.map.u8(frame, at).store(rest[0], Ordering::Relaxed);
+                (at, rest) = (at + 1, &rest[1..]);
+            }
+        }
+        self.content_changed(frame);
+    }
+
+    /// Whether every byte of the frame is zero.
+    pub fn is_all_zero(&self, frame: FrameId) -> bool {
+        self.map.words(frame).iter().all(|w| w.load(Ordering::Relaxed) == 0)
+    }
+}
