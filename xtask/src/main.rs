@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 mod bench_compare;
 mod ci;
+mod linux;
+mod linux_command;
 mod shell;
 
 /// Vellum: the memory of a virtual machine.
@@ -19,6 +21,8 @@ struct Cli {
 enum Command {
     /// Check everything: format, lints, house rules, all tests, the docs, a guest's boot
     Ci(ci::Args),
+    /// Fetch Debian's RISC-V kernel and write an initramfs for it, for this or another emulator
+    Linux(linux_command::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
     BenchCompare(bench_compare::Args),
 }
@@ -26,6 +30,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Ci(args) => ci::run(&args),
+        Command::Linux(args) => linux_command::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };
     match result {

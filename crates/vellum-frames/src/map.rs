@@ -32,7 +32,11 @@ impl Map {
     pub(crate) fn new(frames: u32) -> Result<Self, Error> {
         let bytes = frames as usize * PAGE_SIZE;
         let os = |operation| {
-            move |e: rustix::io::Errno| Error::Os { operation, bytes: bytes as u64, source: e.into() }
+            move |e: rustix::io::Errno| Error::Os {
+                operation,
+                bytes: bytes as u64,
+                source: e.into(),
+            }
         };
         let file = rustix::fs::memfd_create("vellum-frames", MemfdFlags::CLOEXEC)
             .map_err(os("memfd_create"))?;

@@ -220,7 +220,8 @@ impl FramePool {
         let mut punched = 0;
         let mut result = Ok(());
         for run in batch.chunk_by(|a, b| a.index() + 1 == b.index()) {
-            let done = if result.is_ok() { self.map.punch(run[0], run.len() as u32) } else { Ok(()) };
+            let done =
+                if result.is_ok() { self.map.punch(run[0], run.len() as u32) } else { Ok(()) };
             let mut free = self.free.lock();
             if result.is_ok() && done.is_ok() {
                 free.cold.extend_from_slice(run);
@@ -367,7 +368,9 @@ impl FramePool {
         while !rest.is_empty() {
             if at.is_multiple_of(8) && rest.len() >= 8 {
                 let (head, tail) = rest.split_at_mut(8);
-                head.copy_from_slice(&self.map.u64(frame, at).load(Ordering::Relaxed).to_ne_bytes());
+                head.copy_from_slice(
+                    &self.map.u64(frame, at).load(Ordering::Relaxed).to_ne_bytes(),
+                );
                 (at, rest) = (at + 8, tail);
             } else {
                 rest[0] = self.map.u8(frame, at).load(Ordering::Relaxed);
