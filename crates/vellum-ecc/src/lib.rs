@@ -1,1 +1,15 @@
-//! Error-correcting codes for flash: Hamming SEC-DED, binary BCH, QC-LDPC.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod bch;
+mod blank;
+mod codec;
+mod field;
+mod hamming;
+
+pub use bch::{Bch, BchParams, Blank};
+pub use codec::{Codec, EccError, Outcome};
+pub use hamming::{ByteOrder as HammingOrder, Hamming, Step as HammingStep};

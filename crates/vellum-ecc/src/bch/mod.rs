@@ -1,0 +1,268 @@
+//! Binary BCH codes, bit for bit those of the Linux kernel's BCH library.
+//!
+//! Data is read most significant bit first and divided, shifted by the parity's length, by the
+//! generator; the remainder, left-aligned in ⌈m·t/8⌉ bytes, is the parity. A decode divides again
+//! and compares, so that a clean codeword costs one encode; otherwise syndromes come from the
+//! difference of the remainders ([`syndrome`]), the error locator from Berlekamp–Massey
+//! ([`locator`]) and its roots from closed forms, the trace algorithm ([`roots`]) or, where the
+//! processor can, a search over all places.
+//!
+//! # Beyond t
+//! A word with more than t errors is refused or, rarely, taken for another codeword's: a random
+//! word lies within t of a codeword with probability [`Bch::miscorrection`].
+
+mod generator;
+mod locator;
+mod remainder;
+mod roots;
+mod syndrome;
+
+use crate::blank;
+use crate::codec::{Codec, EccError, Outcome, check_lengths};
+use crate::field::Field;
+use alloc::vec;
+use alloc::vec::Vec;
+use remainder::Divider;
+use roots::Solver;
+use syndrome::Syndromes;
+
+/// What the parity of an erased page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Blank {
+    /// Parity is stored as computed. An all-ones page is not a codeword; it is recognised by
+    /// counting.
+    #[default]
+    Plain,
+    /// Parity is stored inverted by a mask that makes the all-ones page a codeword, as Linux' NAND
+    /// layer does. Take this for NAND: a leak in an erased page is then an ordinary bit error, and
+    /// nothing is ambiguous.
+    Codeword,
+}
+
+/// Which BCH code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BchParams {
+    /// Order of the field, 5…15: a codeword has at most 2^m − 1 bits.
+    pub m: u32,
+    /// Bit errors to correct.
+    pub t: usize,
+    /// Data bytes of a codeword.
+    pub data_len: usize,
+    /// The primitive polynomial, bit *i* the coefficient of *x^i*; `None` takes the kernel's.
+    pub polynomial: Option<u32>,
+    /// What the parity of an erased page is.
+    pub blank: Blank,
+}
+
+impl BchParams {
+    /// The code over GF(2^m) that corrects `t` errors in `data_len` bytes, with the kernel's
+    /// polynomial and plain parity.
+    #[must_use]
+    pub fn new(m: u32, t: usize, data_len: usize) -> Self {
+        Self { m, t, data_len, polynomial: None, blank: Blank::Plain }
+    }
+
+    /// The same with [`Blank::Codeword`]: what to take for NAND pages.
+    #[must_use]
+    pub fn nand(m: u32, t: usize, data_len: usize) -> Self {
+        Self { blank: Blank::Codeword, ..Self::new(m, t, data_len) }
+    }
+}
+
+/// A binary BCH code with its tables.
+///
+/// ```
+/// use vellum_ecc::{Bch, BchParams, Codec, Outcome};
+///
+/// let code = Bch::new(BchParams::new(13, 4, 512))?;
+/// let mut data = [0xC3; 512];
+/// let mut parity = vec![0; code.parity_len()];
+/// code.encode(&data, &mut parity)?;
+/// for bit in [5, 700, 2048, 4000] {
+///     data[bit / 8] ^= 1 << (bit % 8);
+/// }
+/// assert_eq!(code.decode(&mut data, &mut parity)?, Outcome::Corrected { bits: 4 });
+/// assert_eq!(data, [0xC3; 512]);
+/// # Ok::<(), vellum_ecc::EccError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Bch {
+    params: BchParams,
+    field: Field,
+    /// Bits of parity: the generator's degree.
+    parity_bits: usize,
+    divider: Divider,
+    syndromes: Syndromes,
+    solver: Solver,
+    /// What parity is inverted by, left-aligned words.
+    mask: Vec<u64>,
+}
+
+impl Bch {
+    /// Builds the code and its tables: 6·2^m bytes for the field, 16 KiB (to 128 bits of parity) or
+    /// 2 KiB a 64 bits of parity for division, at most 128 KiB for syndromes.
+    ///
+    /// # Errors
+    /// [`EccError::FieldOrder`], [`EccError::NotPrimitive`], [`EccError::Strength`] or
+    /// [`EccError::TooLong`] if there is no such code.
+    pub fn new(params: BchParams) -> Result<Self, EccError> {
+        let BchParams { m, t, data_len, .. } = params;
+        let field = Field::new(m, params.polynomial)?;
+        let asked = t.saturating_mul(m as usize);
+        if t == 0 || asked >= field.n() {
+            return Err(EccError::Strength { t, m, parity_bits: asked, field_bits: field.n() });
+        }
+        let generator = generator::generator(&field, t);
+        let parity_bits = generator.degree();
+        let bits = data_len.saturating_mul(8).saturating_add(parity_bits);
+        if data_len == 0 || bits > field.n() {
+            return Err(EccError::TooLong { data_len, parity_bits, max_bits: field.n() });
+        }
+        let divider = Divider::new(&generator);
+        let mut code = Self {
+            params,
+            parity_bits,
+            syndromes: Syndromes::new(&field, t, parity_bits),
+            solver: Solver::new(&field),
+            mask: vec![0; divider.words()],
+            divider,
+            field,
+        };
+        if params.blank == Blank::Codeword {
+            let mut mask = vec![0; code.mask.len()];
+            code.divider.divide(&vec![0xFF; data_len], &mut mask);
+            mask.iter_mut().for_each(|word| *word = !*word);
+            code.mask = mask;
+        }
+        Ok(code)
+    }
+
+    /// What the code was built from; `polynomial` is filled in.
+    #[must_use]
+    pub fn params(&self) -> BchParams {
+        BchParams { polynomial: Some(self.field.polynomial()), ..self.params }
+    }
+
+    /// Bits of parity: at most m·t, and what is left of the parity's last byte is filler.
+    #[must_use]
+    pub fn parity_bits(&self) -> usize {
+        self.parity_bits
+    }
+
+    /// The probability that a word at random is taken for a codeword with errors: the share of all
+    /// words that lie within t of one, Σ C(n, i)/2^r for i ≤ t, n the codeword's bits and r the
+    /// parity's. It bounds what more than t errors make of a page that a decode accepts, closely
+    /// once they are well beyond t.
+    #[must_use]
+    pub fn miscorrection(&self) -> f64 {
+        let n = (self.params.data_len * 8 + self.parity_bits) as f64;
+        // Σ C(n, i)·2^−r, each term from the one before; scaled by halves to stay in range.
+        let mut halvings = self.parity_bits;
+        let (mut term, mut sum) = (1.0f64, 1.0f64);
+        for i in 1..=self.params.t {
+            term *= (n - i as f64 + 1.0) / i as f64;
+            sum += term;
+            while sum > 1.0 && halvings > 0 {
+                (term, sum, halvings) = (term / 2.0, sum / 2.0, halvings - 1);
+            }
+        }
+        for _ in 0..halvings {
+            sum /= 2.0;
+        }
+        sum
+    }
+
+    /// The remainder of `data` as it would be stored, without the mask.
+    fn divide(&self, data: &[u8]) -> Vec<u64> {
+        let mut state = vec![0; self.divider.words()];
+        self.divider.divide(data, &mut state);
+        state
+    }
+
+    /// `parity ⊕ mask` against the computed remainder; filler bits do not count.
+    fn difference(&self, mut computed: Vec<u64>, parity: &[u8]) -> Vec<u64> {
+        let mut bits = self.parity_bits;
+        for (i, word) in computed.iter_mut().enumerate() {
+            *word ^= self.mask[i] ^ load(parity, i);
+            if bits < 64 {
+                *word &= !(u64::MAX >> bits);
+            }
+            bits = bits.saturating_sub(64);
+        }
+        computed
+    }
+
+    /// Bit numbers of the errors, from the codeword's first bit, for a non-zero difference of
+    /// remainders.
+    fn locate(&self, difference: &[u64]) -> Option<Vec<usize>> {
+        let syndromes = self.syndromes.compute(&self.field, difference);
+        let locator = locator::locator(&self.field, &syndromes, self.params.t)?;
+        let roots = self.solver.roots(&self.field, &locator)?;
+        let bits = self.params.data_len * 8 + self.parity_bits;
+        let place = |root: u16| {
+            let exponent = (self.field.n() - self.field.log(root)) % self.field.n();
+            bits.checked_sub(exponent + 1)
+        };
+        roots.into_iter().map(place).collect()
+    }
+}
+
+/// Word `i` of big-endian bytes, zeros past the end.
+fn load(bytes: &[u8], i: usize) -> u64 {
+    let tail = bytes.get(i * 8..).unwrap_or_default();
+    match tail.first_chunk::<8>() {
+        Some(word) => u64::from_be_bytes(*word),
+        None => {
+            let mut word = [0; 8];
+            word[..tail.len()].copy_from_slice(tail);
+            u64::from_be_bytes(word)
+        }
+    }
+}
+
+impl Codec for Bch {
+    fn data_len(&self) -> usize {
+        self.params.data_len
+    }
+
+    fn parity_len(&self) -> usize {
+        (self.params.m as usize * self.params.t).div_ceil(8)
+    }
+
+    fn strength(&self) -> usize {
+        self.params.t
+    }
+
+    fn encode(&self, data: &[u8], parity: &mut [u8]) -> Result<(), EccError> {
+        check_lengths(self, data.len(), parity.len())?;
+        let remainder = self.divide(data);
+        parity.fill(match self.params.blank {
+            Blank::Plain => 0,
+            Blank::Codeword => 0xFF,
+        });
+        for (to, (word, mask)) in parity.chunks_mut(8).zip(remainder.iter().zip(&self.mask)) {
+            to.copy_from_slice(&(word ^ mask).to_be_bytes()[..to.len()]);
+        }
+        Ok(())
+    }
+
+    fn decode(&self, data: &mut [u8], parity: &mut [u8]) -> Result<Outcome, EccError> {
+        check_lengths(self, data.len(), parity.len())?;
+        if let Some(erased) = blank::restore(data, parity, self.blank_threshold()) {
+            return Ok(erased);
+        }
+        let difference = self.difference(self.divide(data), parity);
+        if difference.iter().all(|word| *word == 0) {
+            return Ok(Outcome::Corrected { bits: 0 });
+        }
+        let Some(places) = self.locate(&difference) else { return Ok(Outcome::Uncorrectable) };
+        let data_bits = data.len() * 8;
+        for place in &places {
+            match place.checked_sub(data_bits) {
+                None => data[place / 8] ^= 0x80 >> (place % 8),
+                Some(place) => parity[place / 8] ^= 0x80 >> (place % 8),
+            }
+        }
+        Ok(Outcome::Corrected { bits: places.len() as u32 })
+    }
+}

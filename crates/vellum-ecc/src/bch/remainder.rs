@@ -1,0 +1,222 @@
+//! Division by the generator, portable: slicing tables, eight bytes of data a step.
+//!
+//! A remainder is kept *left-aligned* in 64-bit words, most significant first: its first bit is the
+//! coefficient of x^(r−1), so its big-endian bytes are the parity bytes that the Linux kernel
+//! stores. With L words the arithmetic is modulo g·x^(64L−r), whose degree 64L is a whole number of
+//! words.
+//!
+//! One step takes the top word *w* = state ⊕ data and replaces the state by (state ≪ 64) ⊕ w·x^(64L)
+//! mod g; the second term is a sum of table rows, one a byte of *w* (short codes) or one a nibble
+//! (long codes, whose byte tables would not stay in a first-level cache). The technique is Sarwate's
+//! with "slicing-by-8" (Kounavis and Berry, 2005) widened to a remainder of any length.
+
+use super::generator::BitPoly;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Remainders of up to this many words use byte tables.
+const BYTE_TABLE_WORDS: usize = 2;
+
+/// Slicing tables of one generator.
+#[derive(Debug, Clone)]
+pub(crate) struct Divider {
+    /// Words of a remainder.
+    words: usize,
+    /// Bits of *w* that one table covers: 8 or 4.
+    slice: u32,
+    /// `rows[((s << slice) + value) * words..]`: value·x^(slice·s)·x^(64·words) mod g', slice 0 the
+    /// lowest bits of *w*.
+    rows: Vec<u64>,
+}
+
+impl Divider {
+    /// Tables for division by `generator`: 16 KiB a word of remainder with byte tables, 2 KiB with
+    /// nibble tables.
+    pub(crate) fn new(generator: &BitPoly) -> Self {
+        let words = generator.degree().div_ceil(64);
+        let bits = bit_remainders(generator, words);
+        let slice: u32 = if words <= BYTE_TABLE_WORDS { 8 } else { 4 };
+        let (slices, values) = (64 / slice as usize, 1usize << slice);
+        let mut rows = vec![0u64; slices * values * words];
+        for s in 0..slices {
+            for value in 1..values {
+                // Rows are linear: a value is its lowest bit plus the rest, already tabulated.
+                let low = value.trailing_zeros() as usize;
+                let rest = ((s * values) + (value & (value - 1))) * words;
+                let bit = (s * slice as usize + low) * words;
+                let at = (s * values + value) * words;
+                for i in 0..words {
+                    rows[at + i] = rows[rest + i] ^ bits[bit + i];
+                }
+            }
+        }
+        Self { words, slice, rows }
+    }
+
+    /// Words of a remainder.
+    pub(crate) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// data·x^(64·words) mod g' into `state`, which is `words` long and starts at zero.
+    pub(crate) fn divide(&self, data: &[u8], state: &mut [u64]) {
+        match self.words {
+            1 => self.bytes::<1>(data, state),
+            2 => self.bytes::<2>(data, state),
+            3 => self.nibbles::<3>(data, state),
+            4 => self.nibbles::<4>(data, state),
+            5 => self.nibbles::<5>(data, state),
+            6 => self.nibbles::<6>(data, state),
+            7 => self.nibbles::<7>(data, state),
+            8 => self.nibbles::<8>(data, state),
+            9 => self.nibbles::<9>(data, state),
+            10 => self.nibbles::<10>(data, state),
+            11 => self.nibbles::<11>(data, state),
+            12 => self.nibbles::<12>(data, state),
+            13 => self.nibbles::<13>(data, state),
+            14 => self.nibbles::<14>(data, state),
+            15 => self.nibbles::<15>(data, state),
+            16 => self.nibbles::<16>(data, state),
+            _ => self.any(data, state),
+        }
+    }
+
+    /// Byte tables, a remainder of L words.
+    fn bytes<const L: usize>(&self, data: &[u8], state: &mut [u64]) {
+        debug_assert_eq!(self.slice, 8);
+        let (rows, _) = self.rows.as_chunks::<L>();
+        let Ok(tables) = <&[[u64; L]; 2048]>::try_from(rows) else { return };
+        let mut acc = [0u64; L];
+        step_words(data, |w| {
+            let w = w ^ acc[0];
+            let mut next = shifted(&acc);
+            for s in 0..8 {
+                let row = &tables[s * 256 + (w >> (8 * s) & 0xFF) as usize];
+                for i in 0..L {
+                    next[i] ^= row[i];
+                }
+            }
+            acc = next;
+        });
+        state.copy_from_slice(&acc);
+    }
+
+    /// Nibble tables, a remainder of L words.
+    fn nibbles<const L: usize>(&self, data: &[u8], state: &mut [u64]) {
+        debug_assert_eq!(self.slice, 4);
+        let (rows, _) = self.rows.as_chunks::<L>();
+        let Ok(tables) = <&[[u64; L]; 256]>::try_from(rows) else { return };
+        let mut acc = [0u64; L];
+        step_words(data, |w| {
+            let w = w ^ acc[0];
+            let mut next = shifted(&acc);
+            for s in 0..16 {
+                let row = &tables[s * 16 + (w >> (4 * s) & 0xF) as usize];
+                for i in 0..L {
+                    next[i] ^= row[i];
+                }
+            }
+            acc = next;
+        });
+        state.copy_from_slice(&acc);
+    }
+
+    /// Nibble tables, a remainder of any length.
+    fn any(&self, data: &[u8], state: &mut [u64]) {
+        let words = self.words;
+        step_words(data, |w| {
+            let w = w ^ state[0];
+            state.copy_within(1.., 0);
+            state[words - 1] = 0;
+            for s in 0..16 {
+                let at = (s * 16 + (w >> (4 * s) & 0xF) as usize) * words;
+                for (to, row) in state.iter_mut().zip(&self.rows[at..at + words]) {
+                    *to ^= row;
+                }
+            }
+        });
+    }
+}
+
+/// state ≪ 64: the words move up by one.
+fn shifted<const L: usize>(state: &[u64; L]) -> [u64; L] {
+    core::array::from_fn(|i| if i + 1 < L { state[i + 1] } else { 0 })
+}
+
+/// Hands out `data` as big-endian words, the first one padded with zeros in front (a shortened
+/// code: leading zeros change no remainder).
+#[inline(always)]
+fn step_words(data: &[u8], mut step: impl FnMut(u64)) {
+    let (head, body) = data.split_at(data.len() % 8);
+    if !head.is_empty() {
+        step(head.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+    }
+    let (words, _) = body.as_chunks::<8>();
+    for word in words {
+        step(u64::from_be_bytes(*word));
+    }
+}
+
+/// x^(64·words + i) mod g' for i < 64, left-aligned, `words` each.
+fn bit_remainders(generator: &BitPoly, words: usize) -> Vec<u64> {
+    let r = generator.degree();
+    // g' without its leading term, left-aligned: the coefficient of x^(r−1) is the first bit.
+    let mut low = vec![0u64; words];
+    for i in (0..r).filter(|i| generator.bit(*i)) {
+        let at = r - 1 - i;
+        low[at / 64] |= 1 << (63 - at % 64);
+    }
+    let mut rows = vec![0; 64 * words];
+    let mut row = low.clone();
+    for at in rows.chunks_exact_mut(words) {
+        at.copy_from_slice(&row);
+        let carry = row[0] >> 63 == 1;
+        for i in 0..words {
+            row[i] = row[i] << 1 | if i + 1 < words { row[i + 1] >> 63 } else { 0 };
+            if carry {
+                row[i] ^= low[i];
+            }
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::generator::generator;
+    use super::*;
+    use crate::field::Field;
+
+    /// A shift register of r bits, one bit of data a step.
+    fn plain(generator: &BitPoly, data: &[u8]) -> Vec<u64> {
+        let r = generator.degree();
+        let mut register = vec![false; r];
+        for bit in 0..data.len() * 8 {
+            let input = data[bit / 8] >> (7 - bit % 8) & 1 == 1;
+            let feedback = input ^ register[r - 1];
+            for i in (0..r).rev() {
+                let below = i > 0 && register[i - 1];
+                register[i] = below ^ (feedback && generator.bit(i));
+            }
+        }
+        let mut words = vec![0; r.div_ceil(64)];
+        for at in 0..r {
+            words[at / 64] |= u64::from(register[r - 1 - at]) << (63 - at % 64);
+        }
+        words
+    }
+
+    #[test]
+    fn divides_like_a_shift_register() {
+        let data: Vec<u8> = (0..97u32).map(|i| (i * i * 7 + 5 * i + 1) as u8).collect();
+        for (m, t) in [(5, 1), (8, 3), (13, 4), (13, 8), (13, 10), (14, 40), (15, 64), (12, 100)] {
+            let poly = generator(&Field::new(m, None).unwrap(), t);
+            let divider = Divider::new(&poly);
+            for len in [0, 1, 7, 8, 9, 16, 63, 97] {
+                let mut state = vec![0; divider.words()];
+                divider.divide(&data[..len], &mut state);
+                assert_eq!(state, plain(&poly, &data[..len]), "m {m} t {t} len {len}");
+            }
+        }
+    }
+}
