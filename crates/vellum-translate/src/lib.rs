@@ -1,1 +1,19 @@
-//! Address translation: guest, host and shadow page tables, walks with exact faults, TLBs.
+//! Address translation for virtual machines: guest, host and shadow page tables.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod addr;
+mod fault;
+pub mod host;
+mod rights;
+pub mod riscv;
+pub mod shadow;
+pub mod tlb;
+
+pub use addr::{Gfn, Gpa, Gva};
+pub use fault::{Fault, FaultKind};
+pub use rights::{Access, Environment, Privilege, Rights};
+pub use vellum_frames::{FrameId, Hpa, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};

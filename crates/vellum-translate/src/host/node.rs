@@ -1,0 +1,98 @@
+//! Nodes of the host table: shared between a machine, its kept roots and its clones, copied when
+//! one of them writes. A leaf owns a reference to each of its frames.
+
+use super::HostEntry;
+use crate::FrameId;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+
+pub(super) const FANOUT: usize = 512;
+const BITS: u32 = 9;
+
+/// Keeps count of who uses a frame.
+pub trait FrameStore: Send + Sync + fmt::Debug {
+    /// One more owner.
+    fn retain(&self, frame: FrameId);
+    /// One owner fewer.
+    fn release(&self, frame: FrameId);
+    /// Whether there is exactly one owner. Never so for the zero frame.
+    fn is_exclusive(&self, frame: FrameId) -> bool;
+}
+
+#[cfg(feature = "std")]
+impl FrameStore for vellum_frames::FramePool {
+    fn retain(&self, frame: FrameId) {
+        vellum_frames::FramePool::retain(self, frame);
+    }
+
+    fn release(&self, frame: FrameId) {
+        vellum_frames::FramePool::release(self, frame);
+    }
+
+    fn is_exclusive(&self, frame: FrameId) -> bool {
+        vellum_frames::FramePool::is_exclusive(self, frame)
+    }
+}
+
+/// A slot of an inner node: one entry for the whole range, or a node.
+#[derive(Debug, Clone)]
+pub(super) enum Slot {
+    /// Every page of the range has this entry; never one that owns a counted frame.
+    Uniform(u64),
+    Node(Arc<Node>),
+}
+
+#[derive(Debug)]
+pub(super) enum Node {
+    Inner(Box<[Slot; FANOUT]>),
+    Leaf(Leaf),
+}
+
+#[derive(Debug)]
+pub(super) struct Leaf {
+    pub(super) entries: Box<[u64; FANOUT]>,
+    store: Arc<dyn FrameStore>,
+}
+
+impl Node {
+    /// A node of `level` (0 is a leaf) whose every page has the entry `bits`.
+    pub(super) fn uniform(level: u32, bits: u64, store: &Arc<dyn FrameStore>) -> Node {
+        if level == 0 {
+            Node::Leaf(Leaf { entries: Box::new([bits; FANOUT]), store: Arc::clone(store) })
+        } else {
+            Node::Inner(Box::new(core::array::from_fn(|_| Slot::Uniform(bits))))
+        }
+    }
+
+    pub(super) const fn index(page: u64, level: u32) -> usize {
+        (page >> (BITS * level)) as usize % FANOUT
+    }
+}
+
+impl Clone for Node {
+    /// The copy on write of a node: the frames of a leaf gain an owner each.
+    fn clone(&self) -> Self {
+        match self {
+            Node::Inner(slots) => Node::Inner(slots.clone()),
+            Node::Leaf(leaf) => {
+                for &bits in leaf.entries.iter() {
+                    if let HostEntry::Frame { frame, .. } = HostEntry::unpack(bits) {
+                        leaf.store.retain(frame);
+                    }
+                }
+                Node::Leaf(Leaf { entries: leaf.entries.clone(), store: Arc::clone(&leaf.store) })
+            }
+        }
+    }
+}
+
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        for &bits in self.entries.iter() {
+            if let HostEntry::Frame { frame, .. } = HostEntry::unpack(bits) {
+                self.store.release(frame);
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A page-table entry.
+
+use crate::{Gfn, Rights};
+
+/// An entry of an Sv39, Sv48 or Sv57 table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Pte(pub u64);
+
+impl Pte {
+    /// Valid.
+    pub const V: u64 = 1 << 0;
+    /// Readable.
+    pub const R: u64 = 1 << 1;
+    /// Writable.
+    pub const W: u64 = 1 << 2;
+    /// Executable.
+    pub const X: u64 = 1 << 3;
+    /// User.
+    pub const U: u64 = 1 << 4;
+    /// Global.
+    pub const G: u64 = 1 << 5;
+    /// Accessed.
+    pub const A: u64 = 1 << 6;
+    /// Dirty.
+    pub const D: u64 = 1 << 7;
+    /// Bits 54 to 63: reserved here, with Svnapot's N and Svpbmt's PBMT not implemented.
+    pub const RESERVED: u64 = 0x3ff << 54;
+
+    /// A leaf for `gfn`.
+    pub const fn leaf(gfn: Gfn, flags: u64) -> Pte {
+        Pte(gfn.get() << 10 | flags | Pte::V)
+    }
+
+    /// A pointer to the table at `gfn`.
+    pub const fn table(gfn: Gfn) -> Pte {
+        Pte(gfn.get() << 10 | Pte::V)
+    }
+
+    /// Whether all of `flags` are set.
+    #[inline]
+    pub const fn has(self, flags: u64) -> bool {
+        self.0 & flags == flags
+    }
+
+    /// Step 3 of the specification's algorithm: not valid, W without R, or a reserved bit set.
+    #[inline]
+    pub const fn is_invalid(self) -> bool {
+        !self.has(Pte::V) || self.0 & (Pte::R | Pte::W) == Pte::W || self.0 & Pte::RESERVED != 0
+    }
+
+    /// Step 4: any of R, W and X makes it a leaf.
+    #[inline]
+    pub const fn is_leaf(self) -> bool {
+        self.0 & (Pte::R | Pte::W | Pte::X) != 0
+    }
+
+    /// A pointer to a table must have D, A and U clear.
+    #[inline]
+    pub const fn is_bad_pointer(self) -> bool {
+        self.0 & (Pte::D | Pte::A | Pte::U) != 0
+    }
+
+    /// The page or table that it names.
+    #[inline]
+    pub const fn gfn(self) -> Gfn {
+        Gfn::new(self.0 << 10 >> 20)
+    }
+
+    /// R, W and X.
+    #[inline]
+    pub const fn rights(self) -> Rights {
+        Rights::from_bits_truncate((self.0 >> 1) as u8 & 7)
+    }
+
+    /// What may be done without setting A or D in it: nothing with A clear, no store with D clear.
+    #[inline]
+    pub fn rights_now(self) -> Rights {
+        if !self.has(Pte::A) {
+            Rights::empty()
+        } else if !self.has(Pte::D) {
+            self.rights() - Rights::WRITE
+        } else {
+            self.rights()
+        }
+    }
+
+    /// Whether a leaf at `level` has address bits below its size.
+    #[inline]
+    pub const fn is_misaligned(self, level: u8) -> bool {
+        self.gfn().get() & ((1 << (9 * level as u64)) - 1) != 0
+    }
+}

@@ -1,0 +1,101 @@
+//! A shadow page: 512 entries, what they mirror, and who points here.
+
+use super::entry::Entry;
+use crate::{Gfn, Gva};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+pub(super) const ENTRIES: usize = 512;
+
+/// What a shadow page mirrors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// The guest table in this page, used at this level.
+    Table {
+        /// Where the table is.
+        gfn: Gfn,
+        /// 0 for a table of 4 KiB leaves.
+        level: u8,
+    },
+    /// A part of a guest superpage: entry `i` stands for `base + i · 512^level` pages.
+    Piece {
+        /// First page.
+        base: Gfn,
+        /// 0 for a part of 512 pages.
+        level: u8,
+        /// The low byte of the guest's entry: rights, user, global, A and D.
+        flags: u8,
+    },
+}
+
+impl Key {
+    /// The level of the page's entries.
+    pub const fn level(self) -> u8 {
+        match self {
+            Key::Table { level, .. } | Key::Piece { level, .. } => level,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) key: Key,
+    pub(super) entries: Box<[Entry; ENTRIES]>,
+    /// Which guest page each leaf maps, for a table's leaves: its guest entry may have changed when
+    /// the leaf goes.
+    pub(super) mapped: Option<Box<[u32; ENTRIES]>>,
+    /// Present entries.
+    pub(super) present: u16,
+    /// The virtual address that entry 0 translates, as it was first linked.
+    pub(super) va: Gva,
+    /// Linked at a second virtual address too: `va` does not say it all.
+    pub(super) aliased: bool,
+    /// Entries that point here: (page, slot).
+    pub(super) parents: Vec<(u32, u16)>,
+    /// Used as a root. A root has no parents, and dies of a flood of writes or of reclaim.
+    pub(super) is_root: bool,
+    /// Stores into the guest table since a hart last loaded it as a root.
+    pub(super) writes: u32,
+    /// The next shadow page of the same guest table at another level, plus one; 0: none.
+    pub(super) next_of_table: u32,
+}
+
+impl Page {
+    pub(super) fn new(key: Key, va: Gva) -> Self {
+        Page {
+            key,
+            entries: Box::new([Entry::NONE; ENTRIES]),
+            mapped: matches!(key, Key::Table { level: 0, .. }).then(|| Box::new([0; ENTRIES])),
+            present: 0,
+            va,
+            aliased: false,
+            parents: Vec::new(),
+            is_root: false,
+            writes: 0,
+            next_of_table: 0,
+        }
+    }
+
+    /// The guest page that the leaf in `slot` maps.
+    pub(super) fn gfn_of(&self, slot: usize) -> Gfn {
+        match (self.key, &self.mapped) {
+            (Key::Piece { base, .. }, _) => base.plus(slot as u64),
+            (Key::Table { .. }, Some(mapped)) => Gfn::new(mapped[slot].into()),
+            (Key::Table { .. }, None) => unreachable!("leaves are at level 0"),
+        }
+    }
+
+    pub(super) fn overhead(&self) -> usize {
+        size_of::<Page>()
+            + ENTRIES * 8
+            + self.mapped.as_ref().map_or(0, |m| size_of_val(&**m))
+            + self.parents.capacity() * 8
+    }
+
+    /// The virtual address that entry `slot` translates, when only one does.
+    pub(super) fn va_of(&self, slot: usize) -> Gva {
+        Gva::new(
+            self.va.get().wrapping_add((slot as u64) << (12 + 9 * u32::from(self.key.level()))),
+        )
+    }
+}

@@ -1,0 +1,436 @@
+//! The software TLB: direct-mapped, with separate tags for load, store and fetch.
+//!
+//! A hit is one compare, which covers the page, the alignment, the address space, the privilege
+//! mode and the right at once: a tag is the page's address with a *key* in bits 3 to 11, and an
+//! access of `2^n` bytes compares its address with bits `n..12` cleared. A guarded, clean, shared
+//! or absent page simply lacks a tag, so nothing that the memory subsystem does costs anything on a
+//! hit.
+//!
+//! The key is the number of an address space (a `satp` value seen recently, 64 of them) and the
+//! [`Environment`]'s index; toggling `sstatus.SUM` or entering the kernel flushes nothing.
+
+use crate::riscv::{Mode, Satp};
+use crate::{Access, Environment, FrameId, Gfn, Gva, PAGE_MASK, Rights};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Entries for data.
+pub const DATA_ENTRIES: usize = 1024;
+/// Entries for instructions.
+pub const CODE_ENTRIES: usize = 256;
+const SPACES: usize = 64;
+/// Matches no access: an access's address never has all low bits set after masking.
+const NO_TAG: u64 = u64::MAX;
+const KEY_SHIFT: u32 = 3;
+const KEY_MASK: u64 = 0x1ff << KEY_SHIFT;
+
+bitflags::bitflags! {
+    /// What else is known of a page in the TLB.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct PageFlags: u64 {
+        /// The guest's tables map it globally.
+        const GLOBAL = 1;
+        /// It is a piece of a larger guest page.
+        const PIECE = 2;
+        /// The guest may store to it, though the host withholds that.
+        const GUEST_WRITABLE = 4;
+    }
+}
+
+/// A data entry. `host` plus a virtual address of the page is a host pointer.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(32))]
+pub struct DataEntry {
+    read: u64,
+    write: u64,
+    host: u64,
+    page: u64,
+}
+
+/// A code entry.
+#[derive(Debug, Clone, Copy)]
+struct CodeEntry {
+    tag: u64,
+    frame: FrameId,
+    flags: PageFlags,
+}
+
+const NO_DATA: DataEntry = DataEntry { read: NO_TAG, write: NO_TAG, host: 0, page: 0 };
+const NO_CODE: CodeEntry =
+    CodeEntry { tag: NO_TAG, frame: FrameId::ZERO, flags: PageFlags::empty() };
+
+/// A translation to put into the TLB.
+#[derive(Debug, Clone, Copy)]
+pub struct Translation {
+    /// The guest physical page.
+    pub gfn: Gfn,
+    /// The frame behind it.
+    pub frame: FrameId,
+    /// Host address of the frame's first byte.
+    pub host: u64,
+    /// What may be done right now.
+    pub rights: Rights,
+    /// What else is known.
+    pub flags: PageFlags,
+}
+
+/// What a slow path learns from a data entry whose tag for the access is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The guest physical page.
+    pub gfn: Gfn,
+    /// Flags.
+    pub flags: PageFlags,
+}
+
+/// An invalidation, as others ask it of a hart's TLB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shootdown {
+    /// Everything about a virtual page, in every address space.
+    Page(Gva),
+    /// Every page of a virtual range, in every address space: first address, pages.
+    Range(Gva, u64),
+    /// The right to write a virtual page.
+    Write(Gva),
+    /// Everything about a guest physical page, wherever it is mapped.
+    Gfn(Gfn),
+    /// The right to write a guest physical page, wherever it is mapped.
+    GfnWrite(Gfn),
+    /// The right to write the frame whose first byte has this host address, wherever it is mapped.
+    HostWrite(u64),
+    /// The right to execute a frame, wherever it is mapped.
+    FrameExecute(FrameId),
+    /// Every right to write.
+    AllWrites,
+    /// Everything.
+    All,
+}
+
+/// Counts of what a TLB did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Misses of loads, stores and fetches.
+    pub misses: [u64; 3],
+    /// Entries installed.
+    pub fills: u64,
+    /// Entries dropped by a shootdown or a fence.
+    pub dropped: u64,
+    /// Times that everything was dropped.
+    pub flushes: u64,
+}
+
+/// One hart's TLB.
+#[derive(Debug)]
+pub struct Tlb {
+    data: Box<[DataEntry; DATA_ENTRIES]>,
+    code: Box<[CodeEntry; CODE_ENTRIES]>,
+    key: u64,
+    satp: Satp,
+    environment: Environment,
+    spaces: Vec<u64>,
+    next_space: usize,
+    /// Bit `h` set: some piece of a larger page may be in the TLB whose 2 MiB region hashes to `h`.
+    pieces: u64,
+    code_epoch: u32,
+    /// What happened.
+    pub counters: Counters,
+}
+
+impl Default for Tlb {
+    fn default() -> Self {
+        Tlb::new()
+    }
+}
+
+impl Tlb {
+    /// An empty TLB without translation, in S-mode.
+    pub fn new() -> Self {
+        let mut tlb = Tlb {
+            data: Box::new([NO_DATA; DATA_ENTRIES]),
+            code: Box::new([NO_CODE; CODE_ENTRIES]),
+            key: 0,
+            satp: Satp::BARE,
+            environment: Environment::SUPERVISOR,
+            spaces: Vec::with_capacity(SPACES),
+            next_space: 0,
+            pieces: 0,
+            code_epoch: 0,
+            counters: Counters::default(),
+        };
+        tlb.set_satp(Satp::BARE);
+        tlb
+    }
+
+    /// The address space in use.
+    #[inline]
+    pub fn satp(&self) -> Satp {
+        self.satp
+    }
+
+    /// The environment in use.
+    #[inline]
+    pub fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    /// Changes the address space. Entries of the last 64 stay; a fence is what drops them.
+    pub fn set_satp(&mut self, satp: Satp) {
+        let bits = satp.bits();
+        let space = match self.spaces.iter().position(|&s| s == bits) {
+            Some(space) => space,
+            None if self.spaces.len() < SPACES => {
+                self.spaces.push(bits);
+                self.spaces.len() - 1
+            }
+            None => {
+                let space = self.next_space;
+                self.next_space = (space + 1) % SPACES;
+                self.drop_where(|_, key, _| key >> 3 == space as u64);
+                self.spaces[space] = bits;
+                space
+            }
+        };
+        self.satp = satp;
+        self.key = ((space as u64) << 3 | u64::from(self.environment.index())) << KEY_SHIFT;
+        self.code_epoch = self.code_epoch.wrapping_add(1);
+    }
+
+    /// Changes the environment.
+    #[inline]
+    pub fn set_environment(&mut self, environment: Environment) {
+        self.environment = environment;
+        self.key = self.key & !(7 << KEY_SHIFT) | u64::from(environment.index()) << KEY_SHIFT;
+    }
+
+    /// The current key, in place: what a tag of this address space and environment has in bits
+    /// 3 to 11.
+    #[inline]
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Changes whenever a code entry was dropped or the address space changed: whoever remembers
+    /// where a virtual address led compares it.
+    #[inline]
+    pub fn code_epoch(&self) -> u32 {
+        self.code_epoch
+    }
+
+    /// What a load of `size` bytes at `va` compares its read tag with, or a store its write tag.
+    #[inline(always)]
+    fn wanted(&self, va: Gva, size: u64) -> u64 {
+        va.get() & (PAGE_MASK | (size - 1)) | self.key
+    }
+
+    #[inline(always)]
+    fn data_index(page: u64) -> usize {
+        page as usize % DATA_ENTRIES
+    }
+
+    /// The host address of `size` bytes to load, on a hit. `size` is 1, 2, 4 or 8.
+    #[inline(always)]
+    pub fn load(&self, va: Gva, size: u64) -> Option<u64> {
+        let entry = &self.data[Self::data_index(va.page())];
+        (entry.read == self.wanted(va, size)).then(|| entry.host.wrapping_add(va.get()))
+    }
+
+    /// The host address of `size` bytes to store to, on a hit.
+    #[inline(always)]
+    pub fn store(&self, va: Gva, size: u64) -> Option<u64> {
+        let entry = &self.data[Self::data_index(va.page())];
+        (entry.write == self.wanted(va, size)).then(|| entry.host.wrapping_add(va.get()))
+    }
+
+    /// The frame to fetch from, on a hit.
+    #[inline]
+    pub fn fetch(&self, va: Gva) -> Option<FrameId> {
+        let entry = &self.code[va.page() as usize % CODE_ENTRIES];
+        (entry.tag == va.get() & PAGE_MASK | self.key).then_some(entry.frame)
+    }
+
+    /// What is known of a page that may be read here, whatever the write tag.
+    #[inline]
+    pub fn known(&self, va: Gva) -> Option<Known> {
+        let entry = &self.data[Self::data_index(va.page())];
+        (entry.read == va.get() & PAGE_MASK | self.key).then(|| Known {
+            gfn: Gfn::new(entry.page >> 12),
+            flags: PageFlags::from_bits_truncate(entry.page),
+        })
+    }
+
+    /// Installs a translation for the current address space and environment. `rights` beyond what
+    /// `access` asked for are installed too: a load's miss also gives the store its tag.
+    pub fn fill(&mut self, va: Gva, access: Access, to: Translation) {
+        self.counters.fills += 1;
+        let tag = va.get() & PAGE_MASK | self.key;
+        if to.flags.contains(PageFlags::PIECE) {
+            self.pieces |= piece_bit(va);
+        }
+        if access == Access::Fetch {
+            let entry = &mut self.code[va.page() as usize % CODE_ENTRIES];
+            *entry = CodeEntry { tag, frame: to.frame, flags: to.flags };
+            return;
+        }
+        let tag_for = |right| if to.rights.contains(right) { tag } else { NO_TAG };
+        self.data[Self::data_index(va.page())] = DataEntry {
+            read: tag_for(Rights::READ),
+            write: tag_for(Rights::WRITE),
+            host: to.host.wrapping_sub(va.get() & PAGE_MASK),
+            page: to.gfn.get() << 12 | to.flags.bits(),
+        };
+    }
+
+    /// Drops what `drop(page address, key, flags)` says, data and code.
+    fn drop_where(&mut self, drop: impl Fn(u64, u64, PageFlags) -> bool) {
+        let hit = |tag: u64, flags| {
+            tag != NO_TAG && drop(tag & PAGE_MASK, (tag & KEY_MASK) >> KEY_SHIFT, flags)
+        };
+        for entry in self.data.iter_mut() {
+            let flags = PageFlags::from_bits_truncate(entry.page);
+            if hit(entry.read, flags) || hit(entry.write, flags) {
+                *entry = NO_DATA;
+                self.counters.dropped += 1;
+            }
+        }
+        for entry in self.code.iter_mut() {
+            if hit(entry.tag, entry.flags) {
+                *entry = NO_CODE;
+                self.code_epoch = self.code_epoch.wrapping_add(1);
+                self.counters.dropped += 1;
+            }
+        }
+    }
+
+    #[inline]
+    fn drop_page_if(&mut self, va: Gva, drop: impl Fn(u64, PageFlags) -> bool) {
+        let page = va.get() & PAGE_MASK;
+        let key = |tag: u64| (tag & KEY_MASK) >> KEY_SHIFT;
+        let entry = &mut self.data[Self::data_index(va.page())];
+        let flags = PageFlags::from_bits_truncate(entry.page);
+        let hit = |tag: u64| tag != NO_TAG && tag & PAGE_MASK == page && drop(key(tag), flags);
+        if hit(entry.read) || hit(entry.write) {
+            *entry = NO_DATA;
+            self.counters.dropped += 1;
+        }
+        let entry = &mut self.code[va.page() as usize % CODE_ENTRIES];
+        if entry.tag != NO_TAG && entry.tag & PAGE_MASK == page && drop(key(entry.tag), entry.flags)
+        {
+            *entry = NO_CODE;
+            self.code_epoch = self.code_epoch.wrapping_add(1);
+            self.counters.dropped += 1;
+        }
+    }
+
+    /// Carries out an invalidation that someone else asks for.
+    pub fn shoot_down(&mut self, what: Shootdown) {
+        match what {
+            Shootdown::Page(va) => self.drop_page_if(va, |_, _| true),
+            Shootdown::Range(va, pages) if pages <= 64 => {
+                for page in 0..pages {
+                    let va = Gva::new(va.get().wrapping_add(page << 12));
+                    self.drop_page_if(va, |_, _| true);
+                }
+            }
+            Shootdown::Range(va, pages) => {
+                let first = va.get() & PAGE_MASK;
+                self.drop_where(|page, _, _| page.wrapping_sub(first) >> 12 < pages);
+            }
+            Shootdown::Write(va) => {
+                let entry = &mut self.data[Self::data_index(va.page())];
+                if entry.write & PAGE_MASK == va.get() & PAGE_MASK {
+                    entry.write = NO_TAG;
+                }
+            }
+            Shootdown::Gfn(gfn) => {
+                for entry in self.data.iter_mut().filter(|e| e.page >> 12 == gfn.get()) {
+                    *entry = NO_DATA;
+                }
+                // Code entries know only their frame: the few there are go.
+                self.drop_code(|_| true);
+            }
+            Shootdown::GfnWrite(gfn) => {
+                for entry in self.data.iter_mut().filter(|e| e.page >> 12 == gfn.get()) {
+                    entry.write = NO_TAG;
+                }
+            }
+            Shootdown::HostWrite(host) => self.drop_writes_to(host),
+            Shootdown::AllWrites => {
+                for entry in self.data.iter_mut() {
+                    entry.write = NO_TAG;
+                }
+            }
+            Shootdown::FrameExecute(frame) => self.drop_code(|f| f == frame),
+            Shootdown::All => self.flush(),
+        }
+    }
+
+    fn drop_code(&mut self, drop: impl Fn(FrameId) -> bool) {
+        for entry in self.code.iter_mut() {
+            if entry.tag != NO_TAG && drop(entry.frame) {
+                *entry = NO_CODE;
+                self.code_epoch = self.code_epoch.wrapping_add(1);
+            }
+        }
+    }
+
+    fn drop_writes_to(&mut self, host: u64) {
+        for entry in self.data.iter_mut() {
+            if entry.write != NO_TAG && entry.host.wrapping_add(entry.write & PAGE_MASK) == host {
+                entry.write = NO_TAG;
+            }
+        }
+    }
+
+    /// Drops everything.
+    pub fn flush(&mut self) {
+        self.counters.flushes += 1;
+        self.data.fill(NO_DATA);
+        self.code.fill(NO_CODE);
+        self.code_epoch = self.code_epoch.wrapping_add(1);
+        self.pieces = 0;
+    }
+
+    /// `sfence.vma`, each form as precise as it is: with an address, only that page (all pieces of
+    /// the larger page that it may lie in); with an ASID, only that address space's, and no global
+    /// entry (privileged specification, section "Supervisor Memory-Management Fence Instruction").
+    pub fn fence(&mut self, va: Option<Gva>, asid: Option<u16>) {
+        let spaces = match asid {
+            None => u64::MAX,
+            Some(asid) => {
+                let spaces = self.spaces.iter().enumerate();
+                spaces.fold(0, |set, (i, &bits)| {
+                    let of = Satp::from_bits(bits).is_some_and(|s| s.asid == asid);
+                    if of { set | 1 << i } else { set }
+                })
+            }
+        };
+        let ours = |key: u64, flags: PageFlags| {
+            asid.is_none() || (spaces >> (key >> 3) & 1 != 0 && !flags.contains(PageFlags::GLOBAL))
+        };
+        match va {
+            None if asid.is_none() => self.flush(),
+            None => self.drop_where(|_, key, flags| ours(key, flags)),
+            Some(va) if self.pieces & piece_bit(va) == 0 => self.drop_page_if(va, ours),
+            Some(va) => {
+                // A gigapage's pieces mark their own region each; a fence names any address of it.
+                let near = |page: u64| (page ^ va.get()) >> 30 == 0;
+                let page = va.get() & PAGE_MASK;
+                self.drop_where(|p, key, flags| {
+                    ours(key, flags) && (p == page || (flags.contains(PageFlags::PIECE) && near(p)))
+                });
+            }
+        }
+    }
+
+    /// Whether translation is on.
+    #[inline]
+    pub fn translates(&self) -> bool {
+        self.satp.mode != Mode::Bare
+    }
+}
+
+/// A gigapage's region hashes to one bit, so that every piece of it sets the same.
+#[inline]
+fn piece_bit(va: Gva) -> u64 {
+    1 << (va.get() >> 30 & 63)
+}
