@@ -195,7 +195,7 @@ mod tests {
     ];
 
     fn sample(len: usize) -> Vec<u8> {
-        (0..len).map(|i| (i * i * 31 + i * 7 + 3 >> 2) as u8).collect()
+        (0..len).map(|i| ((i * i * 31 + i * 7 + 3) >> 2) as u8).collect()
     }
 
     /// The definition, bit by bit: parity *p* over all bits whose index has (or lacks) a bit.

@@ -24,8 +24,8 @@ pub(crate) fn locator(field: &Field, syndromes: &[u16], t: usize) -> Option<Vec<
             if longer {
                 scratch.copy_from_slice(&lambda);
             }
-            for i in 0..before_len {
-                let term = field.mul_exp(factor, before[i]);
+            for (i, coefficient) in before[..before_len].iter().enumerate() {
+                let term = field.mul_exp(factor, *coefficient);
                 match lambda.get_mut(i + shift) {
                     Some(to) => *to ^= term,
                     None if term == 0 => {}

@@ -20,9 +20,13 @@ mod syndrome;
 use crate::blank;
 use crate::codec::{Codec, EccError, Outcome, check_lengths};
 use crate::field::Field;
+use crate::kernels::Kernels;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use crate::simd::{ClmulDivider, PlaceSearch};
 use alloc::vec;
 use alloc::vec::Vec;
-use remainder::Divider;
+pub(crate) use generator::BitPoly;
+pub(crate) use remainder::Divider;
 use roots::Solver;
 use syndrome::Syndromes;
 
@@ -88,12 +92,15 @@ impl BchParams {
 #[derive(Debug, Clone)]
 pub struct Bch {
     params: BchParams,
+    kernels: Kernels,
     field: Field,
     /// Bits of parity: the generator's degree.
     parity_bits: usize,
-    divider: Divider,
+    division: Division,
     syndromes: Syndromes,
     solver: Solver,
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    search: Option<PlaceSearch>,
     /// What parity is inverted by, left-aligned words.
     mask: Vec<u64>,
 }
@@ -106,7 +113,16 @@ impl Bch {
     /// [`EccError::FieldOrder`], [`EccError::NotPrimitive`], [`EccError::Strength`] or
     /// [`EccError::TooLong`] if there is no such code.
     pub fn new(params: BchParams) -> Result<Self, EccError> {
+        Self::with_kernels(params, Kernels::detect())
+    }
+
+    /// The same with a choice of kernels; what the processor lacks is not used.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_kernels(params: BchParams, kernels: Kernels) -> Result<Self, EccError> {
         let BchParams { m, t, data_len, .. } = params;
+        let kernels = kernels.min(Kernels::detect());
         let field = Field::new(m, params.polynomial)?;
         let asked = t.saturating_mul(m as usize);
         if t == 0 || asked >= field.n() {
@@ -118,23 +134,24 @@ impl Bch {
         if data_len == 0 || bits > field.n() {
             return Err(EccError::TooLong { data_len, parity_bits, max_bits: field.n() });
         }
-        let divider = Divider::new(&generator);
-        let mut code = Self {
+        let division = Division::new(&generator, kernels, data_len);
+        let mut mask = vec![0; parity_bits.div_ceil(64)];
+        if params.blank == Blank::Codeword {
+            division.divide(&vec![0xFF; data_len], &mut mask);
+            mask.iter_mut().for_each(|word| *word = !*word);
+        }
+        Ok(Self {
             params,
+            kernels,
             parity_bits,
+            division,
             syndromes: Syndromes::new(&field, t, parity_bits),
             solver: Solver::new(&field),
-            mask: vec![0; divider.words()],
-            divider,
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            search: PlaceSearch::new(kernels, &field, t),
+            mask,
             field,
-        };
-        if params.blank == Blank::Codeword {
-            let mut mask = vec![0; code.mask.len()];
-            code.divider.divide(&vec![0xFF; data_len], &mut mask);
-            mask.iter_mut().for_each(|word| *word = !*word);
-            code.mask = mask;
-        }
-        Ok(code)
+        })
     }
 
     /// What the code was built from; `polynomial` is filled in.
@@ -172,24 +189,50 @@ impl Bch {
         sum
     }
 
-    /// The remainder of `data` as it would be stored, without the mask.
-    fn divide(&self, data: &[u8]) -> Vec<u64> {
-        let mut state = vec![0; self.divider.words()];
-        self.divider.divide(data, &mut state);
-        state
+    /// What parity bits beyond the generator's degree hold.
+    fn filler(&self) -> u8 {
+        match self.params.blank {
+            Blank::Plain => 0,
+            Blank::Codeword => 0xFF,
+        }
     }
 
-    /// `parity ⊕ mask` against the computed remainder; filler bits do not count.
-    fn difference(&self, mut computed: Vec<u64>, parity: &[u8]) -> Vec<u64> {
-        let mut bits = self.parity_bits;
+    /// The kernels in use.
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// Calls `then` with the remainder of `data`, without the mask.
+    #[inline]
+    fn divided<R>(&self, data: &[u8], then: impl FnOnce(&mut [u64]) -> R) -> R {
+        let words = self.mask.len();
+        let mut short = [0; SHORT_WORDS];
+        let mut long = Vec::new();
+        let state = match short.get_mut(..words) {
+            Some(state) => state,
+            None => {
+                long.resize(words, 0);
+                &mut long[..]
+            }
+        };
+        self.division.divide(data, state);
+        then(state)
+    }
+
+    /// Adds `parity` ⊕ mask to the computed remainder; filler bits do not count. Tells whether
+    /// anything is left.
+    fn subtract(&self, computed: &mut [u64], parity: &[u8]) -> bool {
+        let mut any = 0;
         for (i, word) in computed.iter_mut().enumerate() {
             *word ^= self.mask[i] ^ load(parity, i);
+            let bits = self.parity_bits - 64 * i;
             if bits < 64 {
                 *word &= !(u64::MAX >> bits);
             }
-            bits = bits.saturating_sub(64);
+            any |= *word;
         }
-        computed
+        any != 0
     }
 
     /// Bit numbers of the errors, from the codeword's first bit, for a non-zero difference of
@@ -197,13 +240,54 @@ impl Bch {
     fn locate(&self, difference: &[u64]) -> Option<Vec<usize>> {
         let syndromes = self.syndromes.compute(&self.field, difference);
         let locator = locator::locator(&self.field, &syndromes, self.params.t)?;
-        let roots = self.solver.roots(&self.field, &locator)?;
         let bits = self.params.data_len * 8 + self.parity_bits;
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(search) = &self.search
+            && locator.len() > 3
+        {
+            let mut places = search.places(&self.field, &locator, bits);
+            places.iter_mut().for_each(|exponent| *exponent = bits - 1 - *exponent);
+            return (places.len() == locator.len() - 1).then_some(places);
+        }
+        let roots = self.solver.roots(&self.field, &locator)?;
         let place = |root: u16| {
             let exponent = (self.field.n() - self.field.log(root)) % self.field.n();
             bits.checked_sub(exponent + 1)
         };
         roots.into_iter().map(place).collect()
+    }
+}
+
+/// Remainders up to this many words live on the stack.
+const SHORT_WORDS: usize = 16;
+
+/// Division by the generator, by whichever kernel.
+#[derive(Debug, Clone)]
+enum Division {
+    Portable(Divider),
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Clmul(ClmulDivider),
+}
+
+impl Division {
+    #[cfg_attr(not(feature = "std"), expect(unused_variables))]
+    fn new(generator: &BitPoly, kernels: Kernels, data_len: usize) -> Self {
+        let divider = Divider::new(generator);
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(divider) = ClmulDivider::new(kernels, &divider, data_len) {
+            return Self::Clmul(divider);
+        }
+        Self::Portable(divider)
+    }
+
+    /// `state` starts at zero.
+    #[inline]
+    fn divide(&self, data: &[u8], state: &mut [u64]) {
+        match self {
+            Self::Portable(divider) => divider.divide(data, state),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Clmul(divider) => divider.divide(data, state),
+        }
     }
 }
 
@@ -235,14 +319,14 @@ impl Codec for Bch {
 
     fn encode(&self, data: &[u8], parity: &mut [u8]) -> Result<(), EccError> {
         check_lengths(self, data.len(), parity.len())?;
-        let remainder = self.divide(data);
-        parity.fill(match self.params.blank {
-            Blank::Plain => 0,
-            Blank::Codeword => 0xFF,
+        self.divided(data, |remainder| {
+            let mut bytes = parity.chunks_mut(8);
+            for ((word, mask), to) in remainder.iter().zip(&self.mask).zip(&mut bytes) {
+                to.copy_from_slice(&(word ^ mask).to_be_bytes()[..to.len()]);
+            }
+            // A degenerate code has fewer parity bits than the bytes that m·t asks for.
+            bytes.for_each(|rest| rest.fill(self.filler()));
         });
-        for (to, (word, mask)) in parity.chunks_mut(8).zip(remainder.iter().zip(&self.mask)) {
-            to.copy_from_slice(&(word ^ mask).to_be_bytes()[..to.len()]);
-        }
         Ok(())
     }
 
@@ -251,11 +335,10 @@ impl Codec for Bch {
         if let Some(erased) = blank::restore(data, parity, self.blank_threshold()) {
             return Ok(erased);
         }
-        let difference = self.difference(self.divide(data), parity);
-        if difference.iter().all(|word| *word == 0) {
-            return Ok(Outcome::Corrected { bits: 0 });
-        }
-        let Some(places) = self.locate(&difference) else { return Ok(Outcome::Uncorrectable) };
+        let located = self.divided(data, |remainder| {
+            if self.subtract(remainder, parity) { self.locate(remainder) } else { Some(Vec::new()) }
+        });
+        let Some(places) = located else { return Ok(Outcome::Uncorrectable) };
         let data_bits = data.len() * 8;
         for place in &places {
             match place.checked_sub(data_bits) {

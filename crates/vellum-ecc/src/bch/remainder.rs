@@ -58,7 +58,8 @@ impl Divider {
         self.words
     }
 
-    /// data·x^(64·words) mod g' into `state`, which is `words` long and starts at zero.
+    /// data·x^(64·words) mod g' into `state`, which is `words` long and goes on from what it holds.
+    /// (From zero, the division of `data` alone.)
     pub(crate) fn divide(&self, data: &[u8], state: &mut [u64]) {
         match self.words {
             1 => self.bytes::<1>(data, state),
@@ -86,7 +87,7 @@ impl Divider {
         debug_assert_eq!(self.slice, 8);
         let (rows, _) = self.rows.as_chunks::<L>();
         let Ok(tables) = <&[[u64; L]; 2048]>::try_from(rows) else { return };
-        let mut acc = [0u64; L];
+        let Some(mut acc) = state.first_chunk::<L>().copied() else { return };
         step_words(data, |w| {
             let w = w ^ acc[0];
             let mut next = shifted(&acc);
@@ -106,7 +107,7 @@ impl Divider {
         debug_assert_eq!(self.slice, 4);
         let (rows, _) = self.rows.as_chunks::<L>();
         let Ok(tables) = <&[[u64; L]; 256]>::try_from(rows) else { return };
-        let mut acc = [0u64; L];
+        let Some(mut acc) = state.first_chunk::<L>().copied() else { return };
         step_words(data, |w| {
             let w = w ^ acc[0];
             let mut next = shifted(&acc);

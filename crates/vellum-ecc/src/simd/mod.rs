@@ -1,0 +1,12 @@
+//! Kernels for particular processors: the only place of the crate with `unsafe`, and only to call a
+//! function compiled for features that were detected, and to load and store vectors.
+//!
+//! Each kernel is a type whose constructor gives `None` where the processor lacks the instructions;
+//! holding a value of it is the proof that its functions may be called.
+#![allow(unsafe_code)]
+
+mod divide;
+mod search;
+
+pub(crate) use divide::ClmulDivider;
+pub(crate) use search::PlaceSearch;
