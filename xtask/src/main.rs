@@ -8,6 +8,7 @@ mod ci;
 mod linux;
 mod linux_command;
 mod shell;
+mod tidy;
 
 /// Vellum: the memory of a virtual machine.
 #[derive(Debug, Parser)]
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Check everything: format, lints, house rules, all tests, the docs, a guest's boot
     Ci(ci::Args),
+    /// Check the house rules that neither the compiler nor clippy checks
+    Tidy(tidy::Args),
     /// Fetch Debian's RISC-V kernel and write an initramfs for it, for this or another emulator
     Linux(linux_command::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -30,6 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Ci(args) => ci::run(&args),
+        Command::Tidy(args) => tidy::run(&args),
         Command::Linux(args) => linux_command::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };

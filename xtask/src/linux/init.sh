@@ -39,25 +39,28 @@ fi
 if [ "$root" ]; then
     tries=0
     while [ ! -b "$root" ] && [ $tries -lt 50 ]; do tries=$((tries + 1)); usleep 20000; done
-    if ! mount -t "$fstype" -o "$mode" "$root" /root; then
+    if ! mount -t "$fstype" -o "$mode" "$root" /disk; then
         echo "init: $root can't be mounted as $fstype"
         finish 125
     fi
     for name in proc sys dev; do
-        mkdir -p /root/$name 2>/dev/null
-        mount --bind /$name /root/$name
+        mkdir -p /disk/$name 2>/dev/null
+        mount --bind /$name /disk/$name
     done
-    [ -x /root/sbin/init ] && [ ! -e /vellum/exec ] && exec switch_root /root /sbin/init
-    inside="chroot /root"
+    [ -x /disk/sbin/init ] && [ ! -e /vellum/exec ] && exec switch_root /disk /sbin/init
+    inside="chroot /disk"
 else
     inside=
 fi
 
-# The root's own shell where it has one, else busybox brought along.
-if [ "$root" ] && [ ! -x /root/bin/sh ]; then
-    mkdir -p /root/bin
-    cp /bin/busybox /root/bin/busybox
-    chroot /root /bin/busybox --install -s /bin
+# A root without a shell gets busybox; one that can't be written to is looked at from outside.
+if [ "$root" ] && [ ! -x /disk/bin/sh ]; then
+    if mkdir -p /disk/bin && cp /bin/busybox /disk/bin/busybox; then
+        chroot /disk /bin/busybox --install -s /bin
+    else
+        echo "init: $root has no shell; it is mounted at /disk"
+        inside=
+    fi
 fi
 
 if [ -e /vellum/exec ]; then
@@ -73,7 +76,7 @@ else
     code=0
 fi
 if [ "$root" ]; then
-    umount /root/proc /root/sys /root/dev
-    umount /root || mount -o remount,ro /root
+    umount /disk/proc /disk/sys /disk/dev
+    umount /disk || mount -o remount,ro /disk
 fi
 finish $code

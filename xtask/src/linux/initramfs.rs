@@ -21,7 +21,7 @@ impl Initramfs {
     pub fn new(busybox: &[u8]) -> Self {
         let mut archive = Archive::default();
         for name in
-            ["bin", "dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp", "vellum", MODULES]
+            ["bin", "dev", "etc", "mnt", "disk", "proc", "run", "sys", "tmp", "vellum", MODULES]
         {
             archive.folder(name);
         }
