@@ -54,6 +54,7 @@ impl Divider {
     }
 
     /// Words of a remainder.
+    #[cfg(any(test, all(feature = "std", target_arch = "x86_64")))]
     pub(crate) fn words(&self) -> usize {
         self.words
     }

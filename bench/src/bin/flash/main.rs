@@ -1,0 +1,27 @@
+//! `cargo xtask bench-compare flash SUBJECT`: flash beside its peers, interleaved, in CPU time.
+
+mod ecc;
+mod measure;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Flash beside its peers: CPU time, interleaved rounds, median and spread.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask bench-compare flash", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subject {
+    /// Error-correcting codes, beside the Linux kernel's BCH (through bchlib) and labrador-ldpc
+    Ecc(ecc::Args),
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().subject {
+        Subject::Ecc(args) => ecc::run(&args),
+    }
+}
