@@ -3,11 +3,13 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod bench;
 mod bench_compare;
 mod ci;
 mod linux;
 mod linux_command;
 mod shell;
+mod table;
 mod tidy;
 
 /// Vellum: the memory of a virtual machine.
@@ -26,6 +28,8 @@ enum Command {
     Tidy(tidy::Args),
     /// Fetch Debian's RISC-V kernel and write an initramfs for it, for this or another emulator
     Linux(linux_command::Args),
+    /// Our own figures, counted: the same on every machine
+    Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
     BenchCompare(bench_compare::Args),
 }
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Tidy(args) => tidy::run(&args),
         Command::Linux(args) => linux_command::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };
     match result {

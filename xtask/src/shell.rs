@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 /// The workspace's root folder.
 pub fn root() -> PathBuf {
@@ -28,10 +29,43 @@ pub fn cargo(args: &[&str]) -> Command {
 
 /// Runs `command` to its end; an error names the command and how it ended.
 pub fn run(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}").replace('"', "");
+    let shown = shown(command);
     let status = command.status().with_context(|| format!("could not start `{shown}`"))?;
-    if !status.success() {
-        bail!("`{shown}` ended with {status}");
+    match status.success() {
+        true => Ok(()),
+        false => bail!("`{shown}` ended with {status}"),
     }
-    Ok(())
+}
+
+/// As [`run`], but what takes longer than `limit` is killed.
+pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
+    let status = wait_within(command, limit)?;
+    match status.success() {
+        true => Ok(()),
+        false => bail!("`{}` ended with {status}", shown(command)),
+    }
+}
+
+/// Runs `command` and returns how it ended; what takes longer than `limit` is killed.
+pub fn wait_within(command: &mut Command, limit: Duration) -> Result<ExitStatus> {
+    const STEP: Duration = Duration::from_millis(50);
+    let shown = shown(command);
+    let mut child = command.spawn().with_context(|| format!("could not start `{shown}`"))?;
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if waited >= limit {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{shown}` took more than {} s and was stopped", limit.as_secs());
+        }
+        std::thread::sleep(STEP);
+        waited += STEP;
+    }
+}
+
+fn shown(command: &Command) -> String {
+    format!("{command:?}").replace('"', "")
 }

@@ -11,7 +11,7 @@ use metadata::Metadata;
 use std::fs;
 use std::process::ExitCode;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// List the licences of all dependencies, most frequent first
     #[arg(long)]
