@@ -6,6 +6,7 @@
 extern crate std;
 
 mod decode;
+pub mod float;
 pub mod insn;
 
 pub use decode::decode;
