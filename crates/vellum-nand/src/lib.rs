@@ -1,1 +1,25 @@
-//! NAND flash: the driver trait that real chips and the model share, and the chip model.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+//!
+//! Modules: the driver trait [`Nand`] with its [`Geometry`] and per-codeword [`ReadStatus`] needs no
+//! `std`; [`conformance`] is the suite that every driver passes; `model` (feature `model`) is the
+//! chip in software.
+
+extern crate alloc;
+
+pub mod conformance;
+mod driver;
+mod error;
+mod geometry;
+#[cfg(feature = "model")]
+pub mod model;
+
+pub use conformance::Violation;
+pub use driver::{Codeword, Nand, ReadStatus};
+pub use error::NandError;
+pub use geometry::{
+    CellKind, EccSpec, EraseBlock, Geometry, MARKER_BYTES, MAX_CODEWORDS, MAX_PAGE_BYTES, Ppa,
+};
+#[cfg(feature = "model")]
+pub use model::{Cut, CutMode, Model, ModelConfig};

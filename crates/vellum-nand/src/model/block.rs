@@ -1,0 +1,103 @@
+//! What a block's cells hold, and what is wrong with them.
+
+use std::sync::Arc;
+
+/// What is wrong with a page beyond random bit errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flaw {
+    /// Nothing.
+    #[default]
+    None,
+    /// The cells hold nothing that the code corrects.
+    Unreadable,
+    /// Reads well this many times more, then never again: a program cut off near its end.
+    Unstable(u8),
+    /// Only the first so many codewords hold data, the others look erased.
+    Partial(u8),
+    /// Looks erased, but cells hold charge: what is programmed here can't be read.
+    Charged,
+}
+
+impl Flaw {
+    pub(super) fn code(self) -> (u8, u8) {
+        match self {
+            Flaw::None => (0, 0),
+            Flaw::Unreadable => (1, 0),
+            Flaw::Unstable(n) => (2, n),
+            Flaw::Partial(n) => (3, n),
+            Flaw::Charged => (4, 0),
+        }
+    }
+
+    pub(super) fn from_code(code: u8, n: u8) -> Option<Flaw> {
+        Some(match code {
+            0 => Flaw::None,
+            1 => Flaw::Unreadable,
+            2 => Flaw::Unstable(n),
+            3 => Flaw::Partial(n),
+            4 => Flaw::Charged,
+            _ => return None,
+        })
+    }
+}
+
+/// A page. Data is shared between copies of the chip, and by copy-back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Page {
+    pub data: Option<Arc<[u8]>>,
+    pub flaw: Flaw,
+    pub programs: u8,
+    /// When it was programmed, in milli-hours at 30 °C.
+    pub born: u64,
+}
+
+/// A block.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    pub pages: Vec<Page>,
+    /// User out-of-band bytes, page after page.
+    pub oob: Vec<u8>,
+    /// The next page that may be programmed.
+    pub next: u32,
+    pub erases: u32,
+    /// Erases that it survives.
+    pub endurance: u32,
+    /// The bad-block marker.
+    pub marked: bool,
+    /// The last erase did not run to its end.
+    pub weak: bool,
+}
+
+impl Block {
+    pub fn new(pages: u32, oob: u32, endurance: u32) -> Block {
+        Block {
+            pages: vec![Page::default(); pages as usize],
+            oob: vec![0xff; (pages * oob) as usize],
+            next: 0,
+            erases: 0,
+            endurance,
+            marked: false,
+            weak: false,
+        }
+    }
+
+    pub fn wipe(&mut self) {
+        self.pages.fill(Page::default());
+        self.oob.fill(0xff);
+        self.next = 0;
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.next > 0 && (self.next as usize) < self.pages.len()
+    }
+
+    pub fn oob_of(&self, page: u32) -> &[u8] {
+        let n = self.oob.len() / self.pages.len();
+        &self.oob[page as usize * n..][..n]
+    }
+
+    pub fn oob_of_mut(&mut self, page: u32) -> &mut [u8] {
+        let n = self.oob.len() / self.pages.len();
+        &mut self.oob[page as usize * n..][..n]
+    }
+}

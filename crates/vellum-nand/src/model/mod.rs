@@ -1,0 +1,438 @@
+//! The chip model: cells that obey the chip's rules, wear out, err and lose power.
+//!
+//! Everything is a function of the seed and the calls. Data is kept page by page behind shared
+//! pointers, so a clone of a chip costs one pointer a block and copies what is written afterwards.
+
+mod block;
+mod cut;
+mod image;
+mod reliability;
+mod sample;
+mod state;
+mod timing;
+
+pub use block::Flaw;
+pub use cut::{Cut, CutMode};
+pub use image::{ImageError, image_geometry};
+pub use reliability::{PowerLaw, RETRY_LEVELS, Reliability, Stress, Voltage, arrhenius, poisson};
+pub use timing::{Bus, Timing};
+
+use crate::{Codeword, EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
+use block::Block;
+use std::sync::Arc;
+use vellum_block::{Duration, Instant, Rng};
+
+/// Parameters of a [`Model`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelConfig {
+    /// The chip's shape.
+    pub geometry: Geometry,
+    /// Its times.
+    pub timing: Timing,
+    /// Where its bit errors come from.
+    pub reliability: Reliability,
+    /// Blocks in a thousand that leave the factory bad; data sheets allow 20 (1004 good of 1024).
+    /// Block 0 is always good.
+    pub factory_bad_permille: u32,
+    /// Whether factory bad blocks come in neighbouring pairs.
+    pub clustered: bool,
+    /// Erases that a block survives, on average; each block's own lies within half of it. 0: any
+    /// number.
+    pub endurance: u32,
+    /// Most blocks that may be partly programmed; 0: any number.
+    pub open_blocks: u32,
+    /// Program and erase return when the bus is free, so that other units can work meanwhile.
+    pub overlapped: bool,
+    /// Seed of everything that is drawn.
+    pub seed: u64,
+}
+
+impl ModelConfig {
+    /// A chip without errors, wear or bad blocks, with its class's times.
+    pub const fn perfect(geometry: Geometry) -> ModelConfig {
+        ModelConfig {
+            geometry,
+            timing: Timing::class(geometry.cell, Bus::Sdr),
+            reliability: Reliability::Perfect,
+            factory_bad_permille: 0,
+            clustered: false,
+            endurance: 0,
+            open_blocks: 0,
+            overlapped: false,
+            seed: 1,
+        }
+    }
+}
+
+/// What a chip was asked to do, and how it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Page reads.
+    pub reads: u64,
+    /// Page programs, copy-back's included.
+    pub programs: u64,
+    /// Copy-backs, each also counted as a read and a program.
+    pub copies: u64,
+    /// Erases.
+    pub erases: u64,
+    /// Programs that the chip reported as failed.
+    pub program_fails: u64,
+    /// Erases that the chip reported as failed.
+    pub erase_fails: u64,
+    /// Bits corrected.
+    pub corrected_bits: u64,
+    /// Codewords that could not be corrected.
+    pub uncorrectable: u64,
+    /// Bytes over the bus.
+    pub bus_bytes: u64,
+}
+
+/// A modelled chip.
+#[derive(Debug, Clone)]
+pub struct Model {
+    config: ModelConfig,
+    blocks: Vec<Arc<Block>>,
+    /// Reads of each block since its erase.
+    disturb: Vec<u32>,
+    /// When each unit is free.
+    busy: Vec<Instant>,
+    now: Instant,
+    /// Milli-hours at 30 °C that have passed.
+    aged: u64,
+    retry: u8,
+    open: u32,
+    rng: Rng,
+    powered: bool,
+    cut: Option<Cut>,
+    counters: Counters,
+}
+
+impl Model {
+    /// A chip fresh from the factory.
+    ///
+    /// # Errors
+    /// When the geometry does not fit together.
+    pub fn new(config: ModelConfig) -> Result<Model, NandError> {
+        let g = config.geometry;
+        g.check()?;
+        let mut model = Model {
+            config,
+            blocks: Vec::new(),
+            disturb: vec![0; g.blocks as usize],
+            busy: vec![Instant::ZERO; g.units as usize],
+            now: Instant::ZERO,
+            aged: 0,
+            retry: 0,
+            open: 0,
+            rng: Rng::new(config.seed),
+            powered: true,
+            cut: None,
+            counters: Counters::default(),
+        };
+        // Blocks that never differ share one until they are written.
+        let plain = Arc::new(Block::new(g.pages_per_block, g.user_oob_bytes(), u32::MAX));
+        model.blocks = vec![plain; g.blocks as usize];
+        for block in 1..g.blocks {
+            model.leave_factory(block);
+        }
+        Ok(model)
+    }
+
+    fn leave_factory(&mut self, block: u32) {
+        let permille = u64::from(self.config.factory_bad_permille);
+        if self.config.endurance > 0 {
+            let mean = u64::from(self.config.endurance);
+            let endurance = mean / 2 + self.rng.below(mean + 1);
+            self.block_mut(EraseBlock(block)).endurance = endurance as u32;
+        }
+        let pairs = if self.config.clustered { 2 } else { 1 };
+        if self.rng.below(1000 * pairs) < permille {
+            for bad in block..(block + pairs as u32).min(self.config.geometry.blocks) {
+                self.block_mut(EraseBlock(bad)).marked = true;
+            }
+        }
+    }
+
+    fn block(&self, block: EraseBlock) -> &Block {
+        &self.blocks[block.0 as usize]
+    }
+
+    fn block_mut(&mut self, block: EraseBlock) -> &mut Block {
+        Arc::make_mut(&mut self.blocks[block.0 as usize])
+    }
+
+    /// The chip's parameters.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// What it was asked to do so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Virtual time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Waits until every unit is idle; the time then.
+    pub fn settle(&mut self) -> Instant {
+        let last = self.busy.iter().copied().max().unwrap_or(self.now);
+        self.now = self.now.max(last);
+        self.now
+    }
+
+    /// Lets time pass on the shelf or in use, at a temperature, for retention.
+    pub fn age(&mut self, hours: f64, celsius: f64) {
+        self.aged += (hours.max(0.0) * arrhenius(celsius) * 1000.0) as u64;
+    }
+
+    /// Erases of a block so far.
+    pub fn erases_of(&self, block: EraseBlock) -> u32 {
+        self.blocks.get(block.0 as usize).map_or(0, |b| b.erases)
+    }
+
+    /// Sets how many more erases a block survives: 0 makes its next program and erase fail.
+    pub fn doom(&mut self, block: EraseBlock, erases: u32) {
+        if self.config.geometry.check_block(block).is_ok() {
+            let state = self.block_mut(block);
+            state.endurance = state.erases.saturating_add(erases);
+        }
+    }
+
+    /// Spoils a page, as a failure of its cells would.
+    pub fn spoil(&mut self, ppa: Ppa, flaw: Flaw) {
+        if self.config.geometry.check_ppa(ppa).is_ok() {
+            let g = self.config.geometry;
+            self.block_mut(g.block_of(ppa)).pages[g.page_of(ppa) as usize].flaw = flaw;
+        }
+    }
+
+    /// Starts an operation on a block's unit: waits for it, then holds it for `array`.
+    fn spend(&mut self, block: EraseBlock, bus: Duration, array: Duration, wait: bool) {
+        let unit = self.config.geometry.unit_of(block) as usize;
+        let start = self.now.max(self.busy[unit]);
+        self.busy[unit] = start + bus + array;
+        self.now = if wait { self.busy[unit] } else { start + bus };
+    }
+
+    fn ready(&self) -> Result<(), NandError> {
+        if self.powered { Ok(()) } else { Err(NandError::PowerLost) }
+    }
+
+    fn worn(&mut self, block: EraseBlock) -> bool {
+        let state = self.block(block);
+        state.erases >= state.endurance
+    }
+
+    /// Checks the chip's rules for a program.
+    fn check_program(&self, ppa: Ppa) -> Result<(), NandError> {
+        let g = &self.config.geometry;
+        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
+        let state = self.block(block);
+        if state.marked {
+            return Err(NandError::BadBlock { block });
+        }
+        let times = state.pages[page as usize].programs;
+        if page + 1 == state.next && times > 0 && times < g.programs_per_page {
+            return Ok(());
+        }
+        if times > 0 && page < state.next {
+            return Err(NandError::Reprogrammed { ppa, times, limit: g.programs_per_page });
+        }
+        if page < state.next {
+            return Err(NandError::Order { ppa, next: state.next });
+        }
+        let (open, limit) = (self.open + 1, self.config.open_blocks);
+        if limit > 0 && !state.is_open() && open > limit {
+            return Err(NandError::OpenBlocks { block, open, limit });
+        }
+        Ok(())
+    }
+
+    /// Puts data into the cells, or cuts the power while doing so.
+    fn store(&mut self, ppa: Ppa, data: Arc<[u8]>, oob: &[u8]) -> Result<(), NandError> {
+        if let Some((mode, rng)) = self.strikes() {
+            let mode = if mode.of_program() { mode } else { CutMode::TornProgram };
+            self.cut_program(ppa, data, oob, mode, rng);
+            return Err(NandError::PowerLost);
+        }
+        let g = self.config.geometry;
+        let (block, page, aged) = (g.block_of(ppa), g.page_of(ppa), self.aged);
+        self.counters.programs += 1;
+        let failed = self.worn(block) && self.rng.one_in(2);
+        let weak = self.block(block).weak && self.rng.one_in(2);
+        let state = self.block_mut(block);
+        let was_open = state.is_open();
+        state.next = page + 1;
+        state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
+        let slot = &mut state.pages[page as usize];
+        slot.programs += 1;
+        slot.born = aged;
+        if failed || weak || slot.flaw == Flaw::Charged {
+            slot.flaw = Flaw::Unreadable;
+        }
+        slot.data = Some(data);
+        let is_open = state.is_open();
+        self.open = self.open + u32::from(is_open) - u32::from(was_open && self.open > 0);
+        if failed {
+            self.counters.program_fails += 1;
+            return Err(NandError::ProgramFailed { ppa });
+        }
+        Ok(())
+    }
+}
+
+impl Nand for Model {
+    fn geometry(&self) -> &Geometry {
+        &self.config.geometry
+    }
+
+    fn read(
+        &mut self,
+        ppa: Ppa,
+        at: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+    ) -> Result<ReadStatus, NandError> {
+        self.ready()?;
+        let g = self.config.geometry;
+        g.check_ppa(ppa)?;
+        check_len("a page's data", at as usize + data.len(), g.page_bytes)?;
+        check_len("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
+        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
+        self.counters.reads += 1;
+        self.counters.bus_bytes += (data.len() + oob.len()) as u64;
+        let bus = self.config.timing.transfer(data.len() + oob.len());
+        self.spend(block, bus, self.config.timing.read, true);
+        let status = self.sense(ppa);
+        let state = &self.blocks[block.0 as usize];
+        oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
+        match &state.pages[page as usize].data {
+            Some(cells) => data.copy_from_slice(&cells[at as usize..][..data.len()]),
+            None => data.fill(0xff),
+        }
+        if !status.is_readable() && !status.is_erased() {
+            self.spoil_buffers(ppa, at, data, oob, &status);
+        }
+        Ok(status)
+    }
+
+    fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
+        self.ready()?;
+        let g = self.config.geometry;
+        g.check_ppa(ppa)?;
+        if data.len() != g.page_bytes as usize {
+            let expected = g.page_bytes as usize;
+            return Err(NandError::Length { what: "a page's data", found: data.len(), expected });
+        }
+        check_len("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
+        self.check_program(ppa)?;
+        let array = self.config.timing.program_of(&g, g.page_of(ppa));
+        let bus = self.config.timing.transfer(data.len() + oob.len());
+        self.counters.bus_bytes += (data.len() + oob.len()) as u64;
+        self.spend(g.block_of(ppa), bus, array, !self.config.overlapped);
+        self.store(ppa, data.into(), oob)
+    }
+
+    fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
+        self.ready()?;
+        self.config.geometry.check_block(block)?;
+        if self.block(block).marked {
+            return Err(NandError::BadBlock { block });
+        }
+        let (command, array) = (self.config.timing.command, self.config.timing.erase);
+        self.spend(block, command, array, !self.config.overlapped);
+        let was_open = self.block(block).is_open();
+        self.open -= u32::from(was_open && self.open > 0);
+        self.disturb[block.0 as usize] = 0;
+        if let Some((mode, rng)) = self.strikes() {
+            let mode = if mode.of_program() { CutMode::HalfErase } else { mode };
+            self.cut_erase(block, mode, rng);
+            return Err(NandError::PowerLost);
+        }
+        self.counters.erases += 1;
+        if self.worn(block) {
+            let state = self.block_mut(block);
+            state.erases += 1;
+            state.next = state.pages.len() as u32;
+            self.counters.erase_fails += 1;
+            return Err(NandError::EraseFailed { block });
+        }
+        let state = self.block_mut(block);
+        state.erases += 1;
+        state.weak = false;
+        state.wipe();
+        Ok(())
+    }
+
+    fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
+        self.ready()?;
+        let g = self.config.geometry;
+        g.check_ppa(from)?;
+        g.check_ppa(to)?;
+        check_len("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
+        let (source, target) = (g.block_of(from), g.block_of(to));
+        if g.plane_of(source) != g.plane_of(target) || g.unit_of(source) != g.unit_of(target) {
+            return Err(NandError::CopyBack { from, to });
+        }
+        self.check_program(to)?;
+        self.counters.reads += 1;
+        self.spend(source, self.config.timing.command, self.config.timing.read, true);
+        let status = self.sense(from);
+        let page = g.page_of(from) as usize;
+        let data = match &self.block(source).pages[page].data {
+            Some(data) if status.is_readable() => data.clone(),
+            _ => return Ok(status),
+        };
+        self.counters.copies += 1;
+        let array = self.config.timing.program_of(&g, g.page_of(to));
+        let bus = self.config.timing.transfer(oob.len());
+        self.spend(target, bus, array, !self.config.overlapped);
+        self.store(to, data, oob)?;
+        Ok(status)
+    }
+
+    fn is_marked_bad(&mut self, block: EraseBlock) -> Result<bool, NandError> {
+        self.ready()?;
+        self.config.geometry.check_block(block)?;
+        self.counters.reads += 1;
+        self.spend(block, self.config.timing.transfer(2), self.config.timing.read, true);
+        Ok(self.block(block).marked)
+    }
+
+    fn mark_bad(&mut self, block: EraseBlock) -> Result<(), NandError> {
+        self.ready()?;
+        self.config.geometry.check_block(block)?;
+        if self.strikes().is_some() {
+            return Err(NandError::PowerLost);
+        }
+        self.block_mut(block).marked = true;
+        Ok(())
+    }
+
+    fn retry_levels(&self) -> u8 {
+        if self.config.reliability == Reliability::Perfect { 0 } else { RETRY_LEVELS }
+    }
+
+    fn set_retry(&mut self, level: u8) -> Result<(), NandError> {
+        if level > self.retry_levels() {
+            return Err(NandError::Unsupported { what: "this read-retry level" });
+        }
+        self.retry = level;
+        Ok(())
+    }
+}
+
+fn check_len(what: &'static str, found: usize, limit: u32) -> Result<(), NandError> {
+    if found <= limit as usize {
+        return Ok(());
+    }
+    Err(NandError::Length { what, found, expected: limit as usize })
+}
+
+/// All codewords of a page with one outcome.
+fn every(g: &Geometry, word: Codeword) -> ReadStatus {
+    ReadStatus::all(g.codewords(), word)
+}

@@ -1,0 +1,113 @@
+//! Reading the cells: which codewords err, and by how much.
+
+use super::block::Flaw;
+use super::{Model, Reliability, Stress, every, poisson};
+use crate::{Codeword, Ppa, ReadStatus};
+use vellum_block::Rng;
+
+impl Model {
+    /// What the error correction says of a page now.
+    pub(super) fn sense(&mut self, ppa: Ppa) -> ReadStatus {
+        let g = self.config.geometry;
+        let (block, page) = (g.block_of(ppa), g.page_of(ppa) as usize);
+        let state = self.block(block);
+        let (flaw, empty) = (state.pages[page].flaw, state.pages[page].data.is_none());
+        let erased = empty && flaw != Flaw::Unreadable;
+        if erased {
+            return every(&g, Codeword::Erased);
+        }
+        let mut status = every(&g, Codeword::Corrected(0));
+        if self.config.reliability != Reliability::Perfect {
+            self.draw_errors(ppa, &mut status);
+        }
+        match flaw {
+            Flaw::None | Flaw::Charged => {}
+            Flaw::Unreadable => status = every(&g, Codeword::Uncorrectable),
+            Flaw::Unstable(0) => status = every(&g, Codeword::Uncorrectable),
+            Flaw::Unstable(n) => self.block_mut(block).pages[page].flaw = Flaw::Unstable(n - 1),
+            Flaw::Partial(n) => {
+                (n.into()..g.codewords() as usize).for_each(|i| status.set(i, Codeword::Erased));
+            }
+        }
+        let lost = status.codewords().filter(|&w| w == Codeword::Uncorrectable).count();
+        self.counters.uncorrectable += lost as u64;
+        self.counters.corrected_bits += u64::from(status.corrected());
+        status
+    }
+
+    /// Draws each codeword's errors. The draw hangs on the page and its program, so a page's
+    /// errors stay the same from read to read and only grow with stress.
+    fn draw_errors(&mut self, ppa: Ppa, status: &mut ReadStatus) {
+        let g = self.config.geometry;
+        let block = g.block_of(ppa);
+        let reads = &mut self.disturb[block.0 as usize];
+        *reads = reads.saturating_add(1);
+        let reads = *reads;
+        let state = self.block(block);
+        let born = state.pages[g.page_of(ppa) as usize].born;
+        let hours = self.aged.saturating_sub(born) as f64 / 1000.0;
+        let stress = Stress { erases: state.erases, hours, reads, retry: self.retry };
+        let rber = self.config.reliability.rber(&stress);
+        let bits = (g.ecc.codeword_bytes + u32::from(g.ecc.parity_bytes)) * 8;
+        let mut rng = self.page_rng(ppa);
+        for i in 0..g.codewords() as usize {
+            let u = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+            let errors = poisson(rber * f64::from(bits), u);
+            status.set(
+                i,
+                if errors > u32::from(g.ecc.correctable) {
+                    Codeword::Uncorrectable
+                } else {
+                    Codeword::Corrected(errors as u8)
+                },
+            );
+        }
+    }
+
+    fn page_rng(&self, ppa: Ppa) -> Rng {
+        let erases = self.block(self.config.geometry.block_of(ppa)).erases;
+        let mut rng = Rng::new(self.config.seed ^ ppa.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Rng::new(rng.next_u64() ^ u64::from(erases))
+    }
+
+    /// Flips bits of what could not be corrected, and blanks what is not programmed.
+    pub(super) fn spoil_buffers(
+        &mut self,
+        ppa: Ppa,
+        at: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+        status: &ReadStatus,
+    ) {
+        let word = self.config.geometry.ecc.codeword_bytes as usize;
+        let mut rng = self.page_rng(ppa);
+        for (i, outcome) in status.codewords().enumerate() {
+            let start = (i * word).saturating_sub(at as usize).min(data.len());
+            let end = ((i + 1) * word).saturating_sub(at as usize).min(data.len());
+            let part = &mut data[start..end];
+            match outcome {
+                Codeword::Erased => part.fill(0xff),
+                Codeword::Uncorrectable => spray(part, &mut rng),
+                Codeword::Corrected(_) => {}
+            }
+            // The out-of-band bytes are spread over the codewords.
+            let share = oob.len().div_ceil(self.config.geometry.codewords() as usize).max(1);
+            let lo = (i * share).min(oob.len());
+            let hi = ((i + 1) * share).min(oob.len());
+            let part = &mut oob[lo..hi];
+            match outcome {
+                Codeword::Erased => part.fill(0xff),
+                Codeword::Uncorrectable => spray(part, &mut rng),
+                Codeword::Corrected(_) => {}
+            }
+        }
+    }
+}
+
+/// Flips one bit in each run of 32 bytes, and one at least.
+fn spray(bytes: &mut [u8], rng: &mut Rng) {
+    for run in bytes.chunks_mut(32) {
+        let bit = rng.below(run.len() as u64 * 8) as usize;
+        run[bit / 8] ^= 1 << (bit % 8);
+    }
+}
