@@ -2,12 +2,21 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod compress;
 mod decode;
+mod encode;
 pub mod float;
 pub mod insn;
+mod op;
+mod table;
+#[cfg(test)]
+mod testing;
 
+pub use compress::compress;
 pub use decode::decode;
+pub use encode::{Error, encode};
 pub use insn::{Insn, Op};

@@ -1,0 +1,293 @@
+//! One row an operation: its mnemonic, where its operands sit, and the bits that select it. Encoding
+//! and disassembly read it; the decoder is written out separately and tested against it.
+//!
+//! Source: *The RISC-V Instruction Set Manual*, volume I, chapter "Instruction Set Listings", and the
+//! chapters of Zba, Zbb and Zbs; volume II for the supervisor's.
+
+use crate::Op;
+
+/// Which operands an instruction has, and in which fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `lui`, `auipc`: rd and the upper 20 bits.
+    Upper,
+    /// `jal`: rd and an offset.
+    Jump,
+    /// `jalr`: rd, rs1 and an offset.
+    JumpRegister,
+    /// rs1, rs2 and an offset.
+    Branch,
+    /// rd, rs1 and an offset; x register.
+    Load,
+    /// The same into an f register.
+    FloatLoad,
+    /// rs1, rs2 and an offset; x register.
+    Store,
+    /// The same from an f register.
+    FloatStore,
+    /// rd, rs1 and a 12-bit immediate.
+    Immediate,
+    /// rd, rs1 and a 6-bit amount.
+    Shift6,
+    /// rd, rs1 and a 5-bit amount.
+    Shift5,
+    /// rd, rs1, rs2.
+    Register,
+    /// rd and rs1.
+    Unary,
+    /// rd and the address in rs1; `aq`, `rl`.
+    LoadReserved,
+    /// rd, rs2 and the address in rs1; `aq`, `rl`.
+    Atomic,
+    /// Four f registers and a rounding mode.
+    Fused,
+    /// Three f registers and a rounding mode.
+    FloatRounded,
+    /// Two f registers and a rounding mode.
+    FloatRoundedUnary,
+    /// Three f registers.
+    FloatRegister,
+    /// x from two f registers.
+    FloatCompare,
+    /// x from f, with a rounding mode.
+    FloatToInteger,
+    /// f from x, with a rounding mode.
+    IntegerToFloat,
+    /// x from f.
+    FloatToBits,
+    /// f from x.
+    BitsToFloat,
+    /// rd, a CSR, rs1.
+    Csr,
+    /// rd, a CSR, five bits in place of rs1.
+    CsrImmediate,
+    /// The 12 bits of `fence`.
+    Fence,
+    /// rs1 and rs2.
+    TranslationFence,
+    /// No operands.
+    Plain,
+    /// No instruction.
+    Illegal,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) mnemonic: &'static str,
+    pub(crate) shape: Shape,
+    /// The encoding with every operand 0.
+    pub(crate) bits: u32,
+}
+
+/// The row of an operation.
+#[rustfmt::skip]
+pub(crate) const fn row(op: Op) -> Row {
+    use Shape::*;
+    let (mnemonic, shape, bits) = match op {
+        Op::Lui => ("lui", Upper, 0x00000037),
+        Op::Auipc => ("auipc", Upper, 0x00000017),
+        Op::Jal => ("jal", Jump, 0x0000006f),
+        Op::Jalr => ("jalr", JumpRegister, 0x00000067),
+        Op::Beq => ("beq", Branch, 0x00000063),
+        Op::Bne => ("bne", Branch, 0x00001063),
+        Op::Blt => ("blt", Branch, 0x00004063),
+        Op::Bge => ("bge", Branch, 0x00005063),
+        Op::Bltu => ("bltu", Branch, 0x00006063),
+        Op::Bgeu => ("bgeu", Branch, 0x00007063),
+        Op::Lb => ("lb", Load, 0x00000003),
+        Op::Lh => ("lh", Load, 0x00001003),
+        Op::Lw => ("lw", Load, 0x00002003),
+        Op::Ld => ("ld", Load, 0x00003003),
+        Op::Lbu => ("lbu", Load, 0x00004003),
+        Op::Lhu => ("lhu", Load, 0x00005003),
+        Op::Lwu => ("lwu", Load, 0x00006003),
+        Op::Sb => ("sb", Store, 0x00000023),
+        Op::Sh => ("sh", Store, 0x00001023),
+        Op::Sw => ("sw", Store, 0x00002023),
+        Op::Sd => ("sd", Store, 0x00003023),
+        Op::Addi => ("addi", Immediate, 0x00000013),
+        Op::Slti => ("slti", Immediate, 0x00002013),
+        Op::Sltiu => ("sltiu", Immediate, 0x00003013),
+        Op::Xori => ("xori", Immediate, 0x00004013),
+        Op::Ori => ("ori", Immediate, 0x00006013),
+        Op::Andi => ("andi", Immediate, 0x00007013),
+        Op::Slli => ("slli", Shift6, 0x00001013),
+        Op::Srli => ("srli", Shift6, 0x00005013),
+        Op::Srai => ("srai", Shift6, 0x40005013),
+        Op::Add => ("add", Register, 0x00000033),
+        Op::Sub => ("sub", Register, 0x40000033),
+        Op::Sll => ("sll", Register, 0x00001033),
+        Op::Slt => ("slt", Register, 0x00002033),
+        Op::Sltu => ("sltu", Register, 0x00003033),
+        Op::Xor => ("xor", Register, 0x00004033),
+        Op::Srl => ("srl", Register, 0x00005033),
+        Op::Sra => ("sra", Register, 0x40005033),
+        Op::Or => ("or", Register, 0x00006033),
+        Op::And => ("and", Register, 0x00007033),
+        Op::Addiw => ("addiw", Immediate, 0x0000001b),
+        Op::Slliw => ("slliw", Shift5, 0x0000101b),
+        Op::Srliw => ("srliw", Shift5, 0x0000501b),
+        Op::Sraiw => ("sraiw", Shift5, 0x4000501b),
+        Op::Addw => ("addw", Register, 0x0000003b),
+        Op::Subw => ("subw", Register, 0x4000003b),
+        Op::Sllw => ("sllw", Register, 0x0000103b),
+        Op::Srlw => ("srlw", Register, 0x0000503b),
+        Op::Sraw => ("sraw", Register, 0x4000503b),
+        Op::Fence => ("fence", Fence, 0x0000000f),
+        Op::FenceI => ("fence.i", Plain, 0x0000100f),
+        Op::Ecall => ("ecall", Plain, 0x00000073),
+        Op::Ebreak => ("ebreak", Plain, 0x00100073),
+        Op::Mul => ("mul", Register, 0x02000033),
+        Op::Mulh => ("mulh", Register, 0x02001033),
+        Op::Mulhsu => ("mulhsu", Register, 0x02002033),
+        Op::Mulhu => ("mulhu", Register, 0x02003033),
+        Op::Div => ("div", Register, 0x02004033),
+        Op::Divu => ("divu", Register, 0x02005033),
+        Op::Rem => ("rem", Register, 0x02006033),
+        Op::Remu => ("remu", Register, 0x02007033),
+        Op::Mulw => ("mulw", Register, 0x0200003b),
+        Op::Divw => ("divw", Register, 0x0200403b),
+        Op::Divuw => ("divuw", Register, 0x0200503b),
+        Op::Remw => ("remw", Register, 0x0200603b),
+        Op::Remuw => ("remuw", Register, 0x0200703b),
+        Op::LrW => ("lr.w", LoadReserved, 0x1000202f),
+        Op::ScW => ("sc.w", Atomic, 0x1800202f),
+        Op::AmoSwapW => ("amoswap.w", Atomic, 0x0800202f),
+        Op::AmoAddW => ("amoadd.w", Atomic, 0x0000202f),
+        Op::AmoXorW => ("amoxor.w", Atomic, 0x2000202f),
+        Op::AmoAndW => ("amoand.w", Atomic, 0x6000202f),
+        Op::AmoOrW => ("amoor.w", Atomic, 0x4000202f),
+        Op::AmoMinW => ("amomin.w", Atomic, 0x8000202f),
+        Op::AmoMaxW => ("amomax.w", Atomic, 0xa000202f),
+        Op::AmoMinuW => ("amominu.w", Atomic, 0xc000202f),
+        Op::AmoMaxuW => ("amomaxu.w", Atomic, 0xe000202f),
+        Op::LrD => ("lr.d", LoadReserved, 0x1000302f),
+        Op::ScD => ("sc.d", Atomic, 0x1800302f),
+        Op::AmoSwapD => ("amoswap.d", Atomic, 0x0800302f),
+        Op::AmoAddD => ("amoadd.d", Atomic, 0x0000302f),
+        Op::AmoXorD => ("amoxor.d", Atomic, 0x2000302f),
+        Op::AmoAndD => ("amoand.d", Atomic, 0x6000302f),
+        Op::AmoOrD => ("amoor.d", Atomic, 0x4000302f),
+        Op::AmoMinD => ("amomin.d", Atomic, 0x8000302f),
+        Op::AmoMaxD => ("amomax.d", Atomic, 0xa000302f),
+        Op::AmoMinuD => ("amominu.d", Atomic, 0xc000302f),
+        Op::AmoMaxuD => ("amomaxu.d", Atomic, 0xe000302f),
+        Op::AddUw => ("add.uw", Register, 0x0800003b),
+        Op::Sh1add => ("sh1add", Register, 0x20002033),
+        Op::Sh2add => ("sh2add", Register, 0x20004033),
+        Op::Sh3add => ("sh3add", Register, 0x20006033),
+        Op::Sh1addUw => ("sh1add.uw", Register, 0x2000203b),
+        Op::Sh2addUw => ("sh2add.uw", Register, 0x2000403b),
+        Op::Sh3addUw => ("sh3add.uw", Register, 0x2000603b),
+        Op::SlliUw => ("slli.uw", Shift6, 0x0800101b),
+        Op::Andn => ("andn", Register, 0x40007033),
+        Op::Orn => ("orn", Register, 0x40006033),
+        Op::Xnor => ("xnor", Register, 0x40004033),
+        Op::Clz => ("clz", Unary, 0x60001013),
+        Op::Ctz => ("ctz", Unary, 0x60101013),
+        Op::Cpop => ("cpop", Unary, 0x60201013),
+        Op::Clzw => ("clzw", Unary, 0x6000101b),
+        Op::Ctzw => ("ctzw", Unary, 0x6010101b),
+        Op::Cpopw => ("cpopw", Unary, 0x6020101b),
+        Op::Max => ("max", Register, 0x0a006033),
+        Op::Maxu => ("maxu", Register, 0x0a007033),
+        Op::Min => ("min", Register, 0x0a004033),
+        Op::Minu => ("minu", Register, 0x0a005033),
+        Op::SextB => ("sext.b", Unary, 0x60401013),
+        Op::SextH => ("sext.h", Unary, 0x60501013),
+        Op::ZextH => ("zext.h", Unary, 0x0800403b),
+        Op::Rol => ("rol", Register, 0x60001033),
+        Op::Ror => ("ror", Register, 0x60005033),
+        Op::Rori => ("rori", Shift6, 0x60005013),
+        Op::Rolw => ("rolw", Register, 0x6000103b),
+        Op::Rorw => ("rorw", Register, 0x6000503b),
+        Op::Roriw => ("roriw", Shift5, 0x6000501b),
+        Op::OrcB => ("orc.b", Unary, 0x28705013),
+        Op::Rev8 => ("rev8", Unary, 0x6b805013),
+        Op::Bclr => ("bclr", Register, 0x48001033),
+        Op::Bclri => ("bclri", Shift6, 0x48001013),
+        Op::Bext => ("bext", Register, 0x48005033),
+        Op::Bexti => ("bexti", Shift6, 0x48005013),
+        Op::Binv => ("binv", Register, 0x68001033),
+        Op::Binvi => ("binvi", Shift6, 0x68001013),
+        Op::Bset => ("bset", Register, 0x28001033),
+        Op::Bseti => ("bseti", Shift6, 0x28001013),
+        Op::Flw => ("flw", FloatLoad, 0x00002007),
+        Op::Fld => ("fld", FloatLoad, 0x00003007),
+        Op::Fsw => ("fsw", FloatStore, 0x00002027),
+        Op::Fsd => ("fsd", FloatStore, 0x00003027),
+        Op::FmaddS => ("fmadd.s", Fused, 0x00000043),
+        Op::FmsubS => ("fmsub.s", Fused, 0x00000047),
+        Op::FnmsubS => ("fnmsub.s", Fused, 0x0000004b),
+        Op::FnmaddS => ("fnmadd.s", Fused, 0x0000004f),
+        Op::FaddS => ("fadd.s", FloatRounded, 0x00000053),
+        Op::FsubS => ("fsub.s", FloatRounded, 0x08000053),
+        Op::FmulS => ("fmul.s", FloatRounded, 0x10000053),
+        Op::FdivS => ("fdiv.s", FloatRounded, 0x18000053),
+        Op::FsqrtS => ("fsqrt.s", FloatRoundedUnary, 0x58000053),
+        Op::FsgnjS => ("fsgnj.s", FloatRegister, 0x20000053),
+        Op::FsgnjnS => ("fsgnjn.s", FloatRegister, 0x20001053),
+        Op::FsgnjxS => ("fsgnjx.s", FloatRegister, 0x20002053),
+        Op::FminS => ("fmin.s", FloatRegister, 0x28000053),
+        Op::FmaxS => ("fmax.s", FloatRegister, 0x28001053),
+        Op::FeqS => ("feq.s", FloatCompare, 0xa0002053),
+        Op::FltS => ("flt.s", FloatCompare, 0xa0001053),
+        Op::FleS => ("fle.s", FloatCompare, 0xa0000053),
+        Op::FclassS => ("fclass.s", FloatToBits, 0xe0001053),
+        Op::FcvtWS => ("fcvt.w.s", FloatToInteger, 0xc0000053),
+        Op::FcvtWuS => ("fcvt.wu.s", FloatToInteger, 0xc0100053),
+        Op::FcvtLS => ("fcvt.l.s", FloatToInteger, 0xc0200053),
+        Op::FcvtLuS => ("fcvt.lu.s", FloatToInteger, 0xc0300053),
+        Op::FcvtSW => ("fcvt.s.w", IntegerToFloat, 0xd0000053),
+        Op::FcvtSWu => ("fcvt.s.wu", IntegerToFloat, 0xd0100053),
+        Op::FcvtSL => ("fcvt.s.l", IntegerToFloat, 0xd0200053),
+        Op::FcvtSLu => ("fcvt.s.lu", IntegerToFloat, 0xd0300053),
+        Op::FmvXW => ("fmv.x.w", FloatToBits, 0xe0000053),
+        Op::FmvWX => ("fmv.w.x", BitsToFloat, 0xf0000053),
+        Op::FmaddD => ("fmadd.d", Fused, 0x02000043),
+        Op::FmsubD => ("fmsub.d", Fused, 0x02000047),
+        Op::FnmsubD => ("fnmsub.d", Fused, 0x0200004b),
+        Op::FnmaddD => ("fnmadd.d", Fused, 0x0200004f),
+        Op::FaddD => ("fadd.d", FloatRounded, 0x02000053),
+        Op::FsubD => ("fsub.d", FloatRounded, 0x0a000053),
+        Op::FmulD => ("fmul.d", FloatRounded, 0x12000053),
+        Op::FdivD => ("fdiv.d", FloatRounded, 0x1a000053),
+        Op::FsqrtD => ("fsqrt.d", FloatRoundedUnary, 0x5a000053),
+        Op::FsgnjD => ("fsgnj.d", FloatRegister, 0x22000053),
+        Op::FsgnjnD => ("fsgnjn.d", FloatRegister, 0x22001053),
+        Op::FsgnjxD => ("fsgnjx.d", FloatRegister, 0x22002053),
+        Op::FminD => ("fmin.d", FloatRegister, 0x2a000053),
+        Op::FmaxD => ("fmax.d", FloatRegister, 0x2a001053),
+        Op::FeqD => ("feq.d", FloatCompare, 0xa2002053),
+        Op::FltD => ("flt.d", FloatCompare, 0xa2001053),
+        Op::FleD => ("fle.d", FloatCompare, 0xa2000053),
+        Op::FclassD => ("fclass.d", FloatToBits, 0xe2001053),
+        Op::FcvtSD => ("fcvt.s.d", FloatRoundedUnary, 0x40100053),
+        Op::FcvtDS => ("fcvt.d.s", FloatRoundedUnary, 0x42000053),
+        Op::FcvtWD => ("fcvt.w.d", FloatToInteger, 0xc2000053),
+        Op::FcvtWuD => ("fcvt.wu.d", FloatToInteger, 0xc2100053),
+        Op::FcvtLD => ("fcvt.l.d", FloatToInteger, 0xc2200053),
+        Op::FcvtLuD => ("fcvt.lu.d", FloatToInteger, 0xc2300053),
+        Op::FcvtDW => ("fcvt.d.w", IntegerToFloat, 0xd2000053),
+        Op::FcvtDWu => ("fcvt.d.wu", IntegerToFloat, 0xd2100053),
+        Op::FcvtDL => ("fcvt.d.l", IntegerToFloat, 0xd2200053),
+        Op::FcvtDLu => ("fcvt.d.lu", IntegerToFloat, 0xd2300053),
+        Op::FmvXD => ("fmv.x.d", FloatToBits, 0xe2000053),
+        Op::FmvDX => ("fmv.d.x", BitsToFloat, 0xf2000053),
+        Op::Csrrw => ("csrrw", Csr, 0x00001073),
+        Op::Csrrs => ("csrrs", Csr, 0x00002073),
+        Op::Csrrc => ("csrrc", Csr, 0x00003073),
+        Op::Csrrwi => ("csrrwi", CsrImmediate, 0x00005073),
+        Op::Csrrsi => ("csrrsi", CsrImmediate, 0x00006073),
+        Op::Csrrci => ("csrrci", CsrImmediate, 0x00007073),
+        Op::Sret => ("sret", Plain, 0x10200073),
+        Op::Wfi => ("wfi", Plain, 0x10500073),
+        Op::SfenceVma => ("sfence.vma", TranslationFence, 0x12000073),
+        Op::SinvalVma => ("sinval.vma", TranslationFence, 0x16000073),
+        Op::SfenceWInval => ("sfence.w.inval", Plain, 0x18000073),
+        Op::SfenceInvalIr => ("sfence.inval.ir", Plain, 0x18100073),
+        Op::Illegal => ("illegal", Illegal, 0),
+    };
+    Row { mnemonic, shape, bits }
+}
