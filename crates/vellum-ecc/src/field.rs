@@ -98,6 +98,15 @@ impl Field {
         if a == 0 { 0 } else { self.exp[2 * self.log(a)] }
     }
 
+    /// The only square root of a: a^(2^(m−1)).
+    pub(crate) fn sqrt(&self, a: u16) -> u16 {
+        if a == 0 {
+            return 0;
+        }
+        let log = self.log(a);
+        self.exp[if log.is_multiple_of(2) { log / 2 } else { (log + self.n()) / 2 }]
+    }
+
     /// a / b; b is not zero.
     pub(crate) fn div(&self, a: u16, b: u16) -> u16 {
         if a == 0 { 0 } else { self.exp[self.log(a) + self.n() - self.log(b)] }
@@ -140,6 +149,7 @@ mod tests {
                 let product = plain_mul(&field, a, b);
                 assert_eq!(field.mul(a, b), product, "m {m}: {a} * {b}");
                 assert_eq!(field.square(a), plain_mul(&field, a, a));
+                assert_eq!(field.square(field.sqrt(a)), a);
                 if b != 0 {
                     assert_eq!(field.div(product, b), a);
                     assert_eq!(field.mul(b, field.inverse(b)), 1);

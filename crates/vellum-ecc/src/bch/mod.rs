@@ -22,7 +22,7 @@ use crate::codec::{Codec, EccError, Outcome, check_lengths};
 use crate::field::Field;
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::simd::{ClmulDivider, PlaceSearch};
+use crate::simd::{ClmulDivider, PlaceSearch, WideLocator};
 use alloc::vec;
 use alloc::vec::Vec;
 pub(crate) use generator::BitPoly;
@@ -100,7 +100,7 @@ pub struct Bch {
     syndromes: Syndromes,
     solver: Solver,
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    search: Option<PlaceSearch>,
+    wide: Option<Wide>,
     /// What parity is inverted by, left-aligned words.
     mask: Vec<u64>,
 }
@@ -148,7 +148,7 @@ impl Bch {
             syndromes: Syndromes::new(&field, t, parity_bits),
             solver: Solver::new(&field),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            search: PlaceSearch::new(kernels, &field, t),
+            wide: Wide::new(kernels, &field, t),
             mask,
             field,
         })
@@ -172,7 +172,7 @@ impl Bch {
     /// once they are well beyond t.
     #[must_use]
     pub fn miscorrection(&self) -> f64 {
-        let n = (self.params.data_len * 8 + self.parity_bits) as f64;
+        let n = self.bits() as f64;
         // Σ C(n, i)·2^−r, each term from the one before; scaled by halves to stay in range.
         let mut halvings = self.parity_bits;
         let (mut term, mut sum) = (1.0f64, 1.0f64);
@@ -238,23 +238,57 @@ impl Bch {
     /// Bit numbers of the errors, from the codeword's first bit, for a non-zero difference of
     /// remainders.
     fn locate(&self, difference: &[u64]) -> Option<Vec<usize>> {
-        let syndromes = self.syndromes.compute(&self.field, difference);
-        let locator = locator::locator(&self.field, &syndromes, self.params.t)?;
-        let bits = self.params.data_len * 8 + self.parity_bits;
+        let t = self.params.t;
+        let (mut short, mut long) = ([0; 128], Vec::new());
+        let syndromes = match short.get_mut(..2 * t) {
+            Some(syndromes) => syndromes,
+            None => {
+                long.resize(2 * t, 0);
+                &mut long[..]
+            }
+        };
+        self.syndromes.compute(&self.field, difference, syndromes);
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if let Some(search) = &self.search
-            && locator.len() > 3
-        {
-            let mut places = search.places(&self.field, &locator, bits);
-            places.iter_mut().for_each(|exponent| *exponent = bits - 1 - *exponent);
-            return (places.len() == locator.len() - 1).then_some(places);
+        if let Some(wide) = &self.wide {
+            let (locator, len) = wide.locator.locator(&self.field, syndromes)?;
+            if len > roots::CLOSED {
+                let places = wide.search.places(&locator, len, self.bits());
+                let all = places.len() == len - 1;
+                return all.then(|| places.into_iter().map(|e| self.bits() - 1 - e).collect());
+            }
+            return self.by_roots(&locator[..len]);
         }
-        let roots = self.solver.roots(&self.field, &locator)?;
+        self.by_roots(&locator::locator(&self.field, syndromes, t)?)
+    }
+
+    /// Bit numbers of the errors from the locator's roots.
+    fn by_roots(&self, locator: &[u16]) -> Option<Vec<usize>> {
         let place = |root: u16| {
             let exponent = (self.field.n() - self.field.log(root)) % self.field.n();
-            bits.checked_sub(exponent + 1)
+            self.bits().checked_sub(exponent + 1)
         };
-        roots.into_iter().map(place).collect()
+        self.solver.roots(&self.field, locator)?.into_iter().map(place).collect()
+    }
+
+    /// Bits of a codeword.
+    fn bits(&self) -> usize {
+        self.params.data_len * 8 + self.parity_bits
+    }
+}
+
+/// Finding errors with wide vectors.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[derive(Debug, Clone)]
+struct Wide {
+    locator: WideLocator,
+    search: PlaceSearch,
+}
+
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+impl Wide {
+    fn new(kernels: Kernels, field: &Field, t: usize) -> Option<Self> {
+        let locator = WideLocator::new(kernels, field, t)?;
+        Some(Self { locator, search: PlaceSearch::new(kernels, field, t)? })
     }
 }
 

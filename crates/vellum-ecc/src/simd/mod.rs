@@ -6,7 +6,10 @@
 #![allow(unsafe_code)]
 
 mod divide;
+mod locator;
+mod matrix;
 mod search;
 
 pub(crate) use divide::ClmulDivider;
+pub(crate) use locator::WideLocator;
 pub(crate) use search::PlaceSearch;
