@@ -14,7 +14,10 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Kernels {
-    /// Safe Rust: tables and 64-bit words.
+    /// Safe Rust with small tables: 2 KiB of them a 64 bits of BCH parity. For microcontrollers;
+    /// never chosen by itself.
+    Compact,
+    /// Safe Rust: 16 KiB of tables a 64 bits of BCH parity.
     #[default]
     Portable,
     /// x86-64 with PCLMULQDQ and SSSE3: division by carry-less multiplication.
@@ -44,9 +47,11 @@ impl Kernels {
         Self::Portable
     }
 
-    /// Every set that this processor runs, plainest first.
+    /// Every set that this processor runs, the smallest first.
     pub fn available() -> impl Iterator<Item = Self> {
         let best = Self::detect();
-        [Self::Portable, Self::Clmul, Self::Avx512].into_iter().filter(move |k| *k <= best)
+        [Self::Compact, Self::Portable, Self::Clmul, Self::Avx512]
+            .into_iter()
+            .filter(move |k| *k <= best)
     }
 }

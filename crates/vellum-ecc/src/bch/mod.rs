@@ -27,6 +27,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 pub(crate) use generator::BitPoly;
 pub(crate) use remainder::Divider;
+use remainder::Slice;
 use roots::Solver;
 use syndrome::Syndromes;
 
@@ -106,8 +107,9 @@ pub struct Bch {
 }
 
 impl Bch {
-    /// Builds the code and its tables: 6·2^m bytes for the field, 16 KiB (to 128 bits of parity) or
-    /// 2 KiB a 64 bits of parity for division, at most 128 KiB for syndromes.
+    /// Builds the code and its tables: 6·2^m bytes for the field, 2 or 16 KiB a 64 bits of parity
+    /// for division (or by carry-less multiplication, as much as the data for each 64 bits of
+    /// parity), 256·t bytes for the search, at most 128 KiB for syndromes.
     ///
     /// # Errors
     /// [`EccError::FieldOrder`], [`EccError::NotPrimitive`], [`EccError::Strength`] or
@@ -304,9 +306,10 @@ enum Division {
 }
 
 impl Division {
-    #[cfg_attr(not(feature = "std"), expect(unused_variables))]
+    #[cfg_attr(not(all(feature = "std", target_arch = "x86_64")), expect(unused_variables))]
     fn new(generator: &BitPoly, kernels: Kernels, data_len: usize) -> Self {
-        let divider = Divider::new(generator);
+        let slice = if kernels == Kernels::Compact { Slice::Nibble } else { Slice::Byte };
+        let divider = Divider::new(generator, slice);
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         if let Some(divider) = ClmulDivider::new(kernels, &divider, data_len) {
             return Self::Clmul(divider);

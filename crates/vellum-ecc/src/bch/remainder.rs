@@ -6,44 +6,55 @@
 //! words.
 //!
 //! One step takes the top word *w* = state ⊕ data and replaces the state by (state ≪ 64) ⊕ w·x^(64L)
-//! mod g; the second term is a sum of table rows, one a byte of *w* (short codes) or one a nibble
-//! (long codes, whose byte tables would not stay in a first-level cache). The technique is Sarwate's
-//! with "slicing-by-8" (Kounavis and Berry, 2005) widened to a remainder of any length.
+//! mod g; the second term is a sum of table rows, one a byte of *w*, or one a nibble where memory is
+//! dear or the remainder long. The technique is Sarwate's with "slicing-by-8" (Kounavis and Berry,
+//! 2005) widened to a remainder of any length.
 
 use super::generator::BitPoly;
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Remainders of up to this many words use byte tables.
-const BYTE_TABLE_WORDS: usize = 2;
+/// Remainders of more words than this always use nibble tables.
+const MAX_BYTE_WORDS: usize = 16;
+
+/// What one table row covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slice {
+    /// A byte: 16 KiB of tables a word of remainder.
+    Byte,
+    /// A nibble: 2 KiB of tables a word of remainder.
+    Nibble,
+}
 
 /// Slicing tables of one generator.
 #[derive(Debug, Clone)]
 pub(crate) struct Divider {
     /// Words of a remainder.
     words: usize,
-    /// Bits of *w* that one table covers: 8 or 4.
-    slice: u32,
-    /// `rows[((s << slice) + value) * words..]`: value·x^(slice·s)·x^(64·words) mod g', slice 0 the
-    /// lowest bits of *w*.
+    slice: Slice,
+    /// `rows[(s · values + value) * words..]`: value·x^(bits·s)·x^(64·words) mod g' for slice s of
+    /// *w*, the lowest bits first.
     rows: Vec<u64>,
 }
 
 impl Divider {
-    /// Tables for division by `generator`: 16 KiB a word of remainder with byte tables, 2 KiB with
-    /// nibble tables.
-    pub(crate) fn new(generator: &BitPoly) -> Self {
+    /// Tables for division by `generator`.
+    pub(crate) fn new(generator: &BitPoly, slice: Slice) -> Self {
         let words = generator.degree().div_ceil(64);
+        let slice = if words > MAX_BYTE_WORDS { Slice::Nibble } else { slice };
         let bits = bit_remainders(generator, words);
-        let slice: u32 = if words <= BYTE_TABLE_WORDS { 8 } else { 4 };
-        let (slices, values) = (64 / slice as usize, 1usize << slice);
+        let width = match slice {
+            Slice::Byte => 8,
+            Slice::Nibble => 4,
+        };
+        let (slices, values) = (64 / width, 1usize << width);
         let mut rows = vec![0u64; slices * values * words];
         for s in 0..slices {
             for value in 1..values {
                 // Rows are linear: a value is its lowest bit plus the rest, already tabulated.
                 let low = value.trailing_zeros() as usize;
                 let rest = ((s * values) + (value & (value - 1))) * words;
-                let bit = (s * slice as usize + low) * words;
+                let bit = (s * width + low) * words;
                 let at = (s * values + value) * words;
                 for i in 0..words {
                     rows[at + i] = rows[rest + i] ^ bits[bit + i];
@@ -62,69 +73,49 @@ impl Divider {
     /// data·x^(64·words) mod g' into `state`, which is `words` long and goes on from what it holds.
     /// (From zero, the division of `data` alone.)
     pub(crate) fn divide(&self, data: &[u8], state: &mut [u64]) {
-        match self.words {
-            1 => self.bytes::<1>(data, state),
-            2 => self.bytes::<2>(data, state),
-            3 => self.nibbles::<3>(data, state),
-            4 => self.nibbles::<4>(data, state),
-            5 => self.nibbles::<5>(data, state),
-            6 => self.nibbles::<6>(data, state),
-            7 => self.nibbles::<7>(data, state),
-            8 => self.nibbles::<8>(data, state),
-            9 => self.nibbles::<9>(data, state),
-            10 => self.nibbles::<10>(data, state),
-            11 => self.nibbles::<11>(data, state),
-            12 => self.nibbles::<12>(data, state),
-            13 => self.nibbles::<13>(data, state),
-            14 => self.nibbles::<14>(data, state),
-            15 => self.nibbles::<15>(data, state),
-            16 => self.nibbles::<16>(data, state),
-            _ => self.any(data, state),
+        match (self.slice, self.words) {
+            (Slice::Byte, 1) => self.bytes::<1>(data, state),
+            (Slice::Byte, 2) => self.bytes::<2>(data, state),
+            (Slice::Byte, 3) => self.bytes::<3>(data, state),
+            (Slice::Byte, 4) => self.bytes::<4>(data, state),
+            (Slice::Byte, 5) => self.bytes::<5>(data, state),
+            (Slice::Byte, 6) => self.bytes::<6>(data, state),
+            (Slice::Byte, 7) => self.bytes::<7>(data, state),
+            (Slice::Byte, 8) => self.bytes::<8>(data, state),
+            (Slice::Byte, 9) => self.bytes::<9>(data, state),
+            (Slice::Byte, 10) => self.bytes::<10>(data, state),
+            (Slice::Byte, 11) => self.bytes::<11>(data, state),
+            (Slice::Byte, 12) => self.bytes::<12>(data, state),
+            (Slice::Byte, 13) => self.bytes::<13>(data, state),
+            (Slice::Byte, 14) => self.bytes::<14>(data, state),
+            (Slice::Byte, 15) => self.bytes::<15>(data, state),
+            (Slice::Byte, 16) => self.bytes::<16>(data, state),
+            _ => self.nibbles(data, state),
         }
     }
 
     /// Byte tables, a remainder of L words.
     fn bytes<const L: usize>(&self, data: &[u8], state: &mut [u64]) {
-        debug_assert_eq!(self.slice, 8);
         let (rows, _) = self.rows.as_chunks::<L>();
         let Ok(tables) = <&[[u64; L]; 2048]>::try_from(rows) else { return };
         let Some(mut acc) = state.first_chunk::<L>().copied() else { return };
         step_words(data, |w| {
             let w = w ^ acc[0];
-            let mut next = shifted(&acc);
-            for s in 0..8 {
-                let row = &tables[s * 256 + (w >> (8 * s) & 0xFF) as usize];
-                for i in 0..L {
-                    next[i] ^= row[i];
+            let row = |s: usize| &tables[s * 256 + (w >> (8 * s) & 0xFF) as usize];
+            acc = shifted(&acc);
+            if L <= 2 {
+                for s in 0..8 {
+                    acc = core::array::from_fn(|i| acc[i] ^ row(s)[i]);
                 }
+            } else {
+                add_rows(&mut acc, core::array::from_fn(row));
             }
-            acc = next;
-        });
-        state.copy_from_slice(&acc);
-    }
-
-    /// Nibble tables, a remainder of L words.
-    fn nibbles<const L: usize>(&self, data: &[u8], state: &mut [u64]) {
-        debug_assert_eq!(self.slice, 4);
-        let (rows, _) = self.rows.as_chunks::<L>();
-        let Ok(tables) = <&[[u64; L]; 256]>::try_from(rows) else { return };
-        let Some(mut acc) = state.first_chunk::<L>().copied() else { return };
-        step_words(data, |w| {
-            let w = w ^ acc[0];
-            let mut next = shifted(&acc);
-            for s in 0..16 {
-                let row = &tables[s * 16 + (w >> (4 * s) & 0xF) as usize];
-                for i in 0..L {
-                    next[i] ^= row[i];
-                }
-            }
-            acc = next;
         });
         state.copy_from_slice(&acc);
     }
 
     /// Nibble tables, a remainder of any length.
-    fn any(&self, data: &[u8], state: &mut [u64]) {
+    fn nibbles(&self, data: &[u8], state: &mut [u64]) {
         let words = self.words;
         step_words(data, |w| {
             let w = w ^ state[0];
@@ -137,6 +128,15 @@ impl Divider {
                 }
             }
         });
+    }
+}
+
+/// Adds all rows to `acc`. Not inlined: with `acc` in memory the sums of a long remainder become
+/// vectors, in registers they would be words.
+#[inline(never)]
+fn add_rows<const L: usize>(acc: &mut [u64; L], rows: [&[u64; L]; 8]) {
+    for i in 0..L {
+        acc[i] = rows.iter().fold(acc[i], |sum, row| sum ^ row[i]);
     }
 }
 
@@ -213,11 +213,14 @@ mod tests {
         let data: Vec<u8> = (0..97u32).map(|i| (i * i * 7 + 5 * i + 1) as u8).collect();
         for (m, t) in [(5, 1), (8, 3), (13, 4), (13, 8), (13, 10), (14, 40), (15, 64), (12, 100)] {
             let poly = generator(&Field::new(m, None).unwrap(), t);
-            let divider = Divider::new(&poly);
-            for len in [0, 1, 7, 8, 9, 16, 63, 97] {
-                let mut state = vec![0; divider.words()];
-                divider.divide(&data[..len], &mut state);
-                assert_eq!(state, plain(&poly, &data[..len]), "m {m} t {t} len {len}");
+            for slice in [Slice::Byte, Slice::Nibble] {
+                let divider = Divider::new(&poly, slice);
+                for len in [0, 1, 7, 8, 9, 16, 63, 97] {
+                    let mut state = vec![0; divider.words()];
+                    divider.divide(&data[..len], &mut state);
+                    let expected = plain(&poly, &data[..len]);
+                    assert_eq!(state, expected, "m {m} t {t} {slice:?} len {len}");
+                }
             }
         }
     }
