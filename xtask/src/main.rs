@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod bench;
 mod bench_compare;
 mod ci;
+mod differential;
 mod linux;
 mod linux_command;
 mod shell;
@@ -28,6 +29,8 @@ enum Command {
     Tidy(tidy::Args),
     /// Fetch Debian's RISC-V kernel and write an initramfs for it, for this or another emulator
     Linux(linux_command::Args),
+    /// Run random instructions here and under QEMU and compare what they leave
+    Differential(differential::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Ci(args) => ci::run(&args),
         Command::Tidy(args) => tidy::run(&args),
         Command::Linux(args) => linux_command::run(&args),
+        Command::Differential(args) => differential::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };
