@@ -6,7 +6,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod asm;
 mod compress;
+pub mod csr;
 mod decode;
 mod encode;
 pub mod float;
