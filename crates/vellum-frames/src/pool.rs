@@ -341,7 +341,7 @@ impl FramePool {
         }
     }
 
-    /// Replaces 8 bytes if they are `expected`.
+    /// Replaces 8, 4, 2 or 1 bytes if they are `expected`, as one atomic access.
     ///
     /// # Errors
     /// With what was there instead.
@@ -349,15 +349,31 @@ impl FramePool {
         &self,
         frame: FrameId,
         offset: usize,
+        width: usize,
         expected: u64,
         new: u64,
     ) -> Result<u64, u64> {
         assert!(!frame.is_zero_frame(), "a store to the zero frame");
-        self.map
-            .u64(frame, offset)
-            .compare_exchange(expected.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Acquire)
-            .map(u64::from_le)
-            .map_err(u64::from_le)
+        macro_rules! exchange {
+            ($word:expr, $int:ty) => {
+                $word
+                    .compare_exchange(
+                        (expected as $int).to_le(),
+                        (new as $int).to_le(),
+                        Ordering::AcqRel,
+                        Ordering::Acquire,
+                    )
+                    .map(|v| u64::from(<$int>::from_le(v)))
+                    .map_err(|v| u64::from(<$int>::from_le(v)))
+            };
+        }
+        match width {
+            8 => exchange!(self.map.u64(frame, offset), u64),
+            4 => exchange!(self.map.u32(frame, offset), u32),
+            2 => exchange!(self.map.u16(frame, offset), u16),
+            1 => exchange!(self.map.u8(frame, offset), u8),
+            _ => panic!("an access of {width} bytes"),
+        }
     }
 
     /// Copies bytes out of a frame. Bytes that someone else writes meanwhile may be old or new.

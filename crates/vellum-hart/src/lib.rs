@@ -1,1 +1,16 @@
-//! An RV64GC processor that runs a guest unprivileged, from a cache of decoded blocks.
+//! An RV64GC processor that runs a guest unprivileged.
+#![doc = include_str!("../README.md")]
+
+mod code;
+mod exit;
+mod fast;
+mod float;
+mod hart;
+mod memory;
+mod run;
+mod slow;
+
+pub use code::{CodeCache, Counters as CodeCounters};
+pub use exit::{Exit, MmioAccess};
+pub use hart::{Hart, SINK};
+pub use memory::{Memory, Stop, Stored};

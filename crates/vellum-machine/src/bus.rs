@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use thiserror::Error as ThisError;
+use vellum_translate::Gpa;
 
 use crate::clock::Instant;
 use crate::memory_map::Range;
@@ -66,36 +67,36 @@ pub trait MmioDevice {
 #[non_exhaustive]
 pub enum BusError {
     /// Nothing answers at the address; the guest gets an access fault.
-    #[error("nothing answers an access of {bytes} bytes at {address:#x}")]
+    #[error("nothing answers an access of {bytes} bytes at {address}")]
     Unmapped {
         /// Where.
-        address: u64,
+        address: Gpa,
         /// How wide.
         bytes: u64,
     },
     /// Devices take aligned accesses only; the guest gets an access fault.
-    #[error("an access of {bytes} bytes to a device at {address:#x}, which is not aligned")]
+    #[error("an access of {bytes} bytes to a device at {address}, which is not aligned")]
     Misaligned {
         /// Where.
-        address: u64,
+        address: Gpa,
         /// How wide.
         bytes: u64,
     },
     /// Two devices in one place.
-    #[error("a device of {length:#x} bytes at {base:#x} would overlap the one at {other:#x}")]
+    #[error("a device of {length:#x} bytes at {base} would overlap the one at {other}")]
     Overlap {
         /// Where the new one should be.
-        base: u64,
+        base: Gpa,
         /// Its length.
         length: u64,
         /// Where the old one is.
-        other: u64,
+        other: Gpa,
     },
     /// A place that is empty or runs past the end of the address space.
-    #[error("a device of {length:#x} bytes can't be at {base:#x}")]
+    #[error("a device of {length:#x} bytes can't be at {base}")]
     Place {
         /// Where it should be.
-        base: u64,
+        base: Gpa,
         /// Its length.
         length: u64,
     },
@@ -105,7 +106,7 @@ pub enum BusError {
 #[derive(Debug, Clone)]
 pub struct Bus<T> {
     /// By base: length and who.
-    places: BTreeMap<u64, (u64, T)>,
+    places: BTreeMap<Gpa, (u64, T)>,
 }
 
 impl<T> Default for Bus<T> {
@@ -131,7 +132,7 @@ impl<T> Bus<T> {
             _ => return Err(BusError::Place { base, length }),
         };
         if let Some((&other, &(len, _))) = self.places.range(..end).next_back()
-            && other + len > base
+            && other.get() + len > base.get()
         {
             return Err(BusError::Overlap { base, length, other });
         }
@@ -143,15 +144,15 @@ impl<T> Bus<T> {
     ///
     /// # Errors
     /// When nobody does, or the access is not aligned.
-    pub fn find(&self, address: u64, width: Width) -> Result<(&T, u64), BusError> {
+    pub fn find(&self, address: Gpa, width: Width) -> Result<(&T, u64), BusError> {
         let bytes = width.bytes();
         let unmapped = BusError::Unmapped { address, bytes };
         let (&base, (length, who)) = self.places.range(..=address).next_back().ok_or(unmapped)?;
-        let offset = address - base;
+        let offset = address.get() - base.get();
         if offset >= *length {
             return Err(unmapped);
         }
-        if !address.is_multiple_of(bytes) {
+        if !address.get().is_multiple_of(bytes) {
             return Err(BusError::Misaligned { address, bytes });
         }
         // An aligned access can still stick out of a range that ends in the midst of it.
@@ -173,11 +174,14 @@ mod tests {
         bus.insert(Range::new(0x1000, 0x100), 'a').unwrap();
         for (base, length) in [(0x1000, 1), (0xfff, 2), (0x10ff, 5), (0, 0x2000)] {
             let refused = bus.insert(Range::new(base, length), 'b');
-            assert_eq!(refused, Err(BusError::Overlap { base, length, other: 0x1000 }));
+            assert_eq!(
+                refused,
+                Err(BusError::Overlap { base: Gpa::new(base), length, other: Gpa::new(0x1000) })
+            );
         }
         for (base, length) in [(5, 0), (u64::MAX, 2)] {
             let refused = bus.insert(Range::new(base, length), 'b');
-            assert_eq!(refused, Err(BusError::Place { base, length }));
+            assert_eq!(refused, Err(BusError::Place { base: Gpa::new(base), length }));
         }
     }
 
@@ -185,14 +189,12 @@ mod tests {
     fn alignment_and_ends() {
         let mut bus = Bus::new();
         bus.insert(Range::new(0x1000, 0x6), 'a').unwrap();
-        assert_eq!(bus.find(0x1004, Width::Half), Ok((&'a', 4)));
+        let at = Gpa::new(0x1004);
+        assert_eq!(bus.find(at, Width::Half), Ok((&'a', 4)));
+        assert_eq!(bus.find(at, Width::Word), Err(BusError::Unmapped { address: at, bytes: 4 }));
         assert_eq!(
-            bus.find(0x1004, Width::Word),
-            Err(BusError::Unmapped { address: 0x1004, bytes: 4 })
-        );
-        assert_eq!(
-            bus.find(0x1001, Width::Word),
-            Err(BusError::Misaligned { address: 0x1001, bytes: 4 })
+            bus.find(Gpa::new(0x1001), Width::Word),
+            Err(BusError::Misaligned { address: Gpa::new(0x1001), bytes: 4 })
         );
     }
 
@@ -213,7 +215,7 @@ mod tests {
             }
             for at in probes {
                 let plain = list.iter().position(|&(b, l)| (b..b + l).contains(&at));
-                let found = bus.find(at, Width::Byte).ok().map(|(&who, _)| who);
+                let found = bus.find(Gpa::new(at), Width::Byte).ok().map(|(&who, _)| who);
                 prop_assert_eq!(found, plain);
             }
         }

@@ -5,7 +5,14 @@
 pub mod bus;
 pub mod clock;
 pub mod finisher;
+mod machine;
 pub mod memory_map;
+mod monitor;
 pub mod plic;
 pub mod rtc;
+pub mod sbi;
 pub mod uart;
+
+pub use machine::{Config, Counters, Error, HartReport, Machine, Report, Stop, trap_name};
+pub use monitor::{Cause, Supervisor};
+pub use vellum::Paging;

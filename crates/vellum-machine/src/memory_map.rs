@@ -1,7 +1,9 @@
 //! Where things are. The same places as on QEMU's `virt` board, so that one guest runs on both.
 
+use vellum_translate::Gpa;
+
 /// First byte of memory.
-pub const RAM_BASE: u64 = 0x8000_0000;
+pub const RAM_BASE: Gpa = Gpa::new(0x8000_0000);
 /// The finisher: power off and reset by one store.
 pub const FINISHER: Range = Range::new(0x0010_0000, 0x1000);
 /// The clock that knows the date.
@@ -28,13 +30,13 @@ pub const TIMEBASE_HZ: u64 = 10_000_000;
 pub const NS_PER_TICK: u64 = 1_000_000_000 / TIMEBASE_HZ;
 
 const _: () = assert!(VIRTIO_IRQ + VIRTIO_SLOTS as u32 <= UART_IRQ && UART_IRQ != RTC_IRQ);
-const _: () = assert!(VIRTIO.base + VIRTIO_SLOTS as u64 * VIRTIO.length <= RAM_BASE);
+const _: () = assert!(virtio_slot(VIRTIO_SLOTS).base.get() <= RAM_BASE.get());
 
 /// A piece of the guest's physical address space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     /// First byte.
-    pub base: u64,
+    pub base: Gpa,
     /// Bytes.
     pub length: u64,
 }
@@ -42,16 +44,23 @@ pub struct Range {
 impl Range {
     /// `length` bytes from `base` on.
     pub const fn new(base: u64, length: u64) -> Self {
-        Range { base, length }
+        Range { base: Gpa::new(base), length }
     }
 
-    /// The first byte after it.
-    pub const fn end(self) -> u64 {
-        self.base + self.length
+    /// The first byte after it; the last address there is for a range that would end beyond it.
+    pub const fn end(self) -> Gpa {
+        Gpa::new(self.base.get().saturating_add(self.length))
+    }
+
+    /// Whether `length` bytes from `at` on lie in it.
+    pub const fn holds(self, at: Gpa, length: u64) -> bool {
+        at.get() >= self.base.get()
+            && length <= self.length
+            && at.get() - self.base.get() <= self.length - length
     }
 }
 
 /// The place of a virtio slot.
 pub const fn virtio_slot(slot: usize) -> Range {
-    Range::new(VIRTIO.base + slot as u64 * VIRTIO.length, VIRTIO.length)
+    Range::new(VIRTIO.base.get() + slot as u64 * VIRTIO.length, VIRTIO.length)
 }

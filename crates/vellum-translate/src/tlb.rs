@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 /// Entries for data.
 pub const DATA_ENTRIES: usize = 1024;
 /// Entries for instructions.
-pub const CODE_ENTRIES: usize = 256;
+pub const CODE_ENTRIES: usize = 512;
 const SPACES: usize = 64;
 /// Matches no access: an access's address never has all low bits set after masking.
 const NO_TAG: u64 = u64::MAX;
@@ -52,12 +52,17 @@ pub struct DataEntry {
 struct CodeEntry {
     tag: u64,
     frame: FrameId,
+    gfn: Gfn,
     flags: PageFlags,
 }
 
 const NO_DATA: DataEntry = DataEntry { read: NO_TAG, write: NO_TAG, host: 0, page: 0 };
-const NO_CODE: CodeEntry =
-    CodeEntry { tag: NO_TAG, frame: FrameId::ZERO, flags: PageFlags::empty() };
+const NO_CODE: CodeEntry = CodeEntry {
+    tag: NO_TAG,
+    frame: FrameId::ZERO,
+    gfn: Gfn::new(u64::MAX),
+    flags: PageFlags::empty(),
+};
 
 /// A translation to put into the TLB.
 #[derive(Debug, Clone, Copy)]
@@ -122,8 +127,8 @@ pub struct Counters {
 /// One hart's TLB.
 #[derive(Debug)]
 pub struct Tlb {
-    data: Box<[DataEntry; DATA_ENTRIES]>,
-    code: Box<[CodeEntry; CODE_ENTRIES]>,
+    data: [DataEntry; DATA_ENTRIES],
+    code: [CodeEntry; CODE_ENTRIES],
     key: u64,
     satp: Satp,
     environment: Environment,
@@ -136,18 +141,13 @@ pub struct Tlb {
     pub counters: Counters,
 }
 
-impl Default for Tlb {
-    fn default() -> Self {
-        Tlb::new()
-    }
-}
-
 impl Tlb {
-    /// An empty TLB without translation, in S-mode.
-    pub fn new() -> Self {
-        let mut tlb = Tlb {
-            data: Box::new([NO_DATA; DATA_ENTRIES]),
-            code: Box::new([NO_CODE; CODE_ENTRIES]),
+    /// An empty TLB without translation, in S-mode. Boxed: it is some 40 KiB, and its arrays stand
+    /// in it so that a hit needs no second pointer.
+    pub fn new() -> Box<Self> {
+        let mut tlb = Box::new(Tlb {
+            data: [NO_DATA; DATA_ENTRIES],
+            code: [NO_CODE; CODE_ENTRIES],
             key: 0,
             satp: Satp::BARE,
             environment: Environment::SUPERVISOR,
@@ -156,7 +156,7 @@ impl Tlb {
             pieces: 0,
             code_epoch: 0,
             counters: Counters::default(),
-        };
+        });
         tlb.set_satp(Satp::BARE);
         tlb
     }
@@ -268,7 +268,7 @@ impl Tlb {
         }
         if access == Access::Fetch {
             let entry = &mut self.code[va.page() as usize % CODE_ENTRIES];
-            *entry = CodeEntry { tag, frame: to.frame, flags: to.flags };
+            *entry = CodeEntry { tag, frame: to.frame, gfn: to.gfn, flags: to.flags };
             return;
         }
         let tag_for = |right| if to.rights.contains(right) { tag } else { NO_TAG };
@@ -345,8 +345,7 @@ impl Tlb {
                 for entry in self.data.iter_mut().filter(|e| e.page >> 12 == gfn.get()) {
                     *entry = NO_DATA;
                 }
-                // Code entries know only their frame: the few there are go.
-                self.drop_code(|_| true);
+                self.drop_code(|entry| entry.gfn == gfn);
             }
             Shootdown::GfnWrite(gfn) => {
                 for entry in self.data.iter_mut().filter(|e| e.page >> 12 == gfn.get()) {
@@ -359,14 +358,14 @@ impl Tlb {
                     entry.write = NO_TAG;
                 }
             }
-            Shootdown::FrameExecute(frame) => self.drop_code(|f| f == frame),
+            Shootdown::FrameExecute(frame) => self.drop_code(|entry| entry.frame == frame),
             Shootdown::All => self.flush(),
         }
     }
 
-    fn drop_code(&mut self, drop: impl Fn(FrameId) -> bool) {
+    fn drop_code(&mut self, drop: impl Fn(&CodeEntry) -> bool) {
         for entry in self.code.iter_mut() {
-            if entry.tag != NO_TAG && drop(entry.frame) {
+            if entry.tag != NO_TAG && drop(entry) {
                 *entry = NO_CODE;
                 self.code_epoch = self.code_epoch.wrapping_add(1);
             }

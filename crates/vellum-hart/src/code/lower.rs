@@ -1,0 +1,78 @@
+//! Lowering: one decoded instruction to one micro-operation.
+
+use super::MicroOp;
+use crate::SINK;
+use vellum_isa::{Insn, Op};
+
+/// Instructions in a block at most, so that offsets and counts fit a byte.
+pub(super) const MAX_INSNS: usize = 48;
+
+/// What an instruction is to a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Access,
+    /// May leave the block, and goes on otherwise.
+    Branch,
+    /// Always ends the block.
+    End,
+}
+
+pub(super) fn kind(op: Op) -> Kind {
+    use Op::*;
+    match op {
+        Beq | Bne | Blt | Bge | Bltu | Bgeu => Kind::Branch,
+        Jal | Jalr | Ecall | Ebreak | FenceI | Sret | Wfi | SfenceVma | SinvalVma
+        | SfenceWInval | SfenceInvalIr | Csrrw | Csrrs | Csrrc | Csrrwi | Csrrsi | Csrrci
+        | Illegal => Kind::End,
+        Lb | Lh | Lw | Ld | Lbu | Lhu | Lwu | Sb | Sh | Sw | Sd | Flw | Fld | Fsw | Fsd => {
+            Kind::Access
+        }
+        op if (LrW..=AmoMaxuD).contains(&op) => Kind::Access,
+        _ => Kind::Plain,
+    }
+}
+
+/// Whether the operation always leaves its block.
+pub(crate) fn ends(op: Op) -> bool {
+    kind(op) == Kind::End
+}
+
+/// Whether the operation loads or stores.
+pub(crate) fn is_access(op: Op) -> bool {
+    kind(op) == Kind::Access
+}
+
+/// Whether `rd` is an integer register, so that 0 means the sink.
+fn writes_x(op: Op) -> bool {
+    use Op::*;
+    match op {
+        Beq | Bne | Blt | Bge | Bltu | Bgeu | Sb | Sh | Sw | Sd | Flw | Fld | Fsw | Fsd => false,
+        FeqS | FltS | FleS | FclassS | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FmvXW | FeqD
+        | FltD | FleD | FclassD | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD | FmvXD => true,
+        op => !(FmaddS..=FmvDX).contains(&op),
+    }
+}
+
+/// Whether the operation takes a rounding mode or `fflags` along: all of F and D but memory.
+fn is_float(op: Op) -> bool {
+    (Op::FmaddS..=Op::FmvDX).contains(&op)
+}
+
+/// Lowers an instruction that stands `offset` bytes behind its block's start.
+pub(crate) fn lower(insn: &Insn, offset: u32) -> MicroOp {
+    let mut op = MicroOp { op: insn.op, rd: insn.rd, rs1: insn.rs1, rs2: insn.rs2, imm: insn.imm };
+    if op.rd == 0 && writes_x(op.op) {
+        op.rd = SINK;
+    }
+    match op.op {
+        Op::Auipc | Op::Jal | Op::Beq | Op::Bne | Op::Blt | Op::Bge | Op::Bltu | Op::Bgeu => {
+            // Offsets are below 256 and the largest `auipc` is below 2^31 - 4095: no overflow.
+            op.imm = op.imm.wrapping_add(offset as i32);
+        }
+        Op::Illegal => op.rs1 = 0,
+        _ if is_float(op.op) => op.imm = i32::from(insn.rs3) | i32::from(insn.rm) << 8,
+        _ => {}
+    }
+    op
+}

@@ -1,0 +1,41 @@
+//! A micro-operation: an instruction with its operands laid out for the run loop.
+
+use vellum_isa::Op;
+
+/// Eight bytes that the run loop reads for every instruction.
+///
+/// Differences from [`vellum_isa::Insn`]: a destination `x0` is the sink register; `imm` of `auipc`,
+/// `jal` and branches counts from the block's first instruction; a `jal` into the sink without an
+/// instruction behind it ends a block that just runs on; `Illegal` with `rs1` 1 is the mark of a
+/// stale block; fused multiply-adds have `rs3` in bits 0..8 of `imm` and every floating-point
+/// operation its rounding mode in bits 8..16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct MicroOp {
+    pub(crate) op: Op,
+    pub(crate) rd: u8,
+    pub(crate) rs1: u8,
+    pub(crate) rs2: u8,
+    pub(crate) imm: i32,
+}
+
+impl MicroOp {
+    /// In place of the first operation of a block whose page has changed.
+    pub(crate) const STALE: MicroOp = MicroOp { op: Op::Illegal, rd: 0, rs1: 1, rs2: 0, imm: 0 };
+}
+
+/// What is looked at only where control leaves a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub(crate) struct Side {
+    /// The instruction's place, in halfwords from the block's start.
+    pub(crate) offset: u8,
+    /// Instructions retired once this one is.
+    pub(crate) insns: u8,
+    /// Memory accesses made once this one is retired.
+    pub(crate) accesses: u8,
+    /// The instruction's length in bytes; 0 for the jump that ends a block which runs on.
+    pub(crate) len: u8,
+    /// The block that a taken jump leads to, when it lies in the same page and is known.
+    pub(crate) link: u32,
+}

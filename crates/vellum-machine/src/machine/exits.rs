@@ -1,0 +1,113 @@
+//! What the monitor does when a hart stops.
+
+use super::Machine;
+use crate::clock::Instant;
+use crate::monitor::{After, Cause, Moment};
+use vellum_hart::{Exit, MmioAccess};
+use vellum_isa::{Insn, Op};
+use vellum_translate::Privilege;
+
+/// How a hart goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// Just on.
+    Go,
+    /// On, in the guest's trap handler.
+    Trapped,
+    /// On, but interrupts or their times may have changed.
+    Recheck,
+    /// Not in this round.
+    Yield,
+}
+
+impl Machine {
+    pub(super) fn exit(&mut self, number: usize, exit: Exit, nanos: u64) -> Result<Flow, String> {
+        match exit {
+            Exit::Budget => Ok(Flow::Recheck),
+            Exit::Privileged(insn) => Ok(self.privileged(number, insn, nanos)),
+            Exit::Ecall => {
+                let core = &mut self.cores[number];
+                if core.supervisor.privilege == Privilege::User {
+                    core.supervisor.trap(&mut core.hart, Cause::UserCall);
+                    return Ok(Flow::Trapped);
+                }
+                Ok(self.sbi_call(number))
+            }
+            Exit::Breakpoint => {
+                let at = self.cores[number].hart.pc;
+                Ok(self.trap(number, Cause::Breakpoint(at)))
+            }
+            Exit::Illegal(bits) => Ok(self.trap(number, Cause::Illegal(bits))),
+            Exit::Fault(fault) => Ok(self.trap(number, Cause::Fault(fault))),
+            Exit::BadDeviceAccess(va, store) => {
+                Ok(self.trap(number, Cause::Refused { va: va.get(), store }))
+            }
+            Exit::Mmio(access) => Ok(self.mmio(number, access, nanos)),
+            Exit::Host(stop) => Err(stop.to_string()),
+        }
+    }
+
+    fn trap(&mut self, number: usize, cause: Cause) -> Flow {
+        let core = &mut self.cores[number];
+        core.supervisor.trap(&mut core.hart, cause);
+        Flow::Trapped
+    }
+
+    fn privileged(&mut self, number: usize, insn: Insn, nanos: u64) -> Flow {
+        let moment = Moment { nanos, max_mode: self.max_mode };
+        let core = &mut self.cores[number];
+        match insn.op {
+            Op::Sret => self.counters.sret += 1,
+            Op::Wfi => self.counters.wfi += 1,
+            Op::SfenceVma | Op::SinvalVma | Op::SfenceWInval | Op::SfenceInvalIr => {
+                self.counters.fences += 1;
+            }
+            _ => self.counters.csr += 1,
+        }
+        let retired = core.hart.instret;
+        match core.supervisor.privileged(&mut core.hart, insn, &moment) {
+            After::Go if core.hart.instret == retired => Flow::Trapped,
+            After::Go => Flow::Go,
+            After::CheckInterrupts => Flow::Recheck,
+            After::LoadRoot => {
+                let satp = core.supervisor.satp();
+                self.memory.load_root(number, &mut core.hart.tlb, satp);
+                Flow::Go
+            }
+            After::Fence(va, asid) => {
+                self.memory.fence(&mut core.hart.tlb, va, asid);
+                Flow::Go
+            }
+            After::Wait => {
+                core.supervisor.waiting = !core.supervisor.wakes(moment.ticks());
+                if core.supervisor.waiting { Flow::Yield } else { Flow::Recheck }
+            }
+        }
+    }
+
+    fn mmio(&mut self, number: usize, access: MmioAccess, nanos: u64) -> Flow {
+        self.counters.mmio += 1;
+        let now = Instant::from_ns(nanos);
+        let done = match access.store {
+            None => self.devices.read(now, access.at, access.size),
+            Some(value) => {
+                self.devices.write(now, access.at, access.size, value, &mut self.memory).map(|()| 0)
+            }
+        };
+        let core = &mut self.cores[number];
+        match done {
+            Ok(value) if access.store.is_none() => core.hart.finish_load(access.insn, value),
+            Ok(_) => core.hart.finish_store(access.insn),
+            Err(_) => {
+                let store = access.store.is_some();
+                return self.trap(number, Cause::Refused { va: access.va.get(), store });
+            }
+        }
+        self.ending = self.devices.finisher.ending();
+        if self.ending.is_some() {
+            return Flow::Yield;
+        }
+        self.raise_lines();
+        Flow::Recheck
+    }
+}

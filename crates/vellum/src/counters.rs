@@ -1,0 +1,36 @@
+//! Counts of what the memory subsystem did: the cost, where it arises.
+
+/// Events since the machine was made.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// TLB misses of loads, stores and fetches that came here.
+    pub misses: [u64; 3],
+    /// Of these, resolved by the shadow tables alone.
+    pub shadow_hits: u64,
+    /// Hidden faults: the guest's tables allow it, the shadow had no entry, or too few rights.
+    pub hidden_faults: u64,
+    /// True faults: the guest's own.
+    pub guest_faults: u64,
+    /// Entries of guest tables read by walks.
+    pub guest_references: u64,
+    /// Entries of the host table read by walks of the second dimension.
+    pub host_references: u64,
+    /// Pages given a frame of their own on the first write.
+    pub zero_pages_filled: u64,
+    /// Frames copied because they were shared.
+    pub copies_on_write: u64,
+    /// Pages brought by their owner.
+    pub pages_brought: u64,
+    /// Faults that owners of guards resolved.
+    pub guard_faults: u64,
+    /// Stores to pages that instructions had been decoded from.
+    pub code_stores: u64,
+    /// Fences that the guest asked for: everything, an address, an ASID, both.
+    pub fences: [u64; 4],
+    /// Loads of `satp`.
+    pub root_loads: u64,
+    /// Accesses to devices.
+    pub device_accesses: u64,
+    /// Pages written by devices, bytes not counted.
+    pub device_page_writes: u64,
+}

@@ -1,0 +1,185 @@
+//! The memory as the harts reach it.
+
+use crate::explain::Event;
+use crate::{Paging, VmMemory};
+use vellum_hart::{Memory, Stop, Stored};
+use vellum_translate::riscv::Pte;
+use vellum_translate::tlb::{PageFlags, Shootdown, Tlb, Translation};
+use vellum_translate::{Access, FrameId, Gfn, Gva, Rights};
+
+/// Where a store may go.
+enum Target {
+    /// Into this frame, by whatever means; stale code, if the frame held some.
+    Frame(FrameId, Stored),
+    /// Into a shadowed guest table.
+    Table(Gfn, FrameId),
+}
+
+impl VmMemory {
+    /// Resolves a miss and gives the TLB what it may have.
+    fn miss(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        va: Gva,
+        access: Access,
+    ) -> Result<Translation, Stop> {
+        let translated = self.translate(hart, tlb, va, access);
+        self.deliver(hart, tlb);
+        let mut to = translated?;
+        // A page that instructions were decoded from has no write tag.
+        if access != Access::Store
+            && to.rights.contains(Rights::WRITE)
+            && self.pool.is_code(to.frame)
+        {
+            to.rights -= Rights::WRITE;
+        }
+        if access == Access::Fetch || to.rights.contains(access.right()) {
+            tlb.fill(va, access, to);
+            self.note(|| Event::TlbFill(to.rights));
+        }
+        Ok(to)
+    }
+
+    fn store_target(&mut self, hart: usize, tlb: &mut Tlb, va: Gva) -> Result<Target, Stop> {
+        // A page that can be read here, is a shadowed table and the guest may write: the usual way
+        // of a guest that edits its tables.
+        if let Some(known) = tlb.known(va)
+            && known.flags.contains(PageFlags::GUEST_WRITABLE)
+            && self.paging == Paging::Shadow
+            && self.shadow.is_table(known.gfn)
+            && let vellum_translate::host::Resolved::Frame { frame, .. } =
+                self.host.resolve(known.gfn)
+            && self.host.why_withheld(known.gfn, Rights::WRITE)
+                == vellum_translate::host::Withheld::Guards(self.host.guards(known.gfn))
+            && self.host.guards(known.gfn).iter().eq([self.shadow.guard()])
+        {
+            return Ok(Target::Table(known.gfn, frame));
+        }
+        let to = self.miss(hart, tlb, va, Access::Store)?;
+        if !to.rights.contains(Rights::WRITE) {
+            return Ok(Target::Table(to.gfn, to.frame));
+        }
+        Ok(Target::Frame(to.frame, self.code_store(hart, tlb, to.frame)))
+    }
+
+    /// A frame is about to be written by a hart: code decoded from it is stale.
+    fn code_store(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId) -> Stored {
+        if !self.pool.is_code(frame) {
+            return Stored::Plain;
+        }
+        self.counters.code_stores += 1;
+        self.note(|| Event::CodeStore(frame));
+        self.pool.content_changed(frame);
+        self.shoot.push(Shootdown::FrameExecute(frame));
+        self.deliver(hart, tlb);
+        Stored::Code
+    }
+
+    /// The store into a guest table is done: brings the shadow in step.
+    fn table_stored(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        gfn: Gfn,
+        frame: FrameId,
+        offset: usize,
+    ) -> Stored {
+        let index = offset / 8;
+        let pte = Pte(self.pool.load(frame, index * 8, 8));
+        self.note(|| Event::TableStore(gfn, index, pte));
+        self.shadow.table_written(&mut self.host, gfn, index, pte, &mut self.shoot);
+        self.host.stamp(gfn);
+        self.deliver(hart, tlb);
+        self.code_store(hart, tlb, frame)
+    }
+}
+
+impl Memory for VmMemory {
+    fn load(&mut self, hart: usize, tlb: &mut Tlb, va: Gva, size: u64) -> Result<u64, Stop> {
+        let to = self.miss(hart, tlb, va, Access::Load)?;
+        Ok(self.pool.load(to.frame, va.page_offset(), size as usize))
+    }
+
+    fn store(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        va: Gva,
+        size: u64,
+        value: u64,
+    ) -> Result<Stored, Stop> {
+        let offset = va.page_offset();
+        match self.store_target(hart, tlb, va)? {
+            Target::Frame(frame, stored) => {
+                self.pool.store(frame, offset, size as usize, value);
+                Ok(stored)
+            }
+            Target::Table(gfn, frame) => {
+                self.pool.store(frame, offset, size as usize, value);
+                Ok(self.table_stored(hart, tlb, gfn, frame, offset))
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        va: Gva,
+        size: u64,
+        change: &mut dyn FnMut(u64) -> Option<u64>,
+    ) -> Result<(u64, Stored), Stop> {
+        let offset = va.page_offset();
+        let target = self.store_target(hart, tlb, va)?;
+        let (Target::Frame(frame, _) | Target::Table(_, frame)) = target;
+        let mut was = self.pool.load(frame, offset, size as usize);
+        let changed = loop {
+            let Some(new) = change(was) else { break false };
+            match self.pool.compare_exchange(frame, offset, size as usize, was, new) {
+                Ok(_) => break true,
+                Err(other) => was = other,
+            }
+        };
+        let stored = match target {
+            Target::Frame(_, stored) => stored,
+            Target::Table(gfn, frame) if changed => {
+                self.table_stored(hart, tlb, gfn, frame, offset)
+            }
+            Target::Table(..) => Stored::Plain,
+        };
+        Ok((was, stored))
+    }
+
+    fn probe(&mut self, hart: usize, tlb: &mut Tlb, va: Gva, access: Access) -> Result<(), Stop> {
+        match access {
+            Access::Store => match self.store_target(hart, tlb, va)? {
+                // The block that is running may go stale here; its remaining operations were
+                // decoded from what was there before the store, which is what they may be.
+                Target::Frame(..) | Target::Table(..) => Ok(()),
+            },
+            Access::Load | Access::Fetch => self.miss(hart, tlb, va, access).map(|_| ()),
+        }
+    }
+
+    fn fetch(&mut self, hart: usize, tlb: &mut Tlb, va: Gva) -> Result<FrameId, Stop> {
+        self.miss(hart, tlb, va, Access::Fetch).map(|to| to.frame)
+    }
+
+    #[inline]
+    fn parcel(&self, frame: FrameId, offset: usize) -> u16 {
+        self.pool.load(frame, offset, 2) as u16
+    }
+
+    #[inline]
+    fn content_version(&self, frame: FrameId) -> u32 {
+        self.pool.content_version(frame)
+    }
+
+    fn mark_code(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId) {
+        self.pool.mark_code(frame);
+        let host = self.pool.pointer(frame).as_ptr().addr() as u64;
+        self.shoot.push(Shootdown::HostWrite(host));
+        self.deliver(hart, tlb);
+    }
+}
