@@ -113,16 +113,18 @@ impl Uart {
         self.model.fifo_capacity() < FIFO
     }
 
-    /// The interrupt enable register, which hides behind the divisor at times.
-    fn enabled(&mut self) -> u8 {
+    /// Does `f` with the divisor out of the way, which hides two registers while it is selected.
+    fn undivided<T>(&mut self, f: impl FnOnce(&mut Model) -> T) -> T {
         let line = self.model.read(LCR);
-        if line & LCR_DIVISOR == 0 {
-            return self.model.read(IER);
-        }
         self.set(LCR, line & !LCR_DIVISOR);
-        let enabled = self.model.read(IER);
+        let result = f(&mut self.model);
         self.set(LCR, line);
-        enabled
+        result
+    }
+
+    /// The interrupt enable register.
+    fn enabled(&mut self) -> u8 {
+        self.undivided(|model| model.read(IER))
     }
 
     /// The model's only failures are its trigger's, which has none, and its writer's: memory.
@@ -169,8 +171,8 @@ impl MmioDevice for Uart {
         (self.polled, self.waiting) = (false, self.waiting && register == DATA);
         if register == IIR_FCR {
             if value & FCR_CLEAR_RECEIVED != 0 {
-                while self.has_data() {
-                    self.model.read(DATA);
+                for _ in self.model.fifo_capacity()..FIFO {
+                    self.undivided(|model| model.read(DATA));
                 }
             }
             return;
@@ -331,6 +333,10 @@ mod tests {
         u.push(&[7; 100]);
         write(&mut u, IIR_FCR, 1 | FCR_CLEAR_RECEIVED);
         assert_eq!((read(&mut u, LSR) & 1, u.model.fifo_capacity()), (0, FIFO));
+        u.push(&[7; 100]);
+        write(&mut u, LCR, LCR_DIVISOR);
+        write(&mut u, IIR_FCR, 1 | FCR_CLEAR_RECEIVED);
+        assert_eq!(u.model.fifo_capacity(), FIFO, "the divisor protects nothing");
     }
 
     proptest! {
