@@ -4,6 +4,7 @@
 
 pub mod bus;
 pub mod clock;
+pub mod fdt;
 pub mod finisher;
 mod machine;
 pub mod memory_map;
