@@ -10,6 +10,7 @@ pub mod asm;
 mod compress;
 pub mod csr;
 mod decode;
+mod display;
 mod encode;
 pub mod float;
 pub mod insn;
@@ -20,5 +21,6 @@ mod testing;
 
 pub use compress::compress;
 pub use decode::decode;
+pub use display::At;
 pub use encode::{Error, encode};
 pub use insn::{Insn, Op};
