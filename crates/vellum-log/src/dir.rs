@@ -1,0 +1,159 @@
+//! [`DirStorage`]: a directory of the host's file system.
+
+use crate::storage::{File, LockGuard, Storage};
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files in one directory of the host; `sync` is `fdatasync`, `sync_dir` is `fsync` of the directory.
+#[derive(Debug)]
+pub struct DirStorage {
+    path: PathBuf,
+}
+
+impl DirStorage {
+    /// Uses the directory at `path`, creating it (not its parents) when it is missing.
+    ///
+    /// # Errors
+    /// When the directory can neither be found nor made.
+    pub fn new(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        match fs::create_dir(&path) {
+            Ok(()) => {
+                if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+                    fs::File::open(parent)?.sync_all()?;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self { path })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[derive(Debug)]
+struct DirFile(fs::File);
+
+#[derive(Debug)]
+struct DirLock(#[expect(dead_code, reason = "held for its drop")] fs::File);
+
+impl LockGuard for DirLock {}
+
+impl Storage for DirStorage {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let file = fs::File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(self.path.join(name))?;
+        Ok(Arc::new(DirFile(file)))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        let file = fs::File::options().read(true).write(true).open(self.path.join(name))?;
+        Ok(Arc::new(DirFile(file)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        fs::File::open(&self.path)?.sync_all()
+    }
+
+    fn lock(&self) -> io::Result<Box<dyn LockGuard>> {
+        // The directory itself is locked, so that a refused opener has written nothing.
+        let dir = fs::File::open(&self.path)?;
+        match dir.try_lock() {
+            Ok(()) => Ok(Box::new(DirLock(dir))),
+            Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl File for DirFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_bytes_are_what_was_put_there() {
+        let home = tempfile::tempdir().unwrap();
+        let storage = DirStorage::new(home.path().join("s")).unwrap();
+        let file = storage.create("b").unwrap();
+        file.write_at(3, b"xyz").unwrap();
+        file.sync().unwrap();
+        storage.create("a").unwrap();
+        storage.rename("b", "c").unwrap();
+        storage.sync_dir().unwrap();
+        assert_eq!(storage.list().unwrap(), ["a", "c"]);
+        let mut back = [9; 6];
+        storage.open("c").unwrap().read_at(0, &mut back).unwrap();
+        assert_eq!(&back, b"\0\0\0xyz");
+        assert_eq!(storage.create("a").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(storage.open("z").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_second_holder_is_refused_until_the_first_lets_go() {
+        let home = tempfile::tempdir().unwrap();
+        let one = DirStorage::new(home.path()).unwrap();
+        let two = DirStorage::new(home.path()).unwrap();
+        let held = one.lock().unwrap();
+        assert_eq!(two.lock().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        two.lock().unwrap();
+    }
+}

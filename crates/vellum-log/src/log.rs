@@ -1,0 +1,329 @@
+//! The log: append frames, flush them, give back what is no longer needed.
+
+mod open;
+mod retire;
+
+use crate::error::{Error, io_error};
+use crate::frame::{self, FrameHeader, INDEX_MAX, LAG_UNKNOWN};
+use crate::head::Head;
+use crate::options::Options;
+use crate::planted::{Bug, is_planted};
+use crate::segment::{SEGMENT_HEADER, Segment, spare_name};
+use crate::storage::{File, LockGuard, Storage};
+pub use retire::{Retired, Spare, SpareJob};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Costs, counted where they arise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames appended.
+    pub frames: u64,
+    /// Their bytes, headers and tags included.
+    pub bytes: u64,
+    /// Writes to segments.
+    pub writes: u64,
+    /// Flushes that made frames durable.
+    pub flushes: u64,
+    /// Segments taken into use.
+    pub segments: u64,
+    /// Of these, those that had been in use before.
+    pub reused: u64,
+    /// Files that had to be made and filled with zeros while an append waited.
+    pub unprepared: u64,
+}
+
+/// The segment that frames go to.
+#[derive(Debug)]
+struct Active {
+    segment: Arc<Segment>,
+    /// Sequence number of the next frame.
+    seq: u32,
+    /// Frames below this are durable.
+    durable: u32,
+    /// Where the next frame goes, the buffered ones counted.
+    at: u64,
+}
+
+/// A segment that is full.
+#[derive(Debug, Clone)]
+struct Sealed {
+    segment: Arc<Segment>,
+    /// The chain's value at its end.
+    check: u32,
+}
+
+/// An append-only log of frames in segments. One writer; see [`crate`] for how it is used.
+#[derive(Debug)]
+pub struct Log {
+    storage: Arc<dyn Storage>,
+    _lock: Box<dyn LockGuard>,
+    options: Options,
+    place: String,
+    id: [u8; 16],
+    head: Arc<Mutex<Head>>,
+    active: Option<Active>,
+    sealed: VecDeque<Sealed>,
+    spares: Vec<Spare>,
+    /// Spares left over from an earlier life, whose keys may still be there.
+    unclean: Vec<String>,
+    next_generation: u64,
+    next_serial: u64,
+    next_size: u64,
+    /// Frames encoded and not written yet; they end at `active.at`.
+    buffer: Vec<u8>,
+    /// `check` of the last frame.
+    check: u32,
+    /// Frames were written since the last sync.
+    unsynced: bool,
+    poison: Option<String>,
+    counters: Counters,
+}
+
+impl Log {
+    /// Appends a frame: `index` (small, readable without the body) and `body` (in parts). `more`
+    /// says that the record goes on in the next frame: a record is delivered whole or not at all.
+    /// Nothing is durable before [`Log::flush`].
+    ///
+    /// # Errors
+    /// When the frame is over [`Options::frame_limit`], the medium fails, or the log is poisoned.
+    pub fn append(&mut self, index: &[u8], body: &[&[u8]], more: bool) -> Result<(), Error> {
+        self.alive()?;
+        let length = body.iter().map(|part| part.len()).sum();
+        let limit = self.options.frame_limit();
+        if index.len() > INDEX_MAX || index.len() + length > limit {
+            return Err(Error::TooLarge { index: index.len(), body: length, limit });
+        }
+        let result = self.append_inner(index, body, length, more);
+        self.watch(result)
+    }
+
+    fn append_inner(
+        &mut self,
+        index: &[u8],
+        body: &[&[u8]],
+        length: usize,
+        more: bool,
+    ) -> Result<(), Error> {
+        let need = frame::frame_len(index.len(), length, crate::cipher::TAG) as u64;
+        if self.active.as_ref().is_none_or(|a| a.at + need > a.segment.capacity) {
+            self.switch(need)?;
+        }
+        if self.buffer.len() + need as usize > self.options.buffer {
+            self.write()?;
+        }
+        let Some(active) = &mut self.active else { return Ok(()) };
+        let behind = active.seq - active.durable + 1;
+        let header = FrameHeader {
+            check: 0,
+            prev: self.check,
+            body: length,
+            more,
+            seq: active.seq,
+            lag: u16::try_from(behind).unwrap_or(LAG_UNKNOWN),
+            index: index.len(),
+        };
+        let before = self.buffer.len();
+        let segment = &active.segment;
+        let (key, seed) = (&segment.key, &segment.seed);
+        self.check = frame::encode(&mut self.buffer, &header, index, body, key, seed);
+        let total = (self.buffer.len() - before) as u64;
+        active.at += total;
+        active.seq += 1;
+        self.counters.frames += 1;
+        self.counters.bytes += total;
+        Ok(())
+    }
+
+    /// Writes what is buffered, without a sync: it survives the process, not the machine.
+    ///
+    /// # Errors
+    /// When the medium fails or the log is poisoned.
+    pub fn hand_over(&mut self) -> Result<(), Error> {
+        self.alive()?;
+        let result = self.write();
+        self.watch(result)
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let start = active.at - self.buffer.len() as u64;
+        let failed = io_error("write", &self.place, &active.segment.name);
+        active.segment.file.write_at(start, &self.buffer).map_err(failed)?;
+        self.buffer.clear();
+        active.segment.end.store(active.at, Ordering::Release);
+        self.counters.writes += 1;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Makes all appended frames durable: at most one write and one sync.
+    ///
+    /// # Errors
+    /// When the medium fails (the log is poisoned then: a sync is never tried again) or the log is
+    /// poisoned already.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.alive()?;
+        let result = self
+            .write()
+            .and_then(|()| if self.unsynced { self.sync(Bug::SkipFlushSync) } else { Ok(()) });
+        self.watch(result)
+    }
+
+    fn sync(&mut self, bug: Bug) -> Result<(), Error> {
+        let Some(active) = &mut self.active else { return Ok(()) };
+        if !is_planted(self.options.planted, bug) {
+            let failed = io_error("sync", &self.place, &active.segment.name);
+            active.segment.file.sync().map_err(failed)?;
+        }
+        active.durable = active.seq;
+        self.unsynced = false;
+        self.counters.flushes += 1;
+        Ok(())
+    }
+
+    /// Ends the segment that is written, if it has frames: all of it is durable and can be
+    /// truncated; the next append begins another.
+    ///
+    /// # Errors
+    /// As [`Log::flush`].
+    pub fn seal(&mut self) -> Result<(), Error> {
+        self.alive()?;
+        let result = self.seal_inner();
+        self.watch(result)
+    }
+
+    fn seal_inner(&mut self) -> Result<(), Error> {
+        if self.active.as_ref().is_none_or(|active| active.seq == 0) {
+            return Ok(());
+        }
+        self.write()?;
+        if self.unsynced {
+            self.sync(Bug::SkipSwitchSync)?;
+        }
+        if let Some(active) = self.active.take() {
+            self.sealed.push_back(Sealed { segment: active.segment, check: self.check });
+        }
+        Ok(())
+    }
+
+    /// Seals the active segment and takes another into use with room for `need` bytes.
+    fn switch(&mut self, need: u64) -> Result<(), Error> {
+        self.seal_inner()?;
+        self.clean_up()?;
+        let least = (SEGMENT_HEADER + need).max(self.options.segment_min);
+        let fitting = self.spares.iter().position(|spare| spare.capacity >= least);
+        let spare = match fitting {
+            Some(at) => self.spares.swap_remove(at),
+            None => {
+                self.counters.unprepared += 1;
+                self.new_spare_job(least).run()?
+            }
+        };
+        let segment = self.activate(&spare)?;
+        self.counters.segments += 1;
+        self.counters.reused += u64::from(spare.reused);
+        let at = SEGMENT_HEADER;
+        self.active = Some(Active { segment: Arc::new(segment), seq: 0, durable: 0, at });
+        Ok(())
+    }
+
+    /// Gives a spare file a generation, a key and a name, each durable before the next.
+    fn activate(&mut self, spare: &Spare) -> Result<Segment, Error> {
+        let planted = |bug| is_planted(self.options.planted, bug);
+        let generation = self.next_generation;
+        let mut key = [0; crate::cipher::KEY];
+        let from = spare_name(spare.serial);
+        self.options.entropy.fill(&mut key).map_err(io_error(
+            "make a key for",
+            &self.place,
+            &from,
+        ))?;
+        let seed = frame::seed(&self.id, (!planted(Bug::SkipGeneration)).then_some(generation));
+        let cipher = (self.options.cipher, key);
+        let (storage, file) = (&*self.storage, spare.file.clone());
+        let segment = Segment::begin(storage, file, &from, (&self.id, generation), cipher, seed)?;
+        let failed = |what| io_error(what, &self.place, &segment.name);
+        if !planted(Bug::SkipHeaderSync) {
+            segment.file.sync().map_err(failed("sync"))?;
+        }
+        storage.rename(&from, &segment.name).map_err(failed("rename to"))?;
+        if !planted(Bug::SkipNameSync) {
+            storage.sync_dir().map_err(failed("sync the directory of"))?;
+        }
+        self.next_generation += 1;
+        Ok(segment)
+    }
+
+    /// Bytes in the log that have not been truncated.
+    pub fn live_bytes(&self) -> u64 {
+        let sealed: u64 = self.sealed.iter().map(|sealed| sealed.segment.used()).sum();
+        sealed + self.active.as_ref().map_or(0, |active| active.at - SEGMENT_HEADER)
+    }
+
+    /// The segments that are full, oldest first: their frames are durable and can be read by
+    /// anybody while the log goes on.
+    pub fn sealed(&self) -> Vec<Arc<Segment>> {
+        self.sealed.iter().map(|sealed| sealed.segment.clone()).collect()
+    }
+
+    /// Costs so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The identity that all files of this log carry.
+    pub fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// Makes every further operation fail with [`Error::Poisoned`].
+    pub fn poison(&mut self, why: &dyn std::error::Error) {
+        if self.poison.is_none() && !is_planted(self.options.planted, Bug::SkipPoison) {
+            let mut text = why.to_string();
+            if let Some(source) = why.source() {
+                text = format!("{text}: {source}");
+            }
+            self.poison = Some(text);
+        }
+    }
+
+    fn alive(&self) -> Result<(), Error> {
+        match &self.poison {
+            Some(first) => Err(Error::Poisoned { first: first.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn watch<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.poison(error);
+        }
+        result
+    }
+
+    fn head(&self) -> std::sync::MutexGuard<'_, Head> {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn zero(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
+    const STEP: u64 = 1 << 16;
+    let zeros = vec![0; STEP.min(to - from) as usize];
+    let mut at = from;
+    while at < to {
+        let step = STEP.min(to - at);
+        file.write_at(at, &zeros[..step as usize])?;
+        at += step;
+    }
+    Ok(())
+}
