@@ -114,6 +114,20 @@ pub enum EccError {
         /// The longest codeword in bits.
         max_bits: usize,
     },
+    /// More pages than a stripe can have.
+    #[error("stripe of {pages} pages, at most 255 are possible")]
+    Stripe {
+        /// Pages given.
+        pages: usize,
+    },
+    /// More pages of a stripe are lost than its parity can bring back.
+    #[error("{pages} pages lost with {parity} pages of parity at hand")]
+    Lost {
+        /// Pages lost.
+        pages: usize,
+        /// Pages of parity at hand.
+        parity: usize,
+    },
     /// A quasi-cyclic code with these dimensions cannot be built.
     #[error("no quasi-cyclic code of {rows} x {columns} circulants of {circulant} bits: {why}")]
     Construction {
@@ -166,7 +180,7 @@ pub trait Codec {
     /// # Errors
     /// [`EccError::BatchLength`] if the buffers do not hold the same number of whole codewords.
     fn encode_batch(&self, data: &[u8], parity: &mut [u8]) -> Result<(), EccError> {
-        check_batch(self.data_len(), self.parity_len(), data.len(), parity.len())?;
+        check_batch(self, data.len(), parity.len())?;
         let words = data.chunks_exact(self.data_len());
         for (data, parity) in words.zip(parity.chunks_exact_mut(self.parity_len())) {
             self.encode(data, parity)?;
@@ -184,7 +198,7 @@ pub trait Codec {
         parity: &mut [u8],
         each: &mut dyn FnMut(usize, Outcome),
     ) -> Result<(), EccError> {
-        check_batch(self.data_len(), self.parity_len(), data.len(), parity.len())?;
+        check_batch(self, data.len(), parity.len())?;
         let words = data.chunks_exact_mut(self.data_len());
         for (i, (data, parity)) in words.zip(parity.chunks_exact_mut(self.parity_len())).enumerate()
         {
@@ -210,12 +224,12 @@ pub(crate) fn check_lengths<C: Codec + ?Sized>(
 }
 
 /// Checks both buffers of a batch.
-fn check_batch(
-    data_len: usize,
-    parity_len: usize,
+pub(crate) fn check_batch<C: Codec + ?Sized>(
+    codec: &C,
     data: usize,
     parity: usize,
 ) -> Result<(), EccError> {
+    let (data_len, parity_len) = (codec.data_len(), codec.parity_len());
     let whole = data.is_multiple_of(data_len) && parity.is_multiple_of(parity_len);
     if whole && data / data_len == parity / parity_len {
         Ok(())

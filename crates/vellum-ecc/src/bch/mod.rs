@@ -9,7 +9,10 @@
 //!
 //! # Beyond t
 //! A word with more than t errors is refused or, rarely, taken for another codeword's: a random
-//! word lies within t of a codeword with probability [`Bch::miscorrection`].
+//! word lies within t of a codeword with probability [`Bch::miscorrection`]. [`Checked`]
+//! bounds what slips through by a CRC.
+//!
+//! [`Checked`]: crate::Checked
 
 mod generator;
 mod locator;

@@ -8,8 +8,10 @@
 mod divide;
 mod locator;
 mod matrix;
+mod minsum;
 mod search;
 
 pub(crate) use divide::ClmulDivider;
 pub(crate) use locator::WideLocator;
+pub(crate) use minsum::MinSum;
 pub(crate) use search::PlaceSearch;

@@ -1,0 +1,301 @@
+//! Quasi-cyclic LDPC codes for TLC-class error rates: past what a BCH code of the same parity
+//! carries, at the price of no guarantee for any number of errors.
+//!
+//! A decode takes either the bits as read (hard decision) or a belief a bit (soft decision, from
+//! re-reads at shifted voltages: [`beliefs_from_reads`]). Bit *i* of a codeword is bit *i* mod 8 of
+//! byte *i*/8, data first.
+
+mod bits;
+mod graph;
+mod minsum;
+
+use crate::blank;
+use crate::codec::{Codec, EccError, Outcome, check_batch, check_lengths};
+use crate::kernels::Kernels;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use crate::simd::MinSum;
+use alloc::vec;
+use alloc::vec::Vec;
+pub(crate) use graph::{Edge, Graph};
+pub(crate) use minsum::{Beliefs, LANES, place};
+
+/// Which LDPC code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LdpcParams {
+    /// Bits of a circulant, a multiple of 64.
+    pub circulant: usize,
+    /// Block rows: parity is that many circulants.
+    pub rows: usize,
+    /// Block columns, data and parity together.
+    pub columns: usize,
+    /// Circulants in a data column.
+    pub weight: usize,
+    /// Iterations after which a decode gives up.
+    pub iterations: u32,
+}
+
+impl LdpcParams {
+    /// 1024 bytes of data and 128 of parity, rate 8/9.
+    pub const KIB_1: Self = Self { circulant: 128, ..Self::KIB_4 };
+    /// 2048 bytes of data and 256 of parity, rate 8/9.
+    pub const KIB_2: Self = Self { circulant: 256, ..Self::KIB_4 };
+    /// 4096 bytes of data and 512 of parity, rate 8/9.
+    pub const KIB_4: Self =
+        Self { circulant: 512, rows: 8, columns: 72, weight: 4, iterations: 30 };
+}
+
+/// A quasi-cyclic LDPC code.
+///
+/// ```
+/// use vellum_ecc::{Codec, Ldpc, LdpcParams, Outcome};
+///
+/// let code = Ldpc::new(LdpcParams::KIB_4)?;
+/// let mut data = vec![0x3C; 4096];
+/// let mut parity = vec![0; code.parity_len()];
+/// code.encode(&data, &mut parity)?;
+/// for i in 0..150 {
+///     data[i * 27] ^= 1 << (i % 8);
+/// }
+/// assert_eq!(code.decode(&mut data, &mut parity)?, Outcome::Corrected { bits: 150 });
+/// assert!(data.iter().all(|byte| *byte == 0x3C));
+/// # Ok::<(), vellum_ecc::EccError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Ldpc {
+    params: LdpcParams,
+    kernels: Kernels,
+    graph: Graph,
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    wide: Option<MinSum>,
+}
+
+impl Ldpc {
+    /// Searches the code. The cost is some hundred rotations tried a column, with tables of
+    /// 5·rows²·circulant bytes while it lasts.
+    ///
+    /// # Errors
+    /// [`EccError::Construction`] if there is no such code.
+    pub fn new(params: LdpcParams) -> Result<Self, EccError> {
+        Self::with_kernels(params, Kernels::detect())
+    }
+
+    /// The same with a choice of kernels; what the processor lacks is not used.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_kernels(params: LdpcParams, kernels: Kernels) -> Result<Self, EccError> {
+        let graph = Graph::new(params.circulant, params.rows, params.columns, params.weight)?;
+        let kernels = kernels.min(Kernels::detect());
+        Ok(Self {
+            params,
+            kernels,
+            graph,
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            wide: MinSum::new(kernels),
+        })
+    }
+
+    /// What the code was built from.
+    #[must_use]
+    pub fn params(&self) -> LdpcParams {
+        self.params
+    }
+
+    /// The kernels in use.
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
+    }
+
+    /// Bits of a codeword: how many beliefs [`decode_soft`](Self::decode_soft) takes.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        self.graph.z * self.graph.columns
+    }
+
+    /// Room to decode in, for any number of codewords one after the other.
+    #[must_use]
+    pub fn workspace(&self) -> LdpcWorkspace {
+        LdpcWorkspace { beliefs: Beliefs::new(&self.graph), bits: vec![0; self.bits() / 64] }
+    }
+
+    /// Decodes from one belief a bit: positive for a zero, negative for a one, the larger the surer;
+    /// sizes of 4 to 31 leave room to be overruled. `data` and `parity` hold the bits as read, which
+    /// the outcome counts from; they are changed only if a codeword is found.
+    ///
+    /// # Errors
+    /// [`EccError::DataLength`] or [`EccError::ParityLength`] if a buffer does not fit, and
+    /// `DataLength` if `beliefs` are not [`bits`](Self::bits) many.
+    pub fn decode_soft(
+        &self,
+        workspace: &mut LdpcWorkspace,
+        beliefs: &[i8],
+        data: &mut [u8],
+        parity: &mut [u8],
+    ) -> Result<Outcome, EccError> {
+        check_lengths(self, data.len(), parity.len())?;
+        if beliefs.len() != self.bits() {
+            return Err(EccError::DataLength { found: beliefs.len(), expected: self.bits() });
+        }
+        workspace.fit(self);
+        workspace.beliefs.start(&self.graph, beliefs);
+        Ok(self.run(workspace, data, parity))
+    }
+
+    /// [`decode`](Codec::decode) without allocating.
+    ///
+    /// # Errors
+    /// [`EccError::DataLength`] or [`EccError::ParityLength`] if a buffer does not fit.
+    pub fn decode_hard(
+        &self,
+        workspace: &mut LdpcWorkspace,
+        data: &mut [u8],
+        parity: &mut [u8],
+    ) -> Result<Outcome, EccError> {
+        check_lengths(self, data.len(), parity.len())?;
+        if let Some(erased) = blank::restore(data, parity, self.blank_threshold()) {
+            return Ok(erased);
+        }
+        workspace.fit(self);
+        load(data, parity, &mut workspace.bits);
+        if bits::is_codeword(&self.graph, &workspace.bits) {
+            return Ok(Outcome::Corrected { bits: 0 });
+        }
+        workspace.beliefs.start_hard(&self.graph, &workspace.bits);
+        Ok(self.run(workspace, data, parity))
+    }
+
+    /// Iterates until the bits are a codeword, and stores it.
+    fn run(&self, workspace: &mut LdpcWorkspace, data: &mut [u8], parity: &mut [u8]) -> Outcome {
+        let LdpcWorkspace { beliefs, bits } = workspace;
+        for _ in 0..self.params.iterations {
+            self.iterate(beliefs, bits);
+            if bits::is_codeword(&self.graph, bits) {
+                return Outcome::Corrected { bits: store(bits, data, parity) };
+            }
+        }
+        Outcome::Uncorrectable
+    }
+
+    /// One iteration; `bits` become the signs.
+    fn iterate(&self, beliefs: &mut Beliefs, bits: &mut [u64]) {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(wide) = &self.wide {
+            wide.iterate(&self.graph, beliefs);
+            wide.signs(&self.graph, beliefs, bits);
+            return;
+        }
+        beliefs.iterate(&self.graph);
+        beliefs.signs(&self.graph, bits);
+    }
+}
+
+impl Codec for Ldpc {
+    fn data_len(&self) -> usize {
+        self.graph.data_columns() * self.graph.z / 8
+    }
+
+    fn parity_len(&self) -> usize {
+        self.graph.rows.len() * self.graph.z / 8
+    }
+
+    fn strength(&self) -> usize {
+        0
+    }
+
+    /// One bit in 64: well above the error rates that the code carries, well below the zeros in the
+    /// parity of all-ones data.
+    fn blank_threshold(&self) -> usize {
+        self.bits() / 64
+    }
+
+    fn encode(&self, data: &[u8], parity: &mut [u8]) -> Result<(), EccError> {
+        check_lengths(self, data.len(), parity.len())?;
+        let mut words = vec![0; data.len() / 8];
+        load(data, &[], &mut words);
+        let words = bits::parity(&self.graph, &words);
+        for (to, word) in parity.chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn decode(&self, data: &mut [u8], parity: &mut [u8]) -> Result<Outcome, EccError> {
+        self.decode_hard(&mut self.workspace(), data, parity)
+    }
+
+    fn decode_batch(
+        &self,
+        data: &mut [u8],
+        parity: &mut [u8],
+        each: &mut dyn FnMut(usize, Outcome),
+    ) -> Result<(), EccError> {
+        check_batch(self, data.len(), parity.len())?;
+        let mut workspace = self.workspace();
+        let words = data.chunks_exact_mut(self.data_len());
+        for (i, (data, parity)) in words.zip(parity.chunks_exact_mut(self.parity_len())).enumerate()
+        {
+            each(i, self.decode_hard(&mut workspace, data, parity)?);
+        }
+        Ok(())
+    }
+}
+
+/// Room for [`Ldpc`] to decode in: some 7 bytes a bit of the codeword.
+#[derive(Debug, Clone)]
+pub struct LdpcWorkspace {
+    beliefs: Beliefs,
+    bits: Vec<u64>,
+}
+
+impl LdpcWorkspace {
+    /// Becomes one for `code` if it was for another.
+    fn fit(&mut self, code: &Ldpc) {
+        if !self.beliefs.fits(&code.graph) {
+            *self = code.workspace();
+        }
+    }
+}
+
+/// Both buffers as words.
+fn load(data: &[u8], parity: &[u8], words: &mut [u64]) {
+    let bytes = data.as_chunks::<8>().0.iter().chain(parity.as_chunks::<8>().0);
+    for (word, bytes) in words.iter_mut().zip(bytes) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+}
+
+/// Stores the words and counts the bits that changed.
+fn store(bits: &[u64], data: &mut [u8], parity: &mut [u8]) -> u32 {
+    let words = data.as_chunks_mut::<8>().0.iter_mut().chain(parity.as_chunks_mut::<8>().0);
+    words.zip(bits).fold(0, |changed, (bytes, word)| {
+        let before = u64::from_le_bytes(core::mem::replace(bytes, word.to_le_bytes()));
+        changed + (before ^ word).count_ones()
+    })
+}
+
+/// Beliefs from reading one codeword several times: `reads` are data and parity in one piece, read
+/// at different voltages, the usual one first. A bit that every read agrees on is believed most; one
+/// that only just keeps a majority, least. Ties follow the first read.
+///
+/// # Errors
+/// [`EccError::DataLength`] if the reads are not as long as the first, or not of `beliefs` bits.
+pub fn beliefs_from_reads(reads: &[&[u8]], beliefs: &mut [i8]) -> Result<(), EccError> {
+    let expected = beliefs.len() / 8;
+    for read in reads {
+        if read.len() != expected || !beliefs.len().is_multiple_of(8) {
+            return Err(EccError::DataLength { found: read.len(), expected });
+        }
+    }
+    let Some(first) = reads.first() else { return Ok(()) };
+    for (i, belief) in beliefs.iter_mut().enumerate() {
+        let bit = |read: &[u8]| read[i / 8] >> (i % 8) & 1 == 1;
+        let ones = reads.iter().filter(|read| bit(read)).count();
+        let lead = 2 * ones as isize - reads.len() as isize;
+        let one = if lead == 0 { bit(first) } else { lead > 0 };
+        // From 3 for a tie to 12 for agreement.
+        let size = 3 + 9 * lead.unsigned_abs() / reads.len();
+        *belief = if one { -(size as i8) } else { size as i8 };
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The min-sum iteration of [`Beliefs`] with 64 checks in a register: the same arithmetic, the same
+//! bits.
+
+use crate::kernels::Kernels;
+use crate::ldpc::{Beliefs, Edge, Graph, LANES, place};
+use core::arch::x86_64::*;
+
+/// The proof that the processor can.
+#[derive(Debug, Clone)]
+pub(crate) struct MinSum(());
+
+impl MinSum {
+    pub(crate) fn new(kernels: Kernels) -> Option<Self> {
+        (kernels.min(Kernels::detect()) >= Kernels::Avx512).then_some(Self(()))
+    }
+
+    /// One iteration over all rows.
+    pub(crate) fn iterate(&self, graph: &Graph, beliefs: &mut Beliefs) {
+        // SAFETY: a value of this type exists only if `Kernels::detect` found the features that the
+        // function is compiled for.
+        unsafe { iterate(graph, beliefs) }
+    }
+
+    /// The signs of all beliefs, in words.
+    pub(crate) fn signs(&self, graph: &Graph, beliefs: &Beliefs, bits: &mut [u64]) {
+        // SAFETY: as above.
+        unsafe { signs(graph, beliefs, bits) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn iterate(graph: &Graph, beliefs: &mut Beliefs) {
+    let mut first = 0;
+    for row in &graph.rows {
+        let messages = &mut beliefs.messages[first..first + row.len() * graph.z];
+        for z in (0..graph.z).step_by(LANES) {
+            let ones = _mm512_set1_epi8(-1);
+            let (mut least, mut second, mut parity) = (ones, ones, _mm512_setzero_si512());
+            let circulants = row.iter().zip(messages.chunks_exact(graph.z));
+            for ((edge, said), scratch) in circulants.zip(&mut beliefs.scratch) {
+                let belief = load(lanes(&beliefs.columns, place(graph, beliefs.stride, *edge, z)));
+                let rest = _mm512_subs_epi8(belief, load(lanes(said, z)));
+                let size = _mm512_abs_epi8(rest);
+                store(scratch, rest);
+                second = _mm512_min_epu8(second, _mm512_max_epu8(least, size));
+                least = _mm512_min_epu8(least, size);
+                parity = _mm512_xor_si512(parity, rest);
+            }
+            let (small, large) = (scaled(least), scaled(second));
+            let circulants = row.iter().zip(messages.chunks_exact_mut(graph.z));
+            for ((edge, said), scratch) in circulants.zip(&beliefs.scratch) {
+                let rest = load(scratch);
+                let is_least = _mm512_cmpeq_epi8_mask(_mm512_abs_epi8(rest), least);
+                let size = _mm512_mask_blend_epi8(is_least, small, large);
+                let sign = _mm512_movepi8_mask(_mm512_xor_si512(parity, rest));
+                let says = _mm512_mask_sub_epi8(size, sign, _mm512_setzero_si512(), size);
+                store(lanes_mut(said, z), says);
+                let at = place(graph, beliefs.stride, *edge, z);
+                store(lanes_mut(&mut beliefs.columns, at), _mm512_adds_epi8(rest, says));
+            }
+        }
+        mend(graph, beliefs, row);
+        first += row.len() * graph.z;
+    }
+}
+
+/// [`Beliefs::mend`] by masks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn mend(graph: &Graph, beliefs: &mut Beliefs, row: &[Edge]) {
+    for edge in row {
+        let column = &mut beliefs.columns[usize::from(edge.column) * beliefs.stride..];
+        let crossed = !(u64::MAX << (edge.shift % 64));
+        let (front, behind) = (load(lanes(column, 0)), load(lanes(column, graph.z)));
+        let both = _mm512_mask_blend_epi8(crossed, front, behind);
+        store(lanes_mut(column, 0), both);
+        store(lanes_mut(column, graph.z), both);
+    }
+}
+
+/// ¾ of unsigned bytes, rounded up.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn scaled(v: __m512i) -> __m512i {
+    let quarter = _mm512_and_si512(_mm512_srli_epi16::<2>(v), _mm512_set1_epi8(0x3F));
+    _mm512_sub_epi8(v, quarter)
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn signs(graph: &Graph, beliefs: &Beliefs, bits: &mut [u64]) {
+    let columns = beliefs.columns.chunks_exact(beliefs.stride);
+    for (to, column) in bits.chunks_exact_mut(graph.z / 64).zip(columns) {
+        for (i, to) in to.iter_mut().enumerate() {
+            *to = _mm512_movepi8_mask(load(lanes(column, i * LANES)));
+        }
+    }
+}
+
+/// 64 bytes from `at`.
+#[inline]
+fn lanes(bytes: &[i8], at: usize) -> &[i8; LANES] {
+    bytes[at..].first_chunk().expect("a column is followed by 64 bytes more")
+}
+
+/// 64 bytes from `at`.
+#[inline]
+fn lanes_mut(bytes: &mut [i8], at: usize) -> &mut [i8; LANES] {
+    bytes[at..].first_chunk_mut().expect("a column is followed by 64 bytes more")
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load(bytes: &[i8; LANES]) -> __m512i {
+    // SAFETY: the reference covers 64 readable bytes; the load has no alignment to keep.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(bytes: &mut [i8; LANES], v: __m512i) {
+    // SAFETY: the reference covers 64 writable bytes; the store has no alignment to keep.
+    unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), v) }
+}

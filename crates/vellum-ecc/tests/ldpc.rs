@@ -1,0 +1,172 @@
+//! The LDPC codes: what they carry with hard and with soft decisions, on every kernel alike.
+
+use vellum_ecc::{
+    Checked, Codec, EccError, Kernels, Ldpc, LdpcParams, Outcome, beliefs_from_reads,
+};
+
+/// xorshift64 (Marsaglia, 2003).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+
+    /// Flips each bit with a chance of `millionths`; how many it were.
+    fn noise(&mut self, bytes: &mut [u8], millionths: u64) -> u32 {
+        let mut flipped = 0;
+        for i in 0..bytes.len() * 8 {
+            if self.next() % 1_000_000 < millionths {
+                bytes[i / 8] ^= 1 << (i % 8);
+                flipped += 1;
+            }
+        }
+        flipped
+    }
+}
+
+/// A codeword: data and parity in one piece.
+fn word(code: &Ldpc, random: &mut Random) -> Vec<u8> {
+    let data = random.bytes(code.data_len());
+    let mut parity = vec![0; code.parity_len()];
+    code.encode(&data, &mut parity).unwrap();
+    [data, parity].concat()
+}
+
+#[test]
+fn carries_half_a_percent() {
+    for (params, words) in
+        [(LdpcParams::KIB_1, 60), (LdpcParams::KIB_2, 30), (LdpcParams::KIB_4, 20)]
+    {
+        let code = Ldpc::new(params).unwrap();
+        let rate = code.data_len() as f64 / (code.data_len() + code.parity_len()) as f64;
+        assert!(rate > 0.88, "rate {rate}");
+        let mut random = Random(7);
+        let mut workspace = code.workspace();
+        for _ in 0..words {
+            let sent = word(&code, &mut random);
+            let mut read = sent.clone();
+            let bits = random.noise(&mut read, 5000);
+            let (data, parity) = read.split_at_mut(code.data_len());
+            let outcome = code.decode_hard(&mut workspace, data, parity).unwrap();
+            assert_eq!(outcome, Outcome::Corrected { bits });
+            assert!(read == sent);
+        }
+    }
+}
+
+/// At an error rate that hard decisions no longer carry, beliefs from three reads do.
+#[test]
+fn soft_decisions_carry_more_than_hard_ones() {
+    let code = Ldpc::new(LdpcParams::KIB_4).unwrap();
+    let mut random = Random(11);
+    let (mut hard, mut soft) = (0, 0);
+    let mut workspace = code.workspace();
+    for _ in 0..10 {
+        let sent = word(&code, &mut random);
+        // Cells near the threshold read differently at shifted voltages: each of 2.4 % of the bits
+        // is uncertain, and half of them are wrong in the usual read.
+        let mut near = vec![0; sent.len()];
+        random.noise(&mut near, 24_000);
+        let coin = random.bytes(sent.len());
+        let usual: Vec<u8> =
+            sent.iter().zip(near.iter().zip(&coin)).map(|(s, (n, c))| s ^ n & c).collect();
+        let low: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s | n).collect();
+        let high: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s & !n).collect();
+        let mut read = usual.clone();
+        let (data, parity) = read.split_at_mut(code.data_len());
+        hard += u32::from(code.decode_hard(&mut workspace, data, parity).unwrap().is_ok());
+        let mut beliefs = vec![0; code.bits()];
+        beliefs_from_reads(&[&usual, &low, &high], &mut beliefs).unwrap();
+        let mut read = usual.clone();
+        let (data, parity) = read.split_at_mut(code.data_len());
+        let outcome = code.decode_soft(&mut workspace, &beliefs, data, parity).unwrap();
+        if outcome.is_ok() {
+            assert!(read == sent);
+            soft += 1;
+        } else {
+            assert!(read == usual, "changed what it could not correct");
+        }
+    }
+    assert_eq!((hard, soft), (0, 10));
+}
+
+#[test]
+fn every_kernel_decodes_to_the_same_bits() {
+    let params = LdpcParams { iterations: 6, ..LdpcParams::KIB_1 };
+    let codes: Vec<Ldpc> =
+        Kernels::available().map(|k| Ldpc::with_kernels(params, k).unwrap()).collect();
+    let mut random = Random(3);
+    for noise in [0, 1000, 4000, 8000, 12_000] {
+        for _ in 0..6 {
+            let mut read = word(&codes[0], &mut random);
+            random.noise(&mut read, noise);
+            let results: Vec<_> = codes
+                .iter()
+                .map(|code| {
+                    let mut read = read.clone();
+                    let (data, parity) = read.split_at_mut(code.data_len());
+                    (code.decode(data, parity).unwrap(), read)
+                })
+                .collect();
+            assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "at {noise}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_tells_each_codeword_apart() {
+    let code = Ldpc::new(LdpcParams::KIB_1).unwrap();
+    let mut random = Random(5);
+    let mut data = random.bytes(3 * 1024);
+    let mut parity = vec![0; 3 * 128];
+    code.encode_batch(&data, &mut parity).unwrap();
+    let sent = data.clone();
+    data[1024..2048].copy_from_slice(&random.bytes(1024));
+    data[2048] ^= 0x11;
+    let mut outcomes = Vec::new();
+    code.decode_batch(&mut data, &mut parity, &mut |_, outcome| outcomes.push(outcome)).unwrap();
+    let corrected = |bits| Outcome::Corrected { bits };
+    assert_eq!(outcomes, [corrected(0), Outcome::Uncorrectable, corrected(2)]);
+    assert!(data[..1024] == sent[..1024] && data[2048..] == sent[2048..]);
+}
+
+#[test]
+fn erased_and_checked() {
+    let code = Checked::new(Ldpc::new(LdpcParams::KIB_1).unwrap());
+    assert_eq!((code.data_len(), code.parity_len()), (1020, 132));
+    let (mut data, mut parity) = (vec![0xFF; 1020], vec![0xFF; 132]);
+    data[5] = 0xEF;
+    parity[100] = 0x7F;
+    assert_eq!(code.decode(&mut data, &mut parity).unwrap(), Outcome::Erased { bits: 2 });
+    // All-ones data is something else once it is programmed.
+    code.encode(&data, &mut parity).unwrap();
+    data[9] ^= 1;
+    assert_eq!(code.decode(&mut data, &mut parity).unwrap(), Outcome::Corrected { bits: 1 });
+    assert!(data.iter().all(|byte| *byte == 0xFF));
+}
+
+#[test]
+fn wrong_lengths_are_errors() {
+    let code = Ldpc::new(LdpcParams::KIB_1).unwrap();
+    let mut workspace = Ldpc::new(LdpcParams::KIB_2).unwrap().workspace();
+    let (mut data, mut parity) = (vec![0x12; 1024], vec![0; 128]);
+    code.encode(&data, &mut parity).unwrap();
+    // A workspace of another code is made to fit.
+    data[0] ^= 1;
+    let outcome = code.decode_hard(&mut workspace, &mut data, &mut parity).unwrap();
+    assert_eq!(outcome, Outcome::Corrected { bits: 1 });
+    let error = code.decode_soft(&mut workspace, &[1; 9215], &mut data, &mut parity).unwrap_err();
+    assert_eq!(error, EccError::DataLength { found: 9215, expected: 9216 });
+    let error = beliefs_from_reads(&[&[0; 3]], &mut [0; 16]).unwrap_err();
+    assert_eq!(error, EccError::DataLength { found: 3, expected: 2 });
+    let params = LdpcParams { circulant: 100, ..LdpcParams::KIB_1 };
+    assert!(matches!(Ldpc::new(params), Err(EccError::Construction { circulant: 100, .. })));
+}
