@@ -6,6 +6,7 @@ pub mod bus;
 pub mod clock;
 pub mod fdt;
 pub mod finisher;
+pub mod loader;
 mod machine;
 pub mod memory_map;
 mod monitor;
