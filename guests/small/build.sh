@@ -44,7 +44,7 @@ fi
 cc=riscv64-linux-gnu-gcc
 common=(-std=gnu17 -O2 -ffreestanding -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables
     -fno-unwind-tables -fno-common -fno-ident -fno-strict-aliasing -fno-delete-null-pointer-checks --param=min-pagesize=0 -fno-tree-loop-distribute-patterns
-    -mcmodel=medany -Wall -Wextra -Wno-unused-parameter -Wno-infinite-recursion -Werror
+    -mcmodel=medany -Wall -Wextra -Wno-infinite-recursion -Werror
     "-ffile-prefix-map=$here=." "-ffile-prefix-map=$out=." "-frandom-seed=folio")
 link=(-nostdlib -static -no-pie -Wl,--build-id=none -Wl,--no-dynamic-linker -Wl,-z,norelro)
 user=(-march=rv64gc_zicsr_zifencei -mabi=lp64d)
@@ -70,7 +70,7 @@ user_program tests tests.c test_process.c test_memory.c test_hart.c test_disk.c 
 objects=()
 for source in head.S trap.S main.c string.c print.c panic.c sbi.c fdt.c bootargs.c lock.c frames.c table.c \
     kmap.c mm.c tlb.c usercopy.c trap.c sched.c proc.c exec.c syscall.c file.c pipe.c uart.c console.c \
-    plic.c virtio.c fs.c programs.S; do
+    plic.c virtio.c cache.c fs.c programs.S; do
     object=$out/kernel-${source//./-}.o
     (cd "$here/kernel" && $cc "${common[@]}" "${kernel[@]}" -Wa,-I,"$out" -c "$source" -o "$object")
     objects+=("$object")

@@ -88,7 +88,6 @@ void bootargs_init(const char *line);
 // ---- lock.c: one lock for the whole kernel
 void lock_kernel(void);
 void unlock_kernel(void);
-int kernel_locked_here(void);
 
 // ---- frames.c
 extern u64 frames_total, frames_free, frames_tables;
@@ -235,6 +234,7 @@ struct proc {
     void *waits_for;     // SLEEPING: what wake() names
     u64 wakes_at;        // SLEEPING: a time, or 0
     u64 harts;           // where it may run
+    u64 turn;            // READY: its place in the queue
     u64 ticks, since;    // processor time used, and when it got the hart
     struct mm *mm;
     struct frame *frame; // its registers in user mode, at the top of its kernel stack
@@ -304,6 +304,11 @@ void virtio_init(void);
 void virtio_interrupt(u32 irq);
 int disk_transfer(u64 block, pa_t frame, int write); // 0 or E_IO; sleeps
 int disk_flush(void);
+
+// ---- cache.c
+i64 cache_fetch(u64 block, int read, u8 **out);      // `read` 0: the content does not matter
+i64 cache_store(u64 block, u8 *content);
+void cache_forget(void);
 
 // ---- fs.c
 void fs_init(void);

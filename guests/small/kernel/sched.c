@@ -1,4 +1,4 @@
-// Who runs where: round robin over the process table, a slice of 10 ms each, preempted by the timer.
+// Who runs where: round robin, a slice of 10 ms each, preempted by the timer.
 //
 // A hart switches from one process's kernel stack straight to the next one's, or to its idle loop.
 // The timer is set for what is due: the end of the slice, or the next sleeper; an idle machine
@@ -8,7 +8,7 @@
 struct hart harts[HARTS];
 int harts_online = 1;
 u64 count_switches;
-static int last_picked;
+static u64 last_turn;
 
 enum { SLICE_US = 10000 };
 #define NEVER (~0ul)
@@ -30,15 +30,16 @@ static void set_timer(u64 when) {
     sbi_set_timer(when);
 }
 
+// The process that has been ready for longest, of those that may run here. (Walking round the table
+// is not fair among several harts: a process that may run on one hart only can be passed over by all.)
 static struct proc *pick(void) {
     u64 here = 1ul << this_hart()->number;
-    for (int i = 1; i <= PROCESSES; i++) {
-        struct proc *p = &procs[(last_picked + i) % PROCESSES];
-        if (p->state != READY || !(p->harts & here)) continue;
-        last_picked = p->slot;
-        return p;
+    struct proc *first = NULL;
+    for (int i = 0; i < PROCESSES; i++) {
+        struct proc *p = &procs[i];
+        if (p->state == READY && p->harts & here && (!first || p->turn < first->turn)) first = p;
     }
-    return NULL;
+    return first;
 }
 
 static u64 next_sleeper(void) {
@@ -58,6 +59,16 @@ void sched_timer(void) {
     }
     if (this_proc()) sched_yield();
     else set_timer(NEVER);
+}
+
+// Wakes an idle hart that may run the ready process `p`, if there is one.
+static void call_idle_hart(struct proc *p) {
+    for (int i = 0; i < harts_online; i++)
+        if (harts[i].idle && p->harts >> i & 1) {
+            harts[i].idle = 0;
+            if (&harts[i] != this_hart()) sbi_send_ipi(1ul << i);
+            return;
+        }
 }
 
 static void leave(struct proc *p) {
@@ -99,25 +110,24 @@ static void switch_to(struct proc *next) {
     switch_context(old ? &old->context : &hart->context, next ? &next->context : &hart->context);
 }
 
+// Gives the hart to the next process in turn, which may be the same one.
 void sched_yield(void) {
     struct proc *p = this_proc();
     p->state = READY;
-    switch_to(pick());
+    p->turn = ++last_turn;
+    struct proc *next = pick();
+    if (next != p) call_idle_hart(p);
+    switch_to(next);
 }
 
 void sched_block(void) { switch_to(pick()); }
 
-// Makes `p` runnable, and wakes an idle hart that may run it.
 void sched_ready(struct proc *p) {
     p->state = READY;
+    p->turn = ++last_turn;
     p->waits_for = NULL;
     p->wakes_at = 0;
-    for (int i = 0; i < harts_online; i++)
-        if (harts[i].idle && p->harts >> i & 1) {
-            harts[i].idle = 0;
-            if (&harts[i] != this_hart()) sbi_send_ipi(1ul << i);
-            return;
-        }
+    call_idle_hart(p);
 }
 
 // Entered once by each hart, with the lock held. Interrupts are open only for the moment after wfi.

@@ -92,7 +92,7 @@ static u8 stacks[WORKERS][4096] __attribute__((aligned(16)));
 
 static void worker(u64 me) {
     for (u64 round = 1;; round++) {
-        while (__atomic_load_n(&round_now, __ATOMIC_ACQUIRE) < round) yield();
+        while (__atomic_load_n(&round_now, __ATOMIC_ACQUIRE) < round) sleep_us(300);
         if (round_now == ~0ul) exit(0);
         seen[me] = (shared_page[0] ^ round) | (shared_page[511] ^ round << 1);
         __atomic_store_n(&answers[me], round, __ATOMIC_RELEASE);
@@ -118,7 +118,7 @@ static void exchange(u64 round) {
 }
 
 int tlbtest(int argc, char **argv) {
-    u64 rounds = number_of(argc > 1 ? argv[1] : NULL, 150);
+    u64 rounds = number_of(argc > 1 ? argv[1] : NULL, 60);
     int pids[WORKERS], status, result = 0;
     struct system s;
     get_system(&s);
@@ -133,7 +133,7 @@ int tlbtest(int argc, char **argv) {
         exchange(round);
         __atomic_store_n(&round_now, round, __ATOMIC_RELEASE);
         for (u64 i = 0; i < WORKERS; i++) {
-            while (__atomic_load_n(&answers[i], __ATOMIC_ACQUIRE) < round) yield();
+            while (__atomic_load_n(&answers[i], __ATOMIC_ACQUIRE) < round) sleep_us(300);
             // What a worker saw is 0, unless one of the two words was of another round.
             if (seen[i]) result = failed("tlbtest", "stale word", seen[i], 0);
         }

@@ -90,7 +90,7 @@ int sleeptest(int argc, char **argv) {
     pipe(fd);
     for (int i = 0; i < 3; i++)
         if (fork() == 0) {
-            u64 start = uptime_us(), time = 60000 - (u64)i * 20000;
+            u64 start = uptime_us(), time = 600000 - (u64)i * 200000;
             sleep_us(time);
             char c = uptime_us() - start < time ? 'e' : (char)('0' + i);
             write(fd[1], &c, 1);
