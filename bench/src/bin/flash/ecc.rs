@@ -1,7 +1,8 @@
 //! Error-correcting codes beside the Linux kernel's BCH, which PyPI's `bchlib` wraps, run in a
-//! Python process of its own.
+//! Python process of its own, and beside the LDPC codes of the `labrador-ldpc` crate.
 
 mod bch;
+mod ldpc;
 mod peer;
 
 use crate::measure::Rounds;
@@ -16,6 +17,9 @@ pub struct Args {
     /// CPU seconds a measurement
     #[arg(long, default_value_t = 0.1)]
     seconds: f64,
+    /// LDPC codewords of the frame error rate's run
+    #[arg(long, default_value_t = 20_000)]
+    frames: u32,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -35,6 +39,13 @@ pub struct Contender {
     mb_per_s: Rounds,
     /// How many times the peer's median; absent for the peer itself or without one.
     times_peer: Option<f64>,
+}
+
+/// Everything, for `--json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    rows: Vec<Row>,
+    frames: Vec<ldpc::Frames>,
 }
 
 impl Row {
@@ -59,9 +70,11 @@ impl Row {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let rows = bch::run(args)?;
+    let mut rows = bch::run(args)?;
+    rows.extend(ldpc::run(args)?);
+    let frames = ldpc::frame_errors(args.frames)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        println!("{}", serde_json::to_string_pretty(&Report { rows, frames })?);
         return Ok(());
     }
     println!("MB of data per CPU second: median of {} rounds (least–most)\n", args.rounds);
@@ -73,6 +86,14 @@ pub fn run(args: &Args) -> Result<()> {
             println!("{work:34} {:16} {:>24} {times:>8}", c.name, c.mb_per_s.show());
             work = "";
         }
+    }
+    println!(
+        "\n{:34} {:>10} {:>10} {:>10} {:>10}",
+        "LDPC frames", "raw errors", "frames", "lost", "rate"
+    );
+    for f in frames {
+        let rate = f64::from(f.lost) / f64::from(f.frames);
+        println!("{:34} {:>10} {:>10} {:>10} {rate:>10.1e}", f.code, f.raw, f.frames, f.lost);
     }
     Ok(())
 }

@@ -16,8 +16,10 @@ use crate::kernels::Kernels;
 use crate::simd::MinSum;
 use alloc::vec;
 use alloc::vec::Vec;
-pub(crate) use graph::{Edge, Graph};
-pub(crate) use minsum::{Beliefs, LANES, place};
+pub(crate) use graph::Graph;
+pub(crate) use minsum::Beliefs;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use {graph::Edge, minsum::LANES, minsum::place};
 
 /// Which LDPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
