@@ -17,14 +17,16 @@ const MAX_WORDS: usize = 16;
 /// Bytes of data that one step takes.
 const STEP: usize = 64;
 
-/// Constants for one generator and a longest data length.
+/// Constants for one generator and data length.
 #[derive(Debug, Clone)]
 pub(crate) struct ClmulDivider {
     /// Words of a remainder, L.
     words: usize,
     /// For each 64 bytes of data from the end, L rows of eight words: row *p* holds word *p* of the
-    /// constants of the eight words of data, in the data's order.
+    /// constants of the eight words of data, in the data's order but swapped in pairs.
     constants: Vec<[u64; 8]>,
+    /// For each row, the sum of c₀·c₁ over all pairs: low word, high word.
+    pairs: Vec<[u64; 2]>,
     /// g' without its leading term.
     low: Vec<u64>,
     /// ⌊x^(64L+64)/g'⌋ without its leading term.
@@ -33,7 +35,7 @@ pub(crate) struct ClmulDivider {
 }
 
 impl ClmulDivider {
-    /// Constants for data up to `data_len` bytes, if the processor can and the remainder is short
+    /// Constants for data of `data_len` bytes, if the processor can and the remainder is short
     /// enough.
     pub(crate) fn new(kernels: Kernels, divider: &Divider, data_len: usize) -> Option<Self> {
         let words = divider.words();
@@ -49,18 +51,26 @@ impl ClmulDivider {
         for step in 0..steps {
             for lane in (0..8).rev() {
                 for (p, word) in power.iter().enumerate() {
-                    constants[step * words + p][lane] = *word;
+                    constants[step * words + p][lane ^ 1] = *word;
                 }
                 divider.divide(&[0; 8], &mut power);
             }
         }
+        let mut pairs = vec![[0; 2]; words];
+        for (i, row) in constants.iter().enumerate() {
+            for pair in row.as_chunks::<2>().0 {
+                let [lo, hi] = plain_product(pair[0], pair[1]);
+                pairs[i % words][0] ^= lo;
+                pairs[i % words][1] ^= hi;
+            }
+        }
         let barrett = barrett(&low);
-        Some(Self { words, constants, low, barrett, wide: kernels >= Kernels::Avx512 })
+        Some(Self { words, constants, pairs, low, barrett, wide: kernels >= Kernels::Avx512 })
     }
 
-    /// data·x^(64L) mod g' into `state`, which is L words long. `data` is no longer than promised.
+    /// data·x^(64L) mod g' into `state`, which is L words long. `data` is as long as promised.
     pub(crate) fn divide(&self, data: &[u8], state: &mut [u64]) {
-        assert!(data.len().div_ceil(STEP) * self.words <= self.constants.len());
+        assert!(data.len().div_ceil(STEP) * self.words == self.constants.len());
         assert!(state.len() == self.words && self.low.len() == self.words);
         match self.words {
             1 => self.sized::<1>(data, state),
@@ -83,22 +93,39 @@ impl ClmulDivider {
     }
 
     fn sized<const L: usize>(&self, data: &[u8], state: &mut [u64]) {
-        let (constants, _) = self.constants.as_chunks::<L>();
-        let (Ok(low), Ok(state)) =
-            (<&[u64; L]>::try_from(&self.low[..]), <&mut [u64; L]>::try_from(state))
+        let (rows, _) = self.constants.as_chunks::<L>();
+        let (Some(low), Some(pairs), Some(state)) =
+            (self.low.first_chunk(), self.pairs.first_chunk(), state.first_chunk_mut())
         else {
             return;
         };
+        let constants = Constants { rows, pairs, low, barrett: self.barrett };
         if self.wide {
             // SAFETY: `wide` is set only if `Kernels::detect` found every feature that the function
             // is compiled for.
-            unsafe { wide::<L>(data, constants, low, self.barrett, state) }
+            unsafe { wide::<L>(data, &constants, state) }
         } else {
             // SAFETY: a value of this type exists only if `Kernels::detect` found PCLMULQDQ and
             // SSSE3.
-            unsafe { narrow::<L>(data, constants, low, self.barrett, state) }
+            unsafe { narrow::<L>(data, &constants, state) }
         }
     }
+}
+
+/// A view of the constants with the remainder's length known.
+struct Constants<'a, const L: usize> {
+    rows: &'a [[[u64; 8]; L]],
+    pairs: &'a [[u64; 2]; L],
+    low: &'a [u64; L],
+    barrett: u64,
+}
+
+/// a·b over GF(2), bit by bit: low word, high word.
+fn plain_product(a: u64, b: u64) -> [u64; 2] {
+    (0..64).filter(|i| b >> i & 1 == 1).fold([0, 0], |[lo, hi], i| {
+        let wide = u128::from(a) << i;
+        [lo ^ wide as u64, hi ^ (wide >> 64) as u64]
+    })
 }
 
 /// ⌊x^(64L+64)/g'⌋ without its leading term, by long division.
@@ -165,60 +192,52 @@ fn sum_lanes(v: __m512i) -> __m128i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq,ssse3")]
-fn wide<const L: usize>(
-    data: &[u8],
-    constants: &[[[u64; 8]; L]],
-    low: &[u64; L],
-    barrett: u64,
-    state: &mut [u64; L],
-) {
+fn wide<const L: usize>(data: &[u8], constants: &Constants<'_, L>, state: &mut [u64; L]) {
     let swap = _mm512_broadcast_i32x4(byte_swap());
     let mut acc = [_mm512_setzero_si512(); L];
-    steps(data, constants, |chunk, rows| {
+    let mut common = _mm512_setzero_si512();
+    steps(data, constants.rows, |chunk, rows| {
         let d = _mm512_shuffle_epi8(load512(chunk), swap);
+        common = _mm512_xor_si512(common, _mm512_clmulepi64_epi128::<0x01>(d, d));
         for p in 0..L {
-            let c = load_words(&rows[p]);
-            let even = _mm512_clmulepi64_epi128::<0x00>(d, c);
-            let odd = _mm512_clmulepi64_epi128::<0x11>(d, c);
-            // 0x96: the exclusive or of all three.
-            acc[p] = _mm512_ternarylogic_epi64::<0x96>(acc[p], even, odd);
+            let x = _mm512_xor_si512(d, load_words(&rows[p]));
+            acc[p] = _mm512_xor_si512(acc[p], _mm512_clmulepi64_epi128::<0x01>(x, x));
         }
     });
     let mut sums = [_mm_setzero_si128(); L];
     for p in 0..L {
-        sums[p] = sum_lanes(acc[p]);
+        sums[p] = sum_lanes(_mm512_xor_si512(acc[p], common));
     }
-    reduce(&sums, low, barrett, state);
+    reduce(sums, constants, state);
 }
 
 #[target_feature(enable = "pclmulqdq,ssse3")]
-fn narrow<const L: usize>(
-    data: &[u8],
-    constants: &[[[u64; 8]; L]],
-    low: &[u64; L],
-    barrett: u64,
-    state: &mut [u64; L],
-) {
+fn narrow<const L: usize>(data: &[u8], constants: &Constants<'_, L>, state: &mut [u64; L]) {
     let swap = byte_swap();
     let mut acc = [_mm_setzero_si128(); L];
-    steps(data, constants, |chunk, rows| {
-        for quarter in 0..4 {
-            let mut pair = [0; 16];
-            pair.copy_from_slice(&chunk[quarter * 16..][..16]);
-            let d = _mm_shuffle_epi8(load128(&pair), swap);
+    let mut common = _mm_setzero_si128();
+    steps(data, constants.rows, |chunk, rows| {
+        for (quarter, bytes) in chunk.as_chunks::<16>().0.iter().enumerate() {
+            let d = _mm_shuffle_epi8(load128(bytes), swap);
+            common = _mm_xor_si128(common, _mm_clmulepi64_si128::<0x01>(d, d));
             for p in 0..L {
-                let row = &rows[p];
-                let c = _mm_set_epi64x(
-                    row[quarter * 2 + 1].cast_signed(),
-                    row[quarter * 2].cast_signed(),
-                );
-                let even = _mm_clmulepi64_si128::<0x00>(d, c);
-                let odd = _mm_clmulepi64_si128::<0x11>(d, c);
-                acc[p] = _mm_xor_si128(acc[p], _mm_xor_si128(even, odd));
+                let pair = rows[p].as_chunks::<2>().0[quarter];
+                let x = _mm_xor_si128(d, pack(pair));
+                acc[p] = _mm_xor_si128(acc[p], _mm_clmulepi64_si128::<0x01>(x, x));
             }
         }
     });
-    reduce(&acc, low, barrett, state);
+    for sum in &mut acc {
+        *sum = _mm_xor_si128(*sum, common);
+    }
+    reduce(acc, constants, state);
+}
+
+/// Two words in a vector: low, high.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn pack([lo, hi]: [u64; 2]) -> __m128i {
+    _mm_set_epi64x(hi.cast_signed(), lo.cast_signed())
 }
 
 /// Reverses the bytes of each 64-bit word.
@@ -244,17 +263,24 @@ fn words(v: __m128i) -> (u64, u64) {
     (_mm_cvtsi128_si64(v).cast_unsigned(), _mm_cvtsi128_si64(high).cast_unsigned())
 }
 
-/// Takes Σ sums[p]·x^(64(L−1−p)), which has one word too many, modulo g'.
+/// Takes Σ (sums[p] + pairs[p])·x^(64(L−1−p)), which has one word too many, modulo g'.
 #[inline]
 #[target_feature(enable = "pclmulqdq,sse2")]
-fn reduce<const L: usize>(sums: &[__m128i; L], low: &[u64; L], barrett: u64, state: &mut [u64; L]) {
+fn reduce<const L: usize>(
+    mut sums: [__m128i; L],
+    constants: &Constants<'_, L>,
+    state: &mut [u64; L],
+) {
+    for (sum, pair) in sums.iter_mut().zip(constants.pairs) {
+        *sum = _mm_xor_si128(*sum, pack(*pair));
+    }
     let word = |w: u64| _mm_cvtsi64_si128(w.cast_signed());
     // The excess word times the rounded inverse of g' is the quotient.
     let (_, excess) = words(sums[0]);
-    let (_, product) = words(_mm_clmulepi64_si128::<0x00>(word(excess), word(barrett)));
+    let (_, product) = words(_mm_clmulepi64_si128::<0x00>(word(excess), word(constants.barrett)));
     let quotient = word(excess ^ product);
     for p in 0..L {
-        let fold = _mm_clmulepi64_si128::<0x00>(quotient, word(low[p]));
+        let fold = _mm_clmulepi64_si128::<0x00>(quotient, word(constants.low[p]));
         let (lo, hi) = words(_mm_xor_si128(sums[p], fold));
         // Row p's low word is the remainder's word p, its high word belongs to the one before.
         state[p] = lo;
