@@ -32,7 +32,9 @@ static int status_of(u64 scause, int error) {
     switch (scause) {
     case EXC_ILLEGAL: return STATUS_ILLEGAL;
     case EXC_BREAKPOINT: return STATUS_TRAP;
-    case EXC_FETCH_MISALIGNED: case EXC_LOAD_MISALIGNED: case EXC_STORE_MISALIGNED: return STATUS_BUS;
+    // A hart may report a misaligned atomic as either; and there is nothing else behind user pages.
+    case EXC_FETCH_MISALIGNED: case EXC_LOAD_MISALIGNED: case EXC_STORE_MISALIGNED:
+    case EXC_FETCH_ACCESS: case EXC_LOAD_ACCESS: case EXC_STORE_ACCESS: return STATUS_BUS;
     default: return STATUS_SEGV;
     }
 }
