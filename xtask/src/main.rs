@@ -6,6 +6,7 @@ use std::process::ExitCode;
 mod bench;
 mod bench_compare;
 mod ci;
+mod diff_user;
 mod differential;
 mod linux;
 mod linux_command;
@@ -31,6 +32,8 @@ enum Command {
     Linux(linux_command::Args),
     /// Run random instructions here and under QEMU and compare what they leave
     Differential(differential::Args),
+    /// Run random user programs here and under QEMU's user emulation and compare every register
+    DiffUser(diff_user::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Tidy(args) => tidy::run(&args),
         Command::Linux(args) => linux_command::run(&args),
         Command::Differential(args) => differential::run(&args),
+        Command::DiffUser(args) => diff_user::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };

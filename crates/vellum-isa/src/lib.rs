@@ -1,4 +1,5 @@
 //! RV64GC decoded, encoded and disassembled, with bit-exact soft floating point.
+#![doc = include_str!("../README.md")]
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -24,3 +25,4 @@ pub use decode::decode;
 pub use display::At;
 pub use encode::{Error, encode};
 pub use insn::{Insn, Op};
+pub use op::{Bank, Banks};

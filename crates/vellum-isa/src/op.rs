@@ -1,6 +1,31 @@
 //! What can be asked of an operation: its name, and the list of all.
 
-use crate::{Op, table};
+use crate::Op;
+use crate::table::{Shape, row};
+
+/// Which registers a field of an instruction names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bank {
+    /// None: the field is not a register.
+    None,
+    /// The integer registers.
+    X,
+    /// The floating-point registers.
+    F,
+}
+
+/// The banks of an operation's register fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Banks {
+    /// What is written.
+    pub rd: Bank,
+    /// The first source, or the base of an address.
+    pub rs1: Bank,
+    /// The second source, or what is stored.
+    pub rs2: Bank,
+    /// The addend of a fused multiply-add.
+    pub rs3: Bank,
+}
 
 impl Op {
     /// Every operation but [`Op::Illegal`], in order.
@@ -31,7 +56,35 @@ impl Op {
     /// The assembler's name for it: `fcvt.w.s`, `amoadd.d`.
     #[must_use]
     pub const fn mnemonic(self) -> &'static str {
-        table::row(self).mnemonic
+        row(self).mnemonic
+    }
+
+    /// Which registers its fields name. Registers that are implied or ignored don't count.
+    #[must_use]
+    pub const fn banks(self) -> Banks {
+        use Bank::{F, None, X};
+        let (rd, rs1, rs2, rs3) = match row(self).shape {
+            Shape::Upper | Shape::Jump | Shape::CsrImmediate => (X, None, None, None),
+            Shape::JumpRegister
+            | Shape::Load
+            | Shape::Immediate
+            | Shape::Shift6
+            | Shape::Shift5
+            | Shape::Unary
+            | Shape::LoadReserved
+            | Shape::Csr => (X, X, None, None),
+            Shape::FloatLoad | Shape::IntegerToFloat | Shape::BitsToFloat => (F, X, None, None),
+            Shape::Register | Shape::Atomic => (X, X, X, None),
+            Shape::Branch | Shape::Store | Shape::TranslationFence => (None, X, X, None),
+            Shape::FloatStore => (None, X, F, None),
+            Shape::Fused => (F, F, F, F),
+            Shape::FloatRounded | Shape::FloatRegister => (F, F, F, None),
+            Shape::FloatRoundedUnary => (F, F, None, None),
+            Shape::FloatCompare => (X, F, F, None),
+            Shape::FloatToInteger | Shape::FloatToBits => (X, F, None, None),
+            Shape::Fence | Shape::Plain | Shape::Illegal => (None, None, None, None),
+        };
+        Banks { rd, rs1, rs2, rs3 }
     }
 }
 
@@ -43,3 +96,28 @@ const _: () = {
         at += 1;
     }
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::asm::reg::{F_NAMES, X_NAMES};
+    use crate::testing::insn;
+    use crate::{Bank, Banks};
+    use proptest::prelude::*;
+    use std::format;
+    use std::vec::Vec;
+
+    proptest! {
+        /// The text names a register for every bank, and no other.
+        #[test]
+        fn banks_agree_with_the_disassembly(insn in insn()) {
+            let Banks { rd, rs1, rs2, rs3 } = insn.op.banks();
+            let count = |bank| [rd, rs1, rs2, rs3].into_iter().filter(|&b| b == bank).count();
+            let text = format!("{insn:#}");
+            let operands = text.split_once(' ').map_or("", |(_, operands)| operands);
+            let words: Vec<&str> = operands.split([',', '(', ')']).collect();
+            let named = |names: &[&str]| words.iter().filter(|word| names.contains(word)).count();
+            prop_assert_eq!(named(&X_NAMES), count(Bank::X), "{}", text);
+            prop_assert_eq!(named(&F_NAMES), count(Bank::F), "{}", text);
+        }
+    }
+}

@@ -15,7 +15,7 @@ macro_rules! registers {
         $(#[doc = concat!("`", $name, "`")] pub const $constant: $kind = $kind($number);)*
 
         /// The names, by number.
-        const $names: [&str; 32] = [$($name),*];
+        pub(crate) const $names: [&str; 32] = [$($name),*];
 
         impl fmt::Display for $kind {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
