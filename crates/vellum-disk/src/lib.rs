@@ -1,1 +1,24 @@
 //! The magnetic disk: geometry, mechanics, caches, scheduling and faults in virtual time.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod controller;
+pub mod disksim;
+mod drive;
+mod error;
+pub mod geometry;
+pub mod profile;
+pub mod profiles;
+mod schedule;
+pub mod seek;
+pub mod spindle;
+mod state;
+
+pub use drive::{Disk, MediaCounters};
+pub use error::Error;
+pub use schedule::Policy;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

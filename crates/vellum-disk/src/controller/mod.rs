@@ -1,0 +1,348 @@
+//! A controller with a segmented buffer: one host request at a time, reading ahead and writing
+//! behind it.
+//!
+//! Modelled: the bus (overheads by hit or miss and by the request before, disconnects, watermarks,
+//! sector times), segments with least-recently-used order, partial and full hits, five kinds of
+//! reading ahead, reading and writing on arrival, write-behind with appended writes, and the arm and
+//! platter sector by sector. Not modelled: more than one host request inside the drive (the queue in
+//! front of it reorders instead), bus contention with other devices, recycled segments.
+//!
+//! The rules are those that DiskSim's manual and parameter files define, so that its drive files
+//! mean the same here; the run of events is an own one: there are two timelines, the bus and the
+//! arm, each with at most one pending event.
+
+mod arm;
+mod bus;
+mod estimate;
+mod segments;
+mod state;
+mod types;
+
+use types::{Arm, Bus, BusEvent, Hit, Job, JobId, SegState, Segment};
+pub(crate) use types::{Ended, Out, Parts};
+
+use crate::config::{FastWrite, Segmented};
+use crate::geometry::Geometry;
+use crate::seek::SeekTable;
+use crate::spindle::Spindle;
+
+/// A request for the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// The drive's number for it.
+    pub id: u64,
+    pub lba: u64,
+    pub sectors: u32,
+    pub read: bool,
+    /// The write must be on the medium when it ends.
+    pub through: bool,
+}
+
+/// The fixed part.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixed {
+    pub geometry: Geometry,
+    pub seek: SeekTable,
+    pub config: Segmented,
+}
+
+/// The controller's whole state.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub now: u64,
+    pub spindle: Spindle,
+    pub cylinder: u32,
+    pub head: u32,
+    jobs: Vec<Option<Job>>,
+    segments: Vec<Segment>,
+    /// Segment numbers, least recently used first.
+    order: Vec<usize>,
+    /// Jobs that wait for the arm, oldest first.
+    queue: Vec<JobId>,
+    /// Jobs that left the bus and will need it again, newest first.
+    off_bus: Vec<JobId>,
+    effective_arm: Option<JobId>,
+    current_arm: Option<JobId>,
+    effective_bus: Option<JobId>,
+    current_bus: Option<JobId>,
+    bus: Bus,
+    /// The bus waits for the medium with the bus held.
+    held: bool,
+    bus_event: Option<(u64, BusEvent)>,
+    /// The event after an extra disconnect.
+    extra_event: Option<(u64, JobId)>,
+    extra_job: Option<JobId>,
+    last_read: bool,
+    dirty: u32,
+    on_arrival: bool,
+    late_start: i64,
+    late_end: i64,
+    track_low: i64,
+    track_high: i64,
+    arm_free: u64,
+    transfer_start: u64,
+    transferred: i64,
+    track: crate::geometry::Track,
+    track_angle: crate::geometry::Angle,
+    /// Whether the track's LBNs lie on consecutive sectors.
+    whole: bool,
+    /// No step may reach beyond this time: a request may come then.
+    pub limit: u64,
+}
+
+impl Control {
+    pub fn new(fixed: &Fixed, spindle: Spindle) -> Control {
+        let n = fixed.config.buffer.segments as usize;
+        let size = i64::from(fixed.config.buffer.segment_sectors);
+        Control {
+            now: 0,
+            spindle,
+            cylinder: 0,
+            head: 0,
+            jobs: Vec::new(),
+            segments: (0..n).map(|_| Segment::new(size)).collect(),
+            order: (0..n).collect(),
+            queue: Vec::new(),
+            off_bus: Vec::new(),
+            effective_arm: None,
+            current_arm: None,
+            effective_bus: None,
+            current_bus: None,
+            bus: Bus::Idle,
+            held: false,
+            bus_event: None,
+            extra_event: None,
+            extra_job: None,
+            // As if a read had gone before; only the first overhead depends on it.
+            last_read: true,
+            dirty: 0,
+            on_arrival: false,
+            late_start: 0,
+            late_end: 0,
+            track_low: 0,
+            track_high: 0,
+            arm_free: 0,
+            transfer_start: 0,
+            transferred: 0,
+            track: Default::default(),
+            track_angle: Default::default(),
+            whole: false,
+            limit: 0,
+        }
+    }
+
+    fn job(&self, id: JobId) -> &Job {
+        self.jobs[id].as_ref().expect("a live job")
+    }
+
+    fn job_mut(&mut self, id: JobId) -> &mut Job {
+        self.jobs[id].as_mut().expect("a live job")
+    }
+
+    fn add(&mut self, job: Job) -> JobId {
+        if let Some(i) = self.jobs.iter().position(Option::is_none) {
+            self.jobs[i] = Some(job);
+            return i;
+        }
+        self.jobs.push(Some(job));
+        self.jobs.len() - 1
+    }
+
+    /// When the next event is due.
+    pub fn next(&self) -> Option<u64> {
+        [self.bus_event.map(|e| e.0), self.extra_event.map(|e| e.0), self.arm_event()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn arm_event(&self) -> Option<u64> {
+        let seg = self.job(self.effective_arm?).segment?;
+        let s = &self.segments[seg];
+        (s.arm != Arm::Still).then_some(s.arm_time)
+    }
+
+    /// Whether a write has ended for the host and is not on the medium.
+    pub fn behind(&self) -> bool {
+        self.jobs.iter().flatten().any(|j| !j.read && j.asked)
+    }
+
+    /// Serves the next event.
+    pub fn step(&mut self, fixed: &Fixed, out: &mut Out) {
+        let Some(at) = self.next() else { return };
+        self.now = at;
+        if let Some((_, event)) = self.bus_event.filter(|e| e.0 == at) {
+            self.bus_event = None;
+            return self.bus_done(fixed, event, out);
+        }
+        if let Some((_, job)) = self.extra_event.filter(|e| e.0 == at) {
+            self.extra_event = None;
+            return self.check_bus(fixed, Some(job), out);
+        }
+        self.arm_done(fixed, out);
+    }
+
+    /// Takes a request at `at`, when no earlier one is with the host any more.
+    pub fn arrive(&mut self, fixed: &Fixed, at: u64, ask: Ask, out: &mut Out) {
+        self.now = at;
+        self.bus = Bus::Waiting;
+        let id = self.add(Job { through: ask.through, ..Job::new(&ask, self.now) });
+        self.effective_bus = Some(id);
+        self.queue.push(id);
+        self.select(fixed, id, true);
+        if ask.read {
+            self.read_arrives(fixed, id, out);
+        } else {
+            self.write_arrives(fixed, id, out);
+        }
+    }
+
+    fn read_arrives(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
+        let c = &fixed.config;
+        let miss = c.overheads.read_miss.get(self.last_read).as_ps();
+        self.job_mut(id).ready = self.now + miss;
+        let job = self.job(id);
+        let (hit, segment, lba, count) = (job.hit, job.segment, job.lba, job.count);
+        let mut enough = matches!(hit, Hit::Whole | Hit::Partial);
+        if let (Hit::Partial, false, Some(s)) = (hit, c.buffer.partial_hits_start, segment) {
+            let water = self.watermark(fixed, s, count, true).min(count);
+            let end = self.segments[s].end;
+            enough = end > lba && end - lba >= water;
+        }
+        let free = enough
+            && self.current_bus.is_none()
+            && self.off_bus.is_empty()
+            && (self.effective_arm.is_none() || self.stoppable(fixed, id));
+        if c.never_disconnect || free {
+            self.current_bus = Some(id);
+            if let Some(s) = self.job(id).segment {
+                self.set_segment(fixed, id);
+                self.segments[s].out = types::SegOut::Contacting;
+            }
+            let hit = self.job(id).hit;
+            let delay = if hit == Hit::No {
+                miss
+            } else {
+                c.overheads.read_hit.get(self.last_read).as_ps()
+            } + c.overheads.data_preparation.as_ps();
+            self.bus_event = Some((self.now + delay, BusEvent::Connected(id)));
+            self.activate(fixed, id, false, true, out);
+        } else {
+            let delay = miss + c.overheads.read_disconnect.get(self.last_read).as_ps();
+            self.bus_event = Some((self.now + delay, BusEvent::Left(id)));
+            self.activate(fixed, id, true, true, out);
+        }
+    }
+
+    fn write_arrives(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
+        let c = &fixed.config;
+        let over = if c.buffer.fast_write == FastWrite::Off {
+            c.overheads.write_miss
+        } else {
+            c.overheads.write_hit
+        };
+        let over = over.get(self.last_read).as_ps();
+        self.job_mut(id).ready = self.now + over;
+        let segment = self.job(id).segment;
+        let free = segment.is_some()
+            && self.current_bus.is_none()
+            && self.off_bus.is_empty()
+            && (self.effective_arm.is_none() || self.stoppable(fixed, id));
+        if c.never_disconnect || free {
+            let (delay, event) = match c.extra_disconnect.filter(|_| self.job(id).extra) {
+                Some(x) => {
+                    self.job_mut(id).ready = self.now + x.command.as_ps() + x.seek_delta.as_ps();
+                    self.extra_job = Some(id);
+                    if let Some(s) = segment {
+                        self.segments[s].out = types::SegOut::Idle;
+                    }
+                    (x.command.as_ps() + x.first.as_ps(), BusEvent::Left(id))
+                }
+                None => {
+                    if let Some(s) = segment {
+                        self.segments[s].out = types::SegOut::Contacting;
+                    }
+                    (over + c.overheads.data_preparation.as_ps(), BusEvent::Connected(id))
+                }
+            };
+            self.current_bus = Some(id);
+            if segment.is_some() {
+                self.set_segment(fixed, id);
+            }
+            self.bus_event = Some((self.now + delay, event));
+            self.activate(fixed, id, false, true, out);
+        } else {
+            self.job_mut(id).extra = false;
+            let leave = if c.buffer.fast_write == FastWrite::Off {
+                0
+            } else {
+                c.overheads.write_disconnect.as_ps()
+            };
+            self.bus_event = Some((self.now + over + leave, BusEvent::Left(id)));
+            self.activate(fixed, id, true, true, out);
+        }
+    }
+
+    /// Gives the arm to a job if it is free or can be freed.
+    fn activate(&mut self, fixed: &Fixed, id: JobId, set: bool, may_use_bus: bool, out: &mut Out) {
+        let job = self.job(id);
+        let (read, hit) = (job.read, job.hit);
+        let waiting = !job.has_arm
+            && self.effective_arm.is_some_and(|e| e != id)
+            && (!read
+                || hit != Hit::Collision
+                    && job.segment.is_none_or(|s| self.segments[s].state != SegState::Dirty));
+        if waiting && self.stoppable(fixed, id) {
+            let theirs = self.effective_arm.and_then(|e| self.job(e).segment);
+            let joins = if read { hit != Hit::No } else { hit == Hit::Append };
+            if self.job(id).segment != theirs || !joins {
+                self.stop_arm(fixed);
+            } else if read {
+                self.swap_arm(fixed, id);
+            }
+        }
+        if self.job(id).segment.is_some() && set {
+            if self.effective_arm.is_some() {
+                let j = self.job_mut(id);
+                j.segment = None;
+                j.hit = Hit::No;
+            } else {
+                self.set_segment(fixed, id);
+            }
+        }
+        if self.job(id).segment.is_some() && !self.job(id).owns_segment {
+            self.own_segment(fixed, id);
+        }
+        if !self.job(id).has_arm && self.job(id).hit != Hit::Collision {
+            self.check_arm(fixed, Some(id), may_use_bus, out);
+        }
+    }
+
+    /// Loses the power: everything but the medium and the platter's turn is forgotten.
+    pub fn power_off(&mut self, fixed: &Fixed) {
+        let (spindle, now) = (self.spindle, self.now);
+        *self = Control::new(fixed, spindle);
+        self.now = now;
+    }
+
+    /// Writes that are not (wholly) on the medium: the drive's number and the first LBN and count
+    /// of what is missing.
+    pub fn missing(&self) -> Vec<(u64, u64, u32)> {
+        let mut out: Vec<_> = self
+            .jobs
+            .iter()
+            .flatten()
+            .filter(|j| !j.read && j.asked && j.durable < j.end())
+            .map(|j| (j.ask, j.durable as u64, (j.end() - j.durable) as u32))
+            .collect();
+        out.sort_unstable();
+        out
+    }
+
+    /// The sector that is passing under a writing head, if any.
+    pub fn under_head(&self) -> Option<u64> {
+        let job = self.job(self.effective_arm?);
+        let s = &self.segments[job.segment?];
+        (!job.read && s.arm == Arm::Sector && s.arm_count == 1).then_some(job.inner as u64)
+    }
+}

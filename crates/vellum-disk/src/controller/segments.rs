@@ -1,0 +1,401 @@
+//! Choosing a segment for a request, and what follows from the choice.
+
+use super::types::{Hit, Job, JobId, SegOut, SegState};
+use super::{Control, Fixed};
+use crate::config::ReadAhead;
+
+impl Control {
+    /// Sectors that must be there before the bus is taken (read) or may be left before more is
+    /// fetched (write).
+    pub(super) fn watermark(&self, fixed: &Fixed, seg: usize, count: i64, read: bool) -> i64 {
+        let b = &fixed.config.buffer;
+        let part = i64::from(if read { b.read_watermark } else { b.write_watermark });
+        let size = self.segments[seg].size;
+        if b.watermark_of_request {
+            (size.min(count) * part / 1_000_000).max(1)
+        } else {
+            (size * part + 999_999) / 1_000_000
+        }
+    }
+
+    /// Whether the segment is kept for writes.
+    fn for_writes(&self, fixed: &Fixed, seg: usize) -> bool {
+        fixed.config.buffer.own_write_segment && seg == 0
+    }
+
+    fn alone(&self, seg: usize) -> bool {
+        self.segments[seg].jobs.is_empty()
+    }
+
+    /// Whether the segment only reads ahead: its one job has ended for the host.
+    fn only_ahead(&self, seg: usize) -> bool {
+        self.segments[seg].jobs.first().is_some_and(|&j| !self.job(j).asked)
+    }
+
+    /// Finds a segment for a job and says how it fits.
+    pub(super) fn select(&mut self, fixed: &Fixed, id: JobId, note_extra: bool) {
+        if self.job(id).read {
+            self.select_read(fixed, id);
+        } else {
+            self.select_write(fixed, id);
+        }
+        let job = self.job(id);
+        if !note_extra || fixed.config.extra_disconnect.is_none() || job.read {
+            return;
+        }
+        // A write that follows a write which it does not continue.
+        let newest = *self.order.last().unwrap_or(&0);
+        let extra = !fixed.config.never_disconnect
+            && self.extra_job.is_none()
+            && job.segment.is_some_and(|s| {
+                let seg = &self.segments[s];
+                s == newest && seg.used && !seg.reads && job.lba != seg.end
+            });
+        self.job_mut(id).extra = extra;
+    }
+
+    fn select_read(&mut self, fixed: &Fixed, id: JobId) {
+        let b = &fixed.config.buffer;
+        let (lba, count, end) = {
+            let j = self.job(id);
+            (j.lba, j.count, j.end())
+        };
+        let (mut best, mut chosen, mut hit, mut collision) = (0, None, Hit::No, false);
+        for i in 0..self.order.len() {
+            let n = self.order[i];
+            let s = &self.segments[n];
+            if collision {
+                break;
+            }
+            let dirty = matches!(s.state, SegState::Dirty | SegState::Writing);
+            if self.for_writes(fixed, n) {
+                collision |= dirty && s.meets(lba, count);
+                continue;
+            }
+            let (mut value, mut how) = (-1, Hit::No);
+            if s.state == SegState::Empty {
+                value = 3;
+            } else if lba < s.start || lba >= s.end {
+                if s.state == SegState::Clean && self.alone(n) {
+                    value = 2;
+                } else if s.state == SegState::Reading {
+                    if s.end == lba && b.almost_hits {
+                        (value, how) = (5, Hit::Partial);
+                    } else if self.only_ahead(n) {
+                        value = 1;
+                    }
+                } else if lba < s.start && dirty {
+                    collision |= s.meets(lba, count);
+                }
+            } else {
+                match s.state {
+                    SegState::Dirty | SegState::Writing if b.cache => {
+                        if b.hits_on_writes && best < 10 {
+                            value = if s.state == SegState::Dirty { 11 } else { 10 };
+                        } else {
+                            collision = true;
+                        }
+                    }
+                    SegState::Reading if b.cache => value = 9,
+                    SegState::Clean if b.hits_on_writes || s.used && s.reads => value = 8,
+                    _ => {}
+                }
+                how = Hit::Whole;
+                if s.end < end {
+                    how = Hit::Partial;
+                    value -= 4;
+                }
+            }
+            if value > best {
+                (best, chosen, hit) = (value, Some(n), how);
+            }
+        }
+        if collision {
+            (chosen, hit, best) = (None, Hit::Collision, 0);
+        }
+        let j = self.job_mut(id);
+        (j.segment, j.hit) = (chosen, hit);
+        if best == 1 && !self.stoppable(fixed, id) {
+            self.job_mut(id).segment = None;
+        }
+    }
+
+    fn select_write(&mut self, fixed: &Fixed, id: JobId) {
+        let b = &fixed.config.buffer;
+        let (lba, count, end) = {
+            let j = self.job(id);
+            (j.lba, j.count, j.end())
+        };
+        let room = self.dirty < b.write_segments;
+        let (mut best, mut chosen, mut hit, mut collision) = (0, None, Hit::No, false);
+        for i in 0..self.order.len() {
+            let n = self.order[i];
+            if collision {
+                break;
+            }
+            let s = &self.segments[n];
+            let (mut value, mut how) = (-1, Hit::No);
+            if b.own_write_segment && !self.for_writes(fixed, n) {
+                let busy = match s.state {
+                    SegState::Clean => !self.alone(n),
+                    SegState::Reading => {
+                        !self.only_ahead(n) || s.jobs.len() > 1 || !self.stoppable(fixed, id)
+                    }
+                    _ => false,
+                };
+                collision |= busy && self.segments[n].meets(lba, count);
+            } else if s.state == SegState::Empty {
+                value = if room { 3 } else { -1 };
+            } else if s.state == SegState::Reading {
+                if self.only_ahead(n) && s.jobs.len() == 1 {
+                    value = if room { 1 } else { -1 };
+                } else {
+                    collision |= s.meets(lba, count);
+                }
+            } else if s.state == SegState::Clean {
+                if self.alone(n) {
+                    value = if !room { -1 } else { 2 + 2 * i32::from(s.meets(lba, count)) };
+                } else {
+                    collision |= s.meets(lba, count);
+                }
+            } else if b.combine_writes && s.out != SegOut::Transferring {
+                (value, how) = self.joins(n, lba, count, end);
+                collision |= how == Hit::No && s.meets(lba, count);
+            } else {
+                collision |= s.meets(lba, count);
+            }
+            if value > best && !collision {
+                (best, chosen, hit) = (value, Some(n), how);
+            }
+        }
+        if collision {
+            (chosen, hit, best) = (None, Hit::Collision, 0);
+        }
+        let j = self.job_mut(id);
+        (j.segment, j.hit) = (chosen, hit);
+        if best == 1 && !self.stoppable(fixed, id) {
+            let meets = chosen.is_some_and(|n| self.segments[n].meets(lba, count));
+            let j = self.job_mut(id);
+            j.segment = None;
+            if meets {
+                j.hit = Hit::Collision;
+            }
+        }
+    }
+
+    /// Whether a write can go behind or before the dirty data of a segment.
+    pub(super) fn joins(&self, n: usize, lba: i64, count: i64, end: i64) -> (i32, Hit) {
+        let s = &self.segments[n];
+        let writes = || s.jobs.iter().map(|&j| self.job(j)).filter(|j| !j.read);
+        let Some(last) = writes().next_back() else { return (-1, Hit::No) };
+        let owner = s.jobs.iter().map(|&j| self.job(j)).find(|j| j.owns_segment);
+        let inner = owner.map_or(last.inner, |o| o.inner);
+        if lba == last.end() && lba == s.end && s.size > lba - inner {
+            return (if s.state == SegState::Writing { 7 } else { 6 }, Hit::Append);
+        }
+        let first = writes().next().map_or(-1, |j: &Job| j.lba);
+        let free = s.start == s.end || s.hold_count == 0;
+        let extra = self.extra_job.is_some_and(|j| self.job(j).segment == Some(n));
+        if s.state == SegState::Dirty
+            && first == end
+            && first == s.start
+            && free
+            && s.size >= s.end - s.start + count
+            && !extra
+        {
+            return (5, Hit::Prepend);
+        }
+        (-1, Hit::No)
+    }
+
+    /// Puts a job on its segment: most recently used, overlapping clean segments emptied.
+    pub(super) fn set_segment(&mut self, fixed: &Fixed, id: JobId) {
+        let (lba, count, read, seg) = {
+            let j = self.job(id);
+            (j.lba, j.count, j.read, j.segment)
+        };
+        let Some(n) = seg else { return };
+        self.order.retain(|&o| o != n);
+        self.order.push(n);
+        if !read {
+            for (i, s) in self.segments.iter_mut().enumerate() {
+                if i != n && s.state == SegState::Clean && s.jobs.is_empty() && s.meets(lba, count)
+                {
+                    s.state = SegState::Empty;
+                }
+            }
+        }
+        if self.segments[n].jobs.is_empty() && !self.segments[n].used {
+            let s = &mut self.segments[n];
+            s.used = true;
+            s.reads = read;
+        }
+        let at = self.segments[n]
+            .jobs
+            .iter()
+            .position(|&j| self.job(j).asked && lba < self.job(j).lba)
+            .unwrap_or(self.segments[n].jobs.len());
+        self.segments[n].jobs.insert(at, id);
+        let mark = self.watermark(fixed, n, count, read);
+        self.job_mut(id).watermark = mark;
+    }
+
+    /// Takes a job off its segment.
+    pub(super) fn leave_segment(&mut self, id: JobId) {
+        if let Some(n) = self.job(id).segment {
+            self.segments[n].jobs.retain(|&j| j != id);
+        }
+        self.job_mut(id).segment = None;
+    }
+
+    /// How far reading ahead may go after a request.
+    pub(super) fn ahead_limit(&self, fixed: &Fixed, seg: usize, lba: i64, count: i64) -> i64 {
+        let b = &fixed.config.buffer;
+        let (s, end) = (&self.segments[seg], lba + count);
+        let total = fixed.geometry.sectors() as i64;
+        let limit = match b.read_ahead {
+            ReadAhead::None => end,
+            ReadAhead::NextTrack => self.next_track(fixed, seg, end),
+            _ if b.read_ahead_max > 0 => end + i64::from(b.read_ahead_max),
+            _ if b.read_ahead_over_request == 0 => {
+                let min = i64::from(b.read_ahead_min);
+                if count >= s.size || s.size - count < min { end + min } else { lba + s.size }
+            }
+            _ => end + s.size,
+        };
+        limit.min(total)
+    }
+
+    /// The end of the track that `end` lies on; one track further for a sequential reader.
+    fn next_track(&self, fixed: &Fixed, seg: usize, end: i64) -> i64 {
+        let g = &fixed.geometry;
+        let Some(home) = g.home(end as u64) else { return end };
+        let Some((first, last)) = g.track_lbns(home.track, end as u64) else { return end };
+        let more = if self.segments[seg].start < first as i64 {
+            i64::from(g.per_turn(home.track))
+        } else {
+            0
+        };
+        last as i64 + 1 + more
+    }
+
+    /// Makes a job the owner of its segment, unless another one is.
+    pub(super) fn own_segment(&mut self, fixed: &Fixed, id: JobId) {
+        let Some(n) = self.job(id).segment else { return };
+        let owner = self.segments[n].jobs.iter().copied().find(|&j| self.job(j).owns_segment);
+        if let Some(other) = owner {
+            if self.job(id).hit != Hit::Prepend {
+                return;
+            }
+            let o = self.job_mut(other);
+            o.owns_segment = false;
+            o.hit = Hit::Append;
+            let s = &mut self.segments[n];
+            if s.end != s.start {
+                s.hold = s.start;
+                s.hold_count = s.end - s.start;
+            }
+        }
+        self.job_mut(id).owns_segment = true;
+        let j = self.job(id).clone();
+        let free = self.effective_arm.is_none_or(|e| e == id || self.arm_segment() != Some(n));
+        if j.asked && free {
+            let s = &mut self.segments[n];
+            s.reads = j.read;
+            s.background = false;
+        }
+        if !j.asked || j.read {
+            self.own_for_read(fixed, id, &j, n);
+        } else {
+            self.own_for_write(&j, n, free);
+        }
+    }
+
+    fn own_for_read(&mut self, fixed: &Fixed, id: JobId, j: &Job, n: usize) {
+        if j.hit == Hit::No {
+            let s = &mut self.segments[n];
+            s.state = SegState::Clean;
+            s.arm_lbn = j.outer;
+            (s.start, s.end) = (j.outer, j.outer);
+            (s.ahead_min, s.ahead_max) = (-1, -1);
+            s.hold_count = 0;
+        }
+        if j.asked {
+            self.raise_ahead(fixed, n, j.lba, j.count);
+            if self.segments[n].end >= j.end() && self.effective_arm == Some(id) {
+                self.segments[n].background = true;
+            }
+        }
+    }
+
+    /// Raises the limits of reading ahead for a request.
+    pub(super) fn raise_ahead(&mut self, fixed: &Fixed, n: usize, lba: i64, count: i64) {
+        let total = fixed.geometry.sectors() as i64;
+        let min = (lba + count + i64::from(fixed.config.buffer.read_ahead_min)).min(total);
+        let max = self.ahead_limit(fixed, n, lba, count);
+        let s = &mut self.segments[n];
+        s.ahead_min = s.ahead_min.max(min);
+        s.ahead_max = s.ahead_max.max(max);
+    }
+
+    fn own_for_write(&mut self, j: &Job, n: usize, free: bool) {
+        let s = &mut self.segments[n];
+        if free {
+            if s.arm == super::Arm::Still {
+                s.arm_lbn = j.inner;
+            }
+            if j.received {
+                s.background = true;
+            }
+        }
+        if j.hit == Hit::No {
+            (s.ahead_min, s.ahead_max) = (-1, -1);
+            s.hold_count = 0;
+            (s.start, s.end) = (j.inner, j.inner);
+            s.state = SegState::Dirty;
+            self.dirty += 1;
+        } else if j.hit == Hit::Prepend {
+            (s.start, s.end) = (j.inner, j.inner);
+        }
+    }
+
+    /// Whether the arm should move a sector between segment and medium now.
+    pub(super) fn wanted(&self, fixed: &Fixed, n: usize, lbn: i64) -> bool {
+        let s = &self.segments[n];
+        if s.state == SegState::Reading {
+            if lbn < s.end && lbn >= s.start {
+                return false;
+            }
+            if lbn < s.start && (!fixed.config.buffer.keep_free_sectors || s.end != s.start) {
+                return false;
+            }
+            let owner = self.reader(n);
+            return !owner.is_some_and(|o| !o.sent && lbn - o.outer >= s.size);
+        }
+        let Some(job) = self.effective_arm.map(|j| self.job(j)) else { return false };
+        if lbn < job.inner || lbn >= s.end {
+            return false;
+        }
+        if job.asked && fixed.config.extra_disconnect.is_some() {
+            // These drives start to write only when some sectors are buffered.
+            let have = s.end - s.start;
+            let need = if job.count < 45 { job.count.min(10) } else { 15 };
+            return have >= need;
+        }
+        true
+    }
+
+    /// The owner of a segment, or the reader that is furthest behind.
+    pub(super) fn reader(&self, n: usize) -> Option<&Job> {
+        let s = &self.segments[n];
+        let mut owner = s.jobs.iter().map(|&j| self.job(j)).find(|j| j.owns_segment);
+        if s.reads {
+            for j in s.jobs.iter().map(|&j| self.job(j)) {
+                if (!j.asked || j.read) && owner.is_none_or(|o| j.outer < o.outer) {
+                    owner = Some(j);
+                }
+            }
+        }
+        owner
+    }
+}

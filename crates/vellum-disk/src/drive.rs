@@ -1,0 +1,316 @@
+//! The drive: a queue in front of a controller, as a block device in virtual time.
+
+use crate::Error;
+use crate::controller::{Ask, Control, Ended, Fixed, Out, Parts};
+use crate::profile::{Controller, Profile};
+use crate::schedule::{Policy, Position, Scheduler, Waiting};
+use crate::spindle::Spindle;
+use vellum_block::{
+    Breakdown, Completion, Device, Duration, Fate, Flags, Instant, Landed, Lba, Loss, Op, Phase,
+    Request, Shape, Sink, Status, SubmitError, Tag,
+};
+
+/// A magnetic disk.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    pub(crate) fixed: Box<Fixed>,
+    pub(crate) name: String,
+    pub(crate) sector_bytes: u32,
+    pub(crate) control: Control,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) now: Instant,
+    pub(crate) powered: bool,
+    pub(crate) active: Option<Active>,
+    /// Writes that ended for the host and may not be durable: number, tag.
+    pub(crate) behind: Vec<(u64, Tag)>,
+    pub(crate) next: u64,
+    pub(crate) media: MediaCounters,
+}
+
+/// What the arm did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MediaCounters {
+    /// Requests that moved the arm or waited for the platter.
+    pub accesses: u64,
+    /// Requests answered by the buffer alone.
+    pub hits: u64,
+    /// Sum of seek distances.
+    pub distance: u64,
+    /// Sum of first seeks, settling included.
+    pub seek: Duration,
+    /// Sum of first rotational latencies.
+    pub rotation: Duration,
+}
+
+/// The request that the controller serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Active {
+    pub request: Request,
+    pub submitted: Instant,
+    pub started: Instant,
+    pub number: u64,
+}
+
+/// Most requests that wait in front of a drive whose host queues.
+const HOST_QUEUE: u32 = 1 << 20;
+
+impl Disk {
+    /// The drive that a profile describes, with `policy` in the queue in front of it.
+    ///
+    /// # Errors
+    /// When the profile does not add up.
+    pub fn new(profile: &Profile, policy: Policy) -> Result<Disk, Error> {
+        let geometry = profile.layout.build()?;
+        let m = &profile.mechanics;
+        let seek = m.table(geometry.cylinders())?;
+        let spindle = Spindle::new(m.turn.as_ps(), m.rotation, m.phase);
+        let Controller::Segmented(config) = profile.controller;
+        let fixed = Box::new(Fixed { geometry, seek, config });
+        Ok(Disk {
+            control: Control::new(&fixed, spindle),
+            fixed,
+            name: profile.name.clone(),
+            sector_bytes: profile.sector_bytes,
+            scheduler: Scheduler::new(policy),
+            now: Instant::ZERO,
+            powered: true,
+            active: None,
+            behind: Vec::new(),
+            next: 0,
+            media: MediaCounters::default(),
+        })
+    }
+
+    /// The drive's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its layout.
+    pub fn geometry(&self) -> &crate::geometry::Geometry {
+        &self.fixed.geometry
+    }
+
+    /// Its seek times.
+    pub fn seek_table(&self) -> &crate::seek::SeekTable {
+        &self.fixed.seek
+    }
+
+    /// The spindle, whose phase a replay may set.
+    pub fn spindle_mut(&mut self) -> &mut Spindle {
+        &mut self.control.spindle
+    }
+
+    /// What the arm did so far.
+    pub fn media(&self) -> MediaCounters {
+        self.media
+    }
+
+    /// Gives the controller its next request, if it is free and one may start.
+    fn dispatch(&mut self) {
+        while self.active.is_none() {
+            let at = Position { now: self.now.as_ps(), control: &self.control, fixed: &self.fixed };
+            // A flush, and a request that asks for one, waits for everything behind.
+            let behind = self.control.behind();
+            let Some(w) = self.scheduler.take(&at, |r| behind && flushes(r)) else { break };
+            self.start(w);
+        }
+    }
+
+    fn start(&mut self, w: Waiting) {
+        let number = self.next;
+        self.next += 1;
+        let active =
+            Active { request: w.request, submitted: w.submitted, started: self.now, number };
+        self.active = Some(active);
+        let r = &w.request;
+        if r.op == Op::Flush {
+            return;
+        }
+        let ask = Ask {
+            id: number,
+            lba: r.lba.get(),
+            sectors: r.sectors,
+            read: r.op == Op::Read,
+            through: r.flags.contains(Flags::FUA),
+        };
+        let mut out = Out::default();
+        self.control.arrive(&self.fixed, self.now.as_ps(), ask, &mut out);
+    }
+
+    /// The earliest time at which something happens inside.
+    fn due(&self) -> Option<Instant> {
+        if let Some(a) = self.active.filter(|a| a.request.op == Op::Flush) {
+            return Some(a.started);
+        }
+        self.control.next().map(Instant::from_ps)
+    }
+
+    fn step(&mut self, sink: &mut dyn Sink) {
+        if let Some(a) = self.active.filter(|a| a.request.op == Op::Flush) {
+            let waited = a.started.since(a.submitted);
+            let parts = Breakdown::ZERO.with(Phase::Internal, waited);
+            self.active = None;
+            sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
+            return self.dispatch();
+        }
+        let mut out = Out::default();
+        self.control.step(&self.fixed, &mut out);
+        self.now = self.now.max(Instant::from_ps(self.control.now));
+        for w in &out.written {
+            let tag = self.tag_of(w.ask);
+            let at = Instant::from_ps(w.at);
+            sink.landed(Landed { tag, lba: Lba::new(w.lba), sectors: w.sectors, at });
+        }
+        if let Some(ended) = out.ended {
+            self.finish(&ended, sink);
+        }
+        if self.active.is_none() {
+            self.dispatch();
+        }
+    }
+
+    fn tag_of(&self, number: u64) -> Tag {
+        match self.active {
+            Some(a) if a.number == number => a.request.tag,
+            _ => self.behind.iter().find(|b| b.0 == number).map_or(Tag::default(), |b| b.1),
+        }
+    }
+
+    fn finish(&mut self, ended: &Ended, sink: &mut dyn Sink) {
+        let Some(a) = self.active.take() else { return };
+        if a.request.op != Op::Read {
+            let live = self.control.missing();
+            self.behind.retain(|b| live.iter().any(|m| m.0 == b.0));
+            if live.iter().any(|m| m.0 == a.number) {
+                self.behind.push((a.number, a.request.tag));
+            }
+        }
+        self.count(&ended.parts);
+        let parts = breakdown(&a, ended);
+        sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
+    }
+
+    fn count(&mut self, p: &Parts) {
+        if p.moved {
+            self.media.accesses += 1;
+            self.media.distance += u64::from(p.distance);
+            self.media.seek += Duration::from_ps(p.seek + p.settle);
+            self.media.rotation += Duration::from_ps(p.rotation);
+        } else {
+            self.media.hits += 1;
+        }
+    }
+}
+
+fn flushes(r: &Request) -> bool {
+    r.op == Op::Flush || r.flags.contains(Flags::PREFLUSH)
+}
+
+/// Splits a response: what the arm did is known; what is left before the medium's end is command
+/// processing, and after it the bus.
+fn breakdown(a: &Active, ended: &Ended) -> Breakdown {
+    let total = Instant::from_ps(ended.at).since(a.submitted);
+    let mut left = total;
+    let mut parts = Breakdown::ZERO;
+    let mut take = |phase, ps: u64| {
+        let d = Duration::from_ps(ps).min(left);
+        parts.charge(phase, d);
+        left -= d;
+    };
+    take(Phase::Queue, a.started.since(a.submitted).as_ps());
+    let p = &ended.parts;
+    // A write that ends in the buffer does not wait for the arm.
+    if p.medium_end != 0 && p.medium_end <= ended.at {
+        take(Phase::Seek, p.seek);
+        take(Phase::Settle, p.settle);
+        take(Phase::Rotation, p.rotation);
+        take(Phase::HeadSwitch, p.switch);
+        take(Phase::Transfer, p.transfer);
+        take(Phase::Bus, ended.at - p.medium_end);
+    }
+    take(Phase::Overhead, u64::MAX);
+    parts
+}
+
+impl Device for Disk {
+    fn shape(&self) -> Shape {
+        Shape {
+            sectors: self.fixed.geometry.sectors(),
+            sector_bytes: self.sector_bytes,
+            physical_bytes: self.sector_bytes,
+            queue_depth: HOST_QUEUE,
+            volatile_cache: self.fixed.config.buffer.fast_write != crate::config::FastWrite::Off,
+        }
+    }
+
+    fn submit(&mut self, now: Instant, request: Request) -> Result<(), SubmitError> {
+        if !self.powered {
+            return Err(SubmitError::PoweredOff);
+        }
+        if now < self.now {
+            return Err(SubmitError::InThePast { at: now, now: self.now });
+        }
+        if !self.supports(request.op) {
+            return Err(SubmitError::Unsupported { op: request.op });
+        }
+        request.check(self.fixed.geometry.sectors())?;
+        if self.scheduler.len() >= HOST_QUEUE as usize {
+            return Err(SubmitError::Full { held: self.in_flight() });
+        }
+        self.now = now;
+        self.scheduler.push(request, now);
+        if self.active.is_none() && self.due().is_none_or(|d| d >= now) {
+            self.dispatch();
+        }
+        Ok(())
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        self.due()
+    }
+
+    fn advance(&mut self, now: Instant, sink: &mut dyn Sink) {
+        self.control.limit = now.as_ps();
+        self.dispatch();
+        while self.due().is_some_and(|d| d <= now) {
+            self.step(sink);
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn power_loss(&mut self, now: Instant, sink: &mut dyn Sink, loss: &mut dyn FnMut(Loss)) {
+        self.advance(now, sink);
+        let torn = self.control.under_head();
+        for (number, lba, count) in self.control.missing() {
+            let tag = self.tag_of(number);
+            let mut tell = |lba, sectors, fate| {
+                if sectors > 0 {
+                    loss(Loss { tag, lba: Lba::new(lba), sectors, fate });
+                }
+            };
+            let cut = torn == Some(lba);
+            tell(lba, u32::from(cut), Fate::Torn);
+            tell(lba + u64::from(cut), count - u32::from(cut), Fate::Lost);
+        }
+        for w in self.scheduler.drain() {
+            let Request { tag, lba, sectors, op, .. } = w.request;
+            if op.changes() {
+                loss(Loss { tag, lba, sectors, fate: Fate::Lost });
+            }
+        }
+        self.control.power_off(&self.fixed);
+        self.active = None;
+        self.behind.clear();
+        self.powered = false;
+    }
+
+    fn power_on(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        self.powered = true;
+    }
+
+    fn in_flight(&self) -> usize {
+        self.scheduler.len() + usize::from(self.active.is_some())
+    }
+}

@@ -1,0 +1,427 @@
+//! Geometry: which sector stands where, and at which angle; an exact bijection both ways.
+//!
+//! A drive's physical sectors are numbered along its tracks in the order of their use: the *virtual
+//! sector number*. [`Run`]s of like tracks turn such a number into a place by division. [`Extent`]s
+//! turn an LBN into a virtual number: they skip spares, slipped defects and reserved areas. Both
+//! tables are sorted and found through a coarse index of the LBN's upper bits, so that a lookup
+//! takes one indexed load, a short scan and two divisions, whatever the layout.
+
+mod build;
+mod serpentine;
+mod zones;
+
+pub use build::Limits;
+pub use serpentine::{Entry, Node, Pattern, Serpentine};
+pub use zones::{Mapping, Sparing, Zone, Zoned};
+
+use crate::Error;
+
+/// An angle: a fraction of a turn in units of 2⁻³².
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Angle(pub u32);
+
+/// A physical place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Cylinder, from the outside.
+    pub cylinder: u32,
+    /// Head.
+    pub head: u32,
+    /// Sector on the track.
+    pub sector: u32,
+}
+
+/// A track: a run and the number of the track in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Track {
+    pub(crate) run: u32,
+    pub(crate) number: u32,
+}
+
+/// Where an LBN is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// The track.
+    pub track: Track,
+    /// The sector, counted from the first of the track that the run maps.
+    pub sector: u32,
+    /// Whether a defect moved it away from its neighbours.
+    pub remapped: bool,
+}
+
+/// How the tracks of a run follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// All heads of a cylinder, then the next cylinder; `flip` says on which cylinders the heads
+    /// are taken backwards.
+    Cylinders { flip: Mapping, skews: u32 },
+    /// One surface, cylinder after cylinder, by `step`.
+    Surface { head: u32, step: i32, turn: u32 },
+}
+
+/// Like tracks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Virtual number of the first sector.
+    pub first: u64,
+    /// Number of sectors in all.
+    pub sectors: u64,
+    /// Sectors of each track that the run maps.
+    pub mapped: u32,
+    /// Sectors of a turn.
+    pub per_turn: u32,
+    /// Number on the track of the first sector that is mapped.
+    pub low: u32,
+    /// First cylinder.
+    pub cylinder: u32,
+    /// Angle of the first mapped sector of the first track.
+    pub angle: u32,
+    /// Angle of a sector.
+    pub width: u32,
+    /// How tracks follow.
+    pub order: Order,
+}
+
+/// LBNs that stand on consecutive virtual numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub lbn: u64,
+    pub first: u64,
+    pub run: u32,
+}
+
+/// A defective sector that stands in for elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Remap {
+    pub lbn: u64,
+    pub target: u64,
+}
+
+/// Skews of a zone, kept apart from its run to keep runs small.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Skews {
+    pub per_track: u32,
+    pub per_cylinder: u32,
+    pub rest: u32,
+    /// Physical numbers of slipped sectors that push the skew on, and whether head by head.
+    pub slips: Vec<u64>,
+    pub by_track: bool,
+}
+
+/// The layout of a drive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Geometry {
+    pub(crate) sectors: u64,
+    pub(crate) surfaces: u32,
+    pub(crate) cylinders: u32,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) skews: Vec<Skews>,
+    pub(crate) extents: Vec<Extent>,
+    pub(crate) remaps: Vec<Remap>,
+    pub(crate) by_lbn: Index,
+    pub(crate) by_place: Vec<(u32, u32, u32, u32)>,
+    pub(crate) longest: u32,
+}
+
+/// First extent for each value of a number's upper bits.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Index {
+    shift: u32,
+    first: Vec<u32>,
+}
+
+impl Index {
+    /// An index over sorted `keys`, with about two slots a key.
+    pub(crate) fn new(keys: &[u64], end: u64) -> Index {
+        let slots = (keys.len() as u64 * 2).next_power_of_two().max(64);
+        let shift = (64 - end.leading_zeros()).saturating_sub(slots.trailing_zeros());
+        let mut last = 0;
+        let first = (0..=(end >> shift) + 1)
+            .map(|slot| {
+                while last + 1 < keys.len() && keys[last + 1] <= slot << shift {
+                    last += 1;
+                }
+                last as u32
+            })
+            .collect();
+        Index { shift, first }
+    }
+
+    #[inline]
+    fn start(&self, key: u64) -> usize {
+        self.first[(key >> self.shift) as usize] as usize
+    }
+}
+
+impl Geometry {
+    /// Sectors that can be addressed.
+    pub fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    /// Data surfaces, one head each.
+    pub fn surfaces(&self) -> u32 {
+        self.surfaces
+    }
+
+    /// Whether the layout is one of zones.
+    pub fn is_zoned(&self) -> bool {
+        matches!(self.runs[0].order, Order::Cylinders { .. })
+    }
+
+    /// Cylinders.
+    pub fn cylinders(&self) -> u32 {
+        self.cylinders
+    }
+
+    /// The most sectors that a track of this drive maps.
+    pub fn longest_track(&self) -> u32 {
+        self.longest
+    }
+
+    #[inline]
+    fn extent_of(&self, lbn: u64) -> usize {
+        let mut i = self.by_lbn.start(lbn);
+        while i + 1 < self.extents.len() && self.extents[i + 1].lbn <= lbn {
+            i += 1;
+        }
+        i
+    }
+
+    /// Where `lbn` is; `None` past the end.
+    #[inline]
+    pub fn locate(&self, lbn: u64) -> Option<Spot> {
+        if lbn >= self.sectors {
+            return None;
+        }
+        if !self.remaps.is_empty()
+            && let Ok(i) = self.remaps.binary_search_by_key(&lbn, |r| r.lbn)
+        {
+            let mut spot = self.spot_of(self.remaps[i].target);
+            spot.remapped = true;
+            return Some(spot);
+        }
+        let extent = &self.extents[self.extent_of(lbn)];
+        Some(self.spot_in(extent.run, extent.first + (lbn - extent.lbn)))
+    }
+
+    #[inline]
+    fn spot_in(&self, run: u32, number: u64) -> Spot {
+        let r = &self.runs[run as usize];
+        let within = number - r.first;
+        // Almost every drive's runs are below 2^32 sectors, where division is cheap.
+        let (number, sector) = match u32::try_from(within) {
+            Ok(w) => (w / r.mapped, w % r.mapped),
+            Err(_) => {
+                ((within / u64::from(r.mapped)) as u32, (within % u64::from(r.mapped)) as u32)
+            }
+        };
+        Spot { track: Track { run, number }, sector, remapped: false }
+    }
+
+    fn spot_of(&self, number: u64) -> Spot {
+        let run = self.runs.partition_point(|r| r.first <= number) - 1;
+        self.spot_in(run as u32, number)
+    }
+
+    /// Cylinder and head of a track.
+    #[inline]
+    pub fn track_place(&self, track: Track) -> (u32, u32) {
+        let r = &self.runs[track.run as usize];
+        match r.order {
+            Order::Cylinders { flip, .. } => {
+                let (c, h) = (track.number / self.surfaces, track.number % self.surfaces);
+                let cylinder = r.cylinder + c;
+                (cylinder, flip.head(c, cylinder, h, self.surfaces))
+            }
+            Order::Surface { head, step, .. } => {
+                (r.cylinder.wrapping_add_signed(step.wrapping_mul(track.number as i32)), head)
+            }
+        }
+    }
+
+    /// The place of a spot.
+    pub fn place(&self, spot: Spot) -> Place {
+        let (cylinder, head) = self.track_place(spot.track);
+        let low = self.runs[spot.track.run as usize].low;
+        Place { cylinder, head, sector: low + spot.sector }
+    }
+
+    /// Whether the drive has such a track.
+    pub(crate) fn has_track(&self, track: Track) -> bool {
+        self.runs
+            .get(track.run as usize)
+            .is_some_and(|r| u64::from(track.number) < r.sectors.div_ceil(u64::from(r.mapped)))
+    }
+
+    /// Sectors in a turn of the track.
+    #[inline]
+    pub fn per_turn(&self, track: Track) -> u32 {
+        self.runs[track.run as usize].per_turn
+    }
+
+    /// Angle that a sector of the track takes.
+    #[inline]
+    pub fn width(&self, track: Track) -> u32 {
+        self.runs[track.run as usize].width
+    }
+
+    /// Angle of the first sector that the track maps.
+    #[inline]
+    pub fn track_angle(&self, track: Track) -> Angle {
+        let r = &self.runs[track.run as usize];
+        match r.order {
+            Order::Surface { turn, .. } => {
+                Angle(r.angle.wrapping_add(turn.wrapping_mul(track.number)))
+            }
+            Order::Cylinders { skews, .. } => {
+                let (c, h) = (track.number / self.surfaces, track.number % self.surfaces);
+                let s = &self.skews[skews as usize];
+                let mut a = turned(r.angle, h + (self.surfaces - 1) * c, s.per_track, s.rest);
+                a = turned(a, c, s.per_cylinder, s.rest);
+                if !s.slips.is_empty() {
+                    let (_, head) = self.track_place(track);
+                    let tracks = u64::from(c * self.surfaces + if s.by_track { head } else { 0 });
+                    let before = tracks * u64::from(r.mapped);
+                    let slips = s.slips.partition_point(|&p| p < before) as u32;
+                    a = turned(a, slips, r.width, s.rest);
+                }
+                Angle(a)
+            }
+        }
+    }
+
+    /// Angle of the start of a sector, given its track's.
+    #[inline]
+    pub fn sector_angle(&self, track: Track, start: Angle, sector: u32) -> Angle {
+        let r = &self.runs[track.run as usize];
+        match r.order {
+            Order::Surface { .. } => Angle(start.0.wrapping_add(sector.wrapping_mul(r.width))),
+            Order::Cylinders { skews, .. } => {
+                Angle(turned(start.0, sector, r.width, self.skews[skews as usize].rest))
+            }
+        }
+    }
+
+    /// Sectors that the track maps.
+    #[inline]
+    pub fn mapped(&self, track: Track) -> u32 {
+        self.runs[track.run as usize].mapped
+    }
+
+    /// First and last LBN whose home is on the track; `None` if it has none.
+    pub fn track_lbns(&self, track: Track, near: u64) -> Option<(u64, u64)> {
+        let r = &self.runs[track.run as usize];
+        let from = r.first + u64::from(track.number) * u64::from(r.mapped);
+        let to = (from + u64::from(r.mapped)).min(r.first + r.sectors);
+        // `near` is an LBN on the track or close to it, so that the search is a step or two.
+        let mut i = self.extent_of(near.min(self.sectors - 1));
+        while i > 0 && self.extents[i].first > from {
+            i -= 1;
+        }
+        while i < self.extents.len() && self.end_of(i) <= from {
+            i += 1;
+        }
+        let extent = self.extents.get(i).filter(|e| e.first < to)?;
+        let first = extent.lbn + from.saturating_sub(extent.first);
+        while i + 1 < self.extents.len() && self.extents[i + 1].first < to {
+            i += 1;
+        }
+        let end = self.end_of(i).min(to);
+        Some((first, self.extents[i].lbn + (end - self.extents[i].first) - 1))
+    }
+
+    /// Virtual number after the extent's last.
+    fn end_of(&self, i: usize) -> u64 {
+        let e = &self.extents[i];
+        e.first + (self.extents.get(i + 1).map_or(self.sectors, |n| n.lbn) - e.lbn)
+    }
+
+    /// The sector on its own track where an LBN has its home, whether or not it was moved away.
+    pub fn home(&self, lbn: u64) -> Option<Spot> {
+        if lbn >= self.sectors {
+            return None;
+        }
+        let extent = &self.extents[self.extent_of(lbn)];
+        Some(self.spot_in(extent.run, extent.first + (lbn - extent.lbn)))
+    }
+
+    /// The LBN that a sector of a track holds; `None` for spares, slipped and defective sectors.
+    pub fn lbn_at(&self, track: Track, sector: u32) -> Option<u64> {
+        let r = &self.runs[track.run as usize];
+        let number = r.first + u64::from(track.number) * u64::from(r.mapped) + u64::from(sector);
+        if sector >= r.mapped || number >= r.first + r.sectors {
+            return None;
+        }
+        if let Some(remap) = self.remaps.iter().find(|m| m.target == number) {
+            return Some(remap.lbn);
+        }
+        let i = self.extents.partition_point(|e| e.first <= number).checked_sub(1)?;
+        if number >= self.end_of(i) {
+            return None;
+        }
+        let lbn = self.extents[i].lbn + (number - self.extents[i].first);
+        self.remaps.binary_search_by_key(&lbn, |m| m.lbn).is_err().then_some(lbn)
+    }
+
+    /// The LBN at a physical place; `None` for places that hold none or do not exist.
+    pub fn lbn_of(&self, place: Place) -> Option<u64> {
+        let (track, sector) = self.find(place)?;
+        self.lbn_at(track, sector)
+    }
+
+    /// The track and mapped sector at a place.
+    pub fn find(&self, place: Place) -> Option<(Track, u32)> {
+        // (head or all, first cylinder, last cylinder, run), sorted; few runs overlap a cylinder.
+        for &(head, low, high, run) in &self.by_place {
+            let any = head == u32::MAX;
+            if (!any && head != place.head) || place.cylinder < low || place.cylinder > high {
+                continue;
+            }
+            let r = &self.runs[run as usize];
+            let number = match r.order {
+                Order::Cylinders { flip, .. } => {
+                    if place.head >= self.surfaces {
+                        return None;
+                    }
+                    let c = place.cylinder - r.cylinder;
+                    c * self.surfaces + flip.head(c, place.cylinder, place.head, self.surfaces)
+                }
+                Order::Surface { .. } => place.cylinder.abs_diff(r.cylinder),
+            };
+            if place.sector >= r.low && place.sector - r.low < r.mapped {
+                return Some((Track { run, number }, place.sector - r.low));
+            }
+        }
+        None
+    }
+
+    /// Checks that every extent lies in its run and that LBNs are without gaps.
+    ///
+    /// # Errors
+    /// When the tables do not add up.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut lbn = 0;
+        for (i, e) in self.extents.iter().enumerate() {
+            let r = &self.runs[e.run as usize];
+            if e.lbn != lbn || e.first < r.first || self.end_of(i) > r.first + r.sectors {
+                let what = "an extent does not fit its run or its neighbour";
+                return Err(Error::Geometry { what, found: e.lbn, expected: lbn });
+            }
+            lbn += self.end_of(i) - e.first;
+        }
+        if lbn != self.sectors {
+            let what = "extents do not cover all sectors";
+            return Err(Error::Geometry { what, found: lbn, expected: self.sectors });
+        }
+        Ok(())
+    }
+}
+
+/// `start` turned `times` by `step`, where every full turn on the way adds `rest`: sector widths
+/// are rounded down, and what a turn of them lacks is made good at the index mark.
+#[inline]
+fn turned(start: u32, times: u32, step: u32, rest: u32) -> u32 {
+    let whole = u64::from(start) + u64::from(times) * u64::from(step);
+    (whole as u32).wrapping_add(((whole >> 32) as u32).wrapping_mul(rest))
+}
