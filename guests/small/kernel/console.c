@@ -11,7 +11,7 @@ enum { QUEUE = 1024, LINE = 256, HISTORY = 8 };
 enum { CTRL_C = 3, CTRL_D = 4, BELL = 7, BACKSPACE = 8, CTRL_N = 14, CTRL_P = 16, CTRL_U = 21, CTRL_W = 23,
        ESCAPE = 27, DELETE = 127 };
 
-int console_foreground;
+static int console_foreground;
 
 static struct { char bytes[QUEUE]; u64 read, written; } queue;
 static struct { char bytes[LINE]; u64 length, taken; } line; // an edited line that readers take from
@@ -33,16 +33,25 @@ static int program_in_foreground(void) {
     return p && p->state != ENDED && p->parent && p->parent->slot != 0;
 }
 
+static void interrupt_program(void) {
+    print("^C\n");
+    proc_kill_group(console_foreground, STATUS_INTERRUPTED);
+}
+
+// Whom Ctrl-C ends. One that was typed ahead, right behind the command, is meant for it.
+void console_set_foreground(int pid) {
+    console_foreground = pid;
+    if (queue.read == queue.written || queue.bytes[queue.read % QUEUE] != CTRL_C || !program_in_foreground()) return;
+    queue.read++;
+    interrupt_program();
+}
+
 // From the UART's interrupt.
 void console_arrived(void) {
     int c;
     while (queue.written - queue.read < QUEUE && (c = uart_get()) >= 0) {
-        if (c == CTRL_C && program_in_foreground()) {
-            print("^C\n");
-            proc_kill_group(console_foreground, STATUS_INTERRUPTED);
-        } else {
-            queue.bytes[queue.written++ % QUEUE] = (char)c;
-        }
+        if (c == CTRL_C && program_in_foreground()) interrupt_program();
+        else queue.bytes[queue.written++ % QUEUE] = (char)c;
     }
     if (queue.written - queue.read == QUEUE) uart_listen(0);
     wake(&queue);
@@ -124,12 +133,14 @@ static int edit_line(void) {
         if (c == CTRL_D) {
             if (!line.length) return 0;
         } else if (c == CTRL_C) { // typed before the program that reads now: it is meant
+            if (program_in_foreground() && this_proc()->group == console_foreground) {
+                interrupt_program();
+                return E_INTR;
+            }
             print("^C\n");
             line.bytes[0] = '\n';
             line.length = 1;
-            if (!program_in_foreground() || this_proc()->group != console_foreground) return 1;
-            proc_kill_group(console_foreground, STATUS_INTERRUPTED);
-            return E_INTR;
+            return 1;
         } else if (c == BACKSPACE || c == DELETE) erase(1);
         else if (c == CTRL_U) erase(LINE);
         else if (c == CTRL_W) erase_word();

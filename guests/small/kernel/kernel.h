@@ -291,7 +291,7 @@ void console_use_uart(void);
 void console_arrived(void);
 i64 console_read(va_t to, u64 n);
 i64 console_write(va_t from, u64 n);
-extern int console_foreground;
+void console_set_foreground(int pid);
 
 // ---- plic.c
 void plic_init(void);

@@ -98,7 +98,7 @@ static i64 sys_foreground(int pid) {
     struct proc *p = proc_find(pid);
     if (!p) return E_NOENT;
     p->group = pid;
-    console_foreground = pid;
+    console_set_foreground(pid);
     return 0;
 }
 
