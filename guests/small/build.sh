@@ -69,7 +69,7 @@ user_program tests tests.c test_process.c test_memory.c test_hart.c test_disk.c 
 
 objects=()
 for source in head.S trap.S main.c string.c print.c panic.c sbi.c fdt.c bootargs.c lock.c frames.c table.c \
-    kmap.c mm.c tlb.c usercopy.c trap.c sched.c proc.c exec.c syscall.c file.c pipe.c uart.c console.c \
+    kmap.c areas.c mm.c fault.c map.c tlb.c usercopy.c trap.c sched.c proc.c exec.c syscall.c file.c pipe.c uart.c console.c \
     plic.c virtio.c cache.c fs.c programs.S; do
     object=$out/kernel-${source//./-}.o
     (cd "$here/kernel" && $cc "${common[@]}" "${kernel[@]}" -Wa,-I,"$out" -c "$source" -o "$object")

@@ -27,10 +27,13 @@ void console_put(char c) {
 
 void console_use_uart(void) { uart_ready = 1; }
 
-// A shell in the foreground edits its own Ctrl-C; a program dies of it.
+// A shell in the foreground edits its own Ctrl-C; a program dies of it. (A shell is a child of init.)
 static int program_in_foreground(void) {
-    struct proc *p = proc_find(console_foreground);
-    return p && p->state != ENDED && p->parent && p->parent->slot != 0;
+    for (int i = 1; i < PROCESSES; i++) {
+        struct proc *p = &procs[i];
+        if (p->state != FREE && p->state != ENDED && p->group == console_foreground && p->parent != &procs[0]) return 1;
+    }
+    return 0;
 }
 
 static void interrupt_program(void) {
@@ -39,8 +42,8 @@ static void interrupt_program(void) {
 }
 
 // Whom Ctrl-C ends. One that was typed ahead, right behind the command, is meant for it.
-void console_set_foreground(int pid) {
-    console_foreground = pid;
+void console_set_foreground(int group) {
+    console_foreground = group;
     if (queue.read == queue.written || queue.bytes[queue.read % QUEUE] != CTRL_C || !program_in_foreground()) return;
     queue.read++;
     interrupt_program();

@@ -49,7 +49,7 @@ static int load(struct mm *mm, const char *image) {
         if (s->type != LOADABLE || !s->memory_bytes) continue;
         va_t start = round_down(s->va, PAGE), end = round_up(s->va + s->memory_bytes, PAGE);
         u32 prot = PROT_READ | (s->flags & SEGMENT_W ? PROT_WRITE : 0) | (s->flags & SEGMENT_X ? PROT_EXEC : 0);
-        int error = (int)mm_add(mm, start, end, PROT_READ | PROT_WRITE, 0);
+        int error = (int)area_add(mm, start, end, PROT_READ | PROT_WRITE, 0);
         if (!error) error = copy_to_mm(mm, s->va, image + s->offset, s->file_bytes);
         if (!error) error = (int)mm_protect(mm, start, end - start, prot);
         if (error) return error;
@@ -80,7 +80,7 @@ i64 exec(const char *name, int argc, const char *args, u64 bytes) {
     if (!image) return E_NOENT;
     struct mm *mm = mm_new(), *old = p->mm;
     if (!mm) return E_NOMEM;
-    i64 error = mm_add(mm, user_top() - STACK_BYTES, user_top(), PROT_READ | PROT_WRITE, 0);
+    i64 error = area_add(mm, user_top() - STACK_BYTES, user_top(), PROT_READ | PROT_WRITE, 0);
     if (!error) error = load(mm, image);
     i64 sp = error ? error : push_args(mm, argc, args, bytes);
     if (sp < 0) {

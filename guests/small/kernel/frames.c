@@ -63,8 +63,15 @@ void frames_init(void) {
     zero_frame = frame_alloc_zeroed();
 }
 
+// The last frames are for init, which must live for the others to be looked after.
+static int is_out_of_reach(void) {
+    enum { RESERVE = 16 };
+    return frames_free <= RESERVE && this_proc() && this_proc() != &procs[0];
+}
+
 pa_t frame_alloc(void) {
     pa_t pa;
+    if (is_out_of_reach()) return 0;
     if (free_list) {
         pa = (pa_t)free_list * PAGE;
         free_list = record(pa)->next;

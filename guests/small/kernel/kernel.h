@@ -127,9 +127,8 @@ va_t table_skip(pa_t root, va_t va);                 // the next address that co
 extern pa_t kernel_root;
 void kmap_init(void);
 va_t kernel_stack_make(int slot);                    // top of a stack; 0: no memory
-void kernel_stack_drop(int slot);
 
-// ---- mm.c: a user address space
+// ---- areas.c, mm.c, fault.c, map.c: a user address space
 struct area {
     va_t start, end;
     u32 prot;
@@ -142,21 +141,30 @@ struct mm {
     u64 harts;       // whose TLBs may hold entries of this space
     int users;       // processes (threads) in it
     int count;
-    u64 resident;
+    u64 resident;    // pages that have a frame
     va_t heap, brk;
     struct area areas[AREAS];
 };
-enum access { LOAD, STORE, FETCH };
+struct area *area_at(struct mm *mm, va_t va);
+i64 area_add(struct mm *mm, va_t start, va_t end, u32 prot, int shared);
+int area_cut(struct mm *mm, va_t va);
+void area_join(struct mm *mm);
+va_t area_hole(struct mm *mm, u64 bytes);
+
 struct mm *mm_new(void);
 void mm_drop(struct mm *mm);
+void mm_drop_pages(struct mm *mm, va_t start, va_t end);
 struct mm *mm_fork(struct mm *mm);
+
+enum access { LOAD, STORE, FETCH };
+extern u64 count_faults, count_copies, count_adoptions;
+u64 right_bits(u32 prot);
 int mm_fault(struct mm *mm, va_t va, enum access why);  // 0, or E_FAULT, E_NOMEM
+
 i64 mm_map(struct mm *mm, va_t at, u64 bytes, u32 prot);
 i64 mm_unmap(struct mm *mm, va_t at, u64 bytes);
 i64 mm_protect(struct mm *mm, va_t at, u64 bytes, u32 prot);
 i64 mm_brk(struct mm *mm, i64 change);
-i64 mm_add(struct mm *mm, va_t start, va_t end, u32 prot, int shared);
-extern u64 count_faults, count_copies, count_adoptions;
 
 // ---- tlb.c
 extern u64 asid_bits, count_shootdowns;
@@ -165,6 +173,7 @@ u64 tlb_asid_get(void);
 void tlb_asid_put(struct mm *mm);
 void tlb_flush(struct mm *mm, va_t start, va_t end);
 void tlb_flush_mm(struct mm *mm);
+void tlb_flush_kernel(va_t start, va_t end);
 void tlb_switch(struct mm *mm);                      // NULL: the kernel's own tables
 
 // ---- usercopy.c: all return 0 or E_FAULT / E_NOMEM
@@ -226,7 +235,7 @@ u64 ticks_to_us(u64 ticks);
 enum state { FREE, READY, RUNNING, SLEEPING, ENDED };
 struct proc {
     enum state state;
-    int pid, slot, group, hart;
+    int pid, slot, group, hart; // group: whom Ctrl-C ends together
     struct proc *parent;
     char name[NAME_MAX];
     int status;          // once ENDED
@@ -291,7 +300,7 @@ void console_use_uart(void);
 void console_arrived(void);
 i64 console_read(va_t to, u64 n);
 i64 console_write(va_t from, u64 n);
-void console_set_foreground(int pid);
+void console_set_foreground(int group);
 
 // ---- plic.c
 void plic_init(void);

@@ -94,33 +94,19 @@ void kmap_init(void) {
 
 static va_t slot_base(int slot) { return STACKS + (u64)slot * 2 * STACK_SIZE + STACK_SIZE; }
 
+// The stack stays with its slot for good, so that its pages are made known to all harts only once.
 va_t kernel_stack_make(int slot) {
-    for (va_t va = slot_base(slot); va < slot_base(slot) + STACK_SIZE; va += PAGE) {
-        pa_t frame = frame_alloc();
-        pte_t *entry = frame ? table_make(kernel_root, va, 0) : NULL;
-        if (!entry) {
-            if (frame) frame_release(frame);
-            kernel_stack_drop(slot);
-            return 0;
-        }
-        table_set(entry, pte_make(frame, KERNEL_BITS | PTE_W | PTE_D));
-    }
-    return slot_base(slot) + STACK_SIZE;
-}
-
-// The tables stay for the slot's next user; the pages go, from the TLBs of all harts too.
-void kernel_stack_drop(int slot) {
-    pa_t frames[STACK_SIZE / PAGE] = { 0 };
     va_t base = slot_base(slot);
-    for (u64 i = 0; i < LEN(frames); i++) {
-        pte_t *entry = table_find(kernel_root, base + i * PAGE);
-        if (!entry || !*entry) continue;
-        frames[i] = pte_pa(*entry);
-        table_set(entry, 0);
-        sfence_page(base + i * PAGE);
+    int added = 0;
+    for (va_t va = base; va < base + STACK_SIZE; va += PAGE) {
+        pte_t *entry = table_make(kernel_root, va, 0);
+        if (!entry) return 0;
+        if (*entry) continue;
+        pa_t frame = frame_alloc();
+        if (!frame) return 0;
+        table_set(entry, pte_make(frame, KERNEL_BITS | PTE_W | PTE_D));
+        added = 1;
     }
-    u64 others = ((1ul << harts_online) - 1) & ~(1ul << this_hart()->number);
-    if (others) sbi_fence_vma(others, base, STACK_SIZE);
-    for (u64 i = 0; i < LEN(frames); i++)
-        if (frames[i]) frame_release(frames[i]);
+    if (added) tlb_flush_kernel(base, base + STACK_SIZE);
+    return base + STACK_SIZE;
 }

@@ -14,6 +14,7 @@ static void number_harts(u64 boot_id) {
         platform.plic_context[i] = platform.plic_context[0];
         platform.plic_context[0] = context;
     }
+    if (!platform.harts || platform.hart_id[0] != boot_id) panic("the device tree does not list hart %lu among the first %d", boot_id, HARTS);
     platform.harts = max(1, min(platform.harts, options.harts));
     for (int i = 0; i < platform.harts; i++) {
         harts[i].number = i;

@@ -32,11 +32,6 @@ static struct proc *proc_new(void) {
     return NULL;
 }
 
-static void end_slot(struct proc *p) {
-    kernel_stack_drop(p->slot);
-    p->state = FREE;
-}
-
 // The first process runs the built-in program `init`, which is exec'ed in its name.
 void proc_first(void) {
     struct proc *p = proc_new();
@@ -132,7 +127,7 @@ i64 proc_wait(int pid, int *status) {
             if (p->state != ENDED) continue;
             int ended = p->pid;
             *status = p->status;
-            end_slot(p);
+            p->state = FREE;
             return ended;
         }
         if (!children) return E_NOENT;

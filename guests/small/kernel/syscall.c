@@ -94,11 +94,12 @@ static i64 sys_icache(void) {
     return 0;
 }
 
-static i64 sys_foreground(int pid) {
-    struct proc *p = proc_find(pid);
-    if (!p) return E_NOENT;
-    p->group = pid;
-    console_set_foreground(pid);
+// A group is known by the pid of its first process, which may have ended before the others join.
+static i64 sys_group(int group, int foreground) {
+    struct proc *p = this_proc();
+    if (group < 0) return E_INVAL;
+    p->group = group ? group : p->pid;
+    if (foreground) console_set_foreground(p->group);
     return 0;
 }
 
@@ -180,7 +181,7 @@ static i64 dispatch(struct frame *f) {
     case SYS_pin: return sys_pin(a);
     case SYS_hart: return this_hart()->number;
     case SYS_icache: return sys_icache();
-    case SYS_foreground: return sys_foreground((int)a);
+    case SYS_group: return sys_group((int)a, b != 0);
     case SYS_process: return sys_process(a, b);
     case SYS_system: return sys_system(a);
     case SYS_program: return sys_program(a, b);

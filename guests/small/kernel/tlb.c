@@ -58,6 +58,14 @@ void tlb_flush(struct mm *mm, va_t start, va_t end) {
 
 void tlb_flush_mm(struct mm *mm) { tlb_flush(mm, 0, ~0ul); }
 
+// The kernel's part is the same in all spaces, and a fault in it is fatal: so harts are told of new
+// pages too, not only of changed ones.
+void tlb_flush_kernel(va_t start, va_t end) {
+    for (va_t va = start; va < end; va += PAGE) sfence_page(va);
+    u64 others = ((1ul << harts_online) - 1) & ~(1ul << this_hart()->number);
+    if (others) sbi_fence_vma(others, start, end - start);
+}
+
 // Loads the tables of `mm` on this hart. Between processes that share them nothing is to be done.
 void tlb_switch(struct mm *mm) {
     struct hart *hart = this_hart();

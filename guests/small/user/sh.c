@@ -111,7 +111,7 @@ static void report(int status) {
 
 static void wait_all(int *pids, int count) {
     for (int i = 0; i < count; i++) wait_for(pids[i], &last_status);
-    set_foreground(getpid());
+    join_group(0, 1);
     report(last_status);
 }
 
@@ -124,10 +124,20 @@ static int builtin(struct command *c) {
     return 0;
 }
 
+// Whether an & ends the pipeline that begins here.
+static int ends_in_background(void) {
+    char quote = 0;
+    for (const char *s = at; *s && (quote || *s != ';'); s++) {
+        if (quote ? *s == quote : *s == '"' || *s == '\'') quote = quote ? 0 : *s;
+        else if (!quote && *s == '&') return 1;
+    }
+    return 0;
+}
+
 // Starts the commands up to ; & or the end, and waits for them unless & follows.
 static int pipeline(void) {
     static struct command c;
-    int pids[8], count = 0, input = dup(0);
+    int pids[8], count = 0, input = dup(0), background = ends_in_background();
     for (;;) {
         if (!parse(&c) || (!c.argc && (*at == '|' || count || c.output || c.input))) {
             print_to(2, "sh: cannot make sense of the line\n");
@@ -144,7 +154,7 @@ static int pipeline(void) {
         if (more && pipe(fds) < 0) more = 0;
         int pid = fork();
         if (pid == 0) {
-            if (count == 0) set_foreground(getpid());
+            join_group(count ? pids[0] : 0, !background);
             if (more) close(fds[0]);
             become(&c, input, more ? fds[1] : dup(1));
         }
@@ -165,7 +175,6 @@ static int pipeline(void) {
     skip_spaces();
     if (*at == '&') {
         at++;
-        set_foreground(getpid());
         if (interactive) print("[%d]\n", pids[count - 1]);
     } else {
         wait_all(pids, count);
@@ -193,7 +202,7 @@ static int shell(int argc, char **argv) {
         return last_status;
     }
     interactive = 1;
-    set_foreground(getpid());
+    join_group(0, 1);
     for (;;) {
         print("folio$ ");
         i64 n = read(0, line, sizeof line - 1);
@@ -211,7 +220,7 @@ static int init(int argc, char **argv) {
     char *always[] = { "sh", NULL };
     if (argc == 1) print("folio: a small teaching system. Type help.\n");
     for (;;) {
-        int status, shell = fork();
+        int status = 0, shell = fork();
         if (shell == 0) {
             exec("sh", argc > 1 ? once : always);
             exit(127);
@@ -219,7 +228,7 @@ static int init(int argc, char **argv) {
         int ended;
         while ((ended = wait_for(-1, &status)) != shell && ended > 0); // and collects orphans
         if (argc > 1) power_off(shell < 0 ? 1 : status);
-        if (shell < 0) sleep_us(1000000);
+        if (shell < 0 || status == 127) sleep_us(1000000); // no memory for a shell just now
     }
 }
 

@@ -37,7 +37,7 @@ CALL(int, thread, SYS_thread, (void (*entry)(u64), void *stack, u64 argument), e
 CALL(i64, pin, SYS_pin, (u64 mask), mask, 0, 0)
 CALL(int, current_hart, SYS_hart, (void), 0, 0, 0)
 CALL(i64, flush_icache, SYS_icache, (void), 0, 0, 0)
-CALL(i64, set_foreground, SYS_foreground, (int pid), pid, 0, 0)
+CALL(i64, join_group, SYS_group, (int group, int foreground), group, foreground, 0)
 CALL(i64, get_process, SYS_process, (u64 index, struct process *out), index, out, 0)
 CALL(i64, get_system, SYS_system, (struct system *out), out, 0, 0)
 CALL(i64, get_program, SYS_program, (u64 index, char *name), index, name, 0)
