@@ -4,6 +4,7 @@
 
 pub mod bus;
 pub mod clock;
+pub mod disk;
 pub mod fdt;
 pub mod finisher;
 pub mod loader;
@@ -14,6 +15,7 @@ pub mod plic;
 pub mod rtc;
 pub mod sbi;
 pub mod uart;
+pub mod virtio;
 
 pub use machine::{Config, Counters, Error, HartReport, Machine, Report, Stop, trap_name};
 pub use monitor::{Cause, Supervisor};

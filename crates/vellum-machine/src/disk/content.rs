@@ -1,0 +1,279 @@
+//! Content that can be saved with a machine.
+
+use std::collections::BTreeMap;
+
+use vellum_block::{Lba, Media, MediaError, SparseFile};
+use vellum_state::{Error, Reader, State, Writer};
+
+use super::SECTOR;
+
+/// Content, and as much of it as belongs to a machine's state.
+pub trait Content: Media + State + core::fmt::Debug {
+    /// Whether nothing may be written.
+    fn read_only(&self) -> bool;
+}
+
+/// Nothing but zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zeros {
+    sectors: u64,
+}
+
+impl Zeros {
+    /// `bytes` zeros.
+    ///
+    /// # Errors
+    /// When they are not whole sectors, or none.
+    pub fn new(bytes: u64) -> Result<Self, MediaError> {
+        let sectors = bytes / SECTOR;
+        if sectors == 0 || !bytes.is_multiple_of(SECTOR) {
+            let why = "not a whole number of sectors of 512 bytes, or none";
+            return Err(MediaError::Size { sectors, sector_bytes: SECTOR as u32, why });
+        }
+        Ok(Zeros { sectors })
+    }
+}
+
+impl Media for Zeros {
+    fn sector_bytes(&self) -> u32 {
+        SECTOR as u32
+    }
+
+    fn sectors(&self) -> u64 {
+        self.sectors
+    }
+
+    fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+        self.check(lba, out.len())?;
+        out.fill(0);
+        Ok(())
+    }
+
+    fn write(&mut self, _lba: Lba, _data: &[u8]) -> Result<(), MediaError> {
+        Err(MediaError::ReadOnly)
+    }
+
+    fn discard(&mut self, _lba: Lba, _sectors: u64) -> Result<(), MediaError> {
+        Err(MediaError::ReadOnly)
+    }
+}
+
+/// Content in a file that is written where it stands.
+#[derive(Debug)]
+pub struct InPlace {
+    file: SparseFile,
+    read_only: bool,
+}
+
+impl InPlace {
+    /// The content of `file`.
+    pub fn new(file: SparseFile, read_only: bool) -> Self {
+        InPlace { file, read_only }
+    }
+}
+
+impl Media for InPlace {
+    fn sector_bytes(&self) -> u32 {
+        self.file.sector_bytes()
+    }
+
+    fn sectors(&self) -> u64 {
+        self.file.sectors()
+    }
+
+    fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+        self.file.read(lba, out)
+    }
+
+    fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
+        self.file.write(lba, data)
+    }
+
+    fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
+        self.file.discard(lba, sectors)
+    }
+
+    fn flush(&mut self) -> Result<(), MediaError> {
+        self.file.flush()
+    }
+}
+
+impl Content for InPlace {
+    fn read_only(&self) -> bool {
+        self.read_only
+    }
+}
+
+/// The file stays where it is; the state says only how long it must be.
+impl State for InPlace {
+    fn save(&self, w: &mut Writer<'_>) {
+        w.section(*b"DFIL", 1, |w| w.u64(self.file.sectors()));
+    }
+
+    fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
+        r.section(*b"DFIL", 1, |r| same_size(r.u64()?, self.file.sectors()))
+    }
+}
+
+fn same_size(saved: u64, here: u64) -> Result<(), Error> {
+    if saved == here {
+        return Ok(());
+    }
+    Err(Error::Value { field: "disk sectors", value: saved, why: "the disk here has another size" })
+}
+
+/// Sectors that are kept together, as a bit a sector would cost more than it saves.
+const BLOCK: u64 = 8;
+
+/// Content over a base that is never written: what was written is kept beside it, in blocks of
+/// eight sectors.
+#[derive(Debug, Clone)]
+pub struct CopyOnWrite<B> {
+    base: B,
+    /// What is not the base's any more; `None` is zeros.
+    blocks: BTreeMap<u64, Option<Box<[u8]>>>,
+}
+
+impl<B: Media> CopyOnWrite<B> {
+    /// The content of `base`, so far.
+    pub fn new(base: B) -> Self {
+        CopyOnWrite { base, blocks: BTreeMap::new() }
+    }
+
+    /// Bytes that were written and are kept.
+    pub fn kept_bytes(&self) -> u64 {
+        self.blocks.values().flatten().map(|b| b.len() as u64).sum()
+    }
+
+    fn size(&self) -> usize {
+        self.base.sector_bytes() as usize
+    }
+
+    /// Bytes of the block `number`; the last one may be short.
+    fn length(&self, number: u64) -> usize {
+        (self.base.sectors() - number * BLOCK).min(BLOCK) as usize * self.size()
+    }
+
+    /// The block, copied from the base if it is not kept yet.
+    fn own(&mut self, number: u64) -> Result<&mut [u8], MediaError> {
+        let length = self.length(number);
+        let zeros = || vec![0; length].into_boxed_slice();
+        match self.blocks.entry(number) {
+            std::collections::btree_map::Entry::Occupied(e) => {
+                Ok(e.into_mut().get_or_insert_with(zeros))
+            }
+            std::collections::btree_map::Entry::Vacant(e) => {
+                let mut block = zeros();
+                self.base.read(Lba::new(number * BLOCK), &mut block)?;
+                Ok(e.insert(None).insert(block))
+            }
+        }
+    }
+
+    /// The pieces of a range: block, first byte in it, bytes.
+    fn pieces(&self, lba: Lba, sectors: u64) -> impl Iterator<Item = (u64, usize, usize)> + use<B> {
+        let (size, end) = (self.size(), lba.get() + sectors);
+        let mut at = lba.get();
+        core::iter::from_fn(move || {
+            let n = (BLOCK - at % BLOCK).min(end - at);
+            let piece = (at / BLOCK, (at % BLOCK) as usize * size, n as usize * size);
+            at += n;
+            (n > 0).then_some(piece)
+        })
+    }
+}
+
+impl<B: Media> Media for CopyOnWrite<B> {
+    fn sector_bytes(&self) -> u32 {
+        self.base.sector_bytes()
+    }
+
+    fn sectors(&self) -> u64 {
+        self.base.sectors()
+    }
+
+    fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+        let sectors = self.check(lba, out.len())?;
+        self.base.read(lba, out)?;
+        let mut done = 0;
+        for (block, from, n) in self.pieces(lba, sectors) {
+            match self.blocks.get(&block) {
+                Some(Some(kept)) => out[done..done + n].copy_from_slice(&kept[from..from + n]),
+                Some(None) => out[done..done + n].fill(0),
+                None => {}
+            }
+            done += n;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
+        let sectors = self.check(lba, data.len())?;
+        let mut done = 0;
+        for (block, to, n) in self.pieces(lba, sectors) {
+            self.own(block)?[to..to + n].copy_from_slice(&data[done..done + n]);
+            done += n;
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
+        self.check_sectors(lba, sectors)?;
+        for (block, to, n) in self.pieces(lba, sectors) {
+            if n == self.length(block) {
+                self.blocks.insert(block, None);
+            } else {
+                self.own(block)?[to..to + n].fill(0);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<B: Media + core::fmt::Debug> Content for CopyOnWrite<B> {
+    fn read_only(&self) -> bool {
+        false
+    }
+}
+
+impl<B: Media> State for CopyOnWrite<B> {
+    fn save(&self, w: &mut Writer<'_>) {
+        w.section(*b"DCOW", 1, |w| {
+            w.u64(self.base.sectors());
+            w.u64(self.blocks.len() as u64);
+            for (&number, block) in &self.blocks {
+                w.u64(number);
+                w.bool(block.is_some());
+                w.raw(block.as_deref().unwrap_or(&[]));
+            }
+        });
+    }
+
+    fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
+        r.section(*b"DCOW", 1, |r| {
+            same_size(r.u64()?, self.base.sectors())?;
+            self.blocks.clear();
+            for _ in 0..r.u64()? {
+                let number = r.u64()?;
+                if number >= self.base.sectors().div_ceil(BLOCK) {
+                    let why = "beyond the disk";
+                    return Err(Error::Value { field: "disk block", value: number, why });
+                }
+                if !r.bool()? {
+                    self.blocks.insert(number, None);
+                    continue;
+                }
+                // A block that is said to be there and is not ends the state before it is held.
+                let length = self.length(number);
+                if length > r.left() {
+                    let (wanted, left) = (length as u64, r.left());
+                    return Err(Error::Length { tag: *b"DCOW", said: wanted, found: left as u64 });
+                }
+                let mut block = vec![0; length].into_boxed_slice();
+                r.raw(&mut block)?;
+                self.blocks.insert(number, Some(block));
+            }
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,243 @@
+//! The block device (virtio 1.2, section 5.2) over any [`Disk`].
+//!
+//! Data to be written leaves guest memory when the request is taken, data that was read enters it
+//! when the request ends. What a guest may ask of one request is limited, and said in the
+//! configuration; more is answered with an error.
+
+mod config;
+mod request;
+
+use std::collections::BTreeMap;
+
+use vellum_state::{Error, Reader, State, Writer};
+use virtio_bindings::virtio_blk as blk;
+use virtio_bindings::virtio_ids::VIRTIO_ID_BLOCK;
+
+use self::request::{Parsed, parse};
+use super::{Broken, Chain, Io, QUEUE_SIZE, Used, VirtioDevice};
+use crate::clock::Instant;
+use crate::disk::{Disk, DiskError, Done, Ticket};
+
+/// Bytes of one buffer at most (`size_max`).
+pub const SIZE_MAX: u32 = 64 << 10;
+/// Buffers of one request at most (`seg_max`): the longest chain without header and status.
+pub const SEG_MAX: u32 = QUEUE_SIZE as u32 - 2;
+/// Bytes of data of one request at most.
+pub const DATA_LIMIT: u64 = SIZE_MAX as u64 * SEG_MAX as u64;
+/// Sectors that one request discards or clears at most.
+pub const CLEAR_LIMIT: u32 = 1 << 17;
+
+/// How a request ended, as the guest sees it (section 5.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Failed,
+    Unsupported,
+}
+
+impl Status {
+    fn byte(self) -> u8 {
+        (match self {
+            Status::Ok => blk::VIRTIO_BLK_S_OK,
+            Status::Failed => blk::VIRTIO_BLK_S_IOERR,
+            Status::Unsupported => blk::VIRTIO_BLK_S_UNSUPP,
+        }) as u8
+    }
+}
+
+/// What the device has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests that were handed to the disk.
+    pub requests: u64,
+    /// Bytes read by the guest.
+    pub bytes_read: u64,
+    /// Bytes written by the guest.
+    pub bytes_written: u64,
+    /// Requests that ended with an error.
+    pub errors: u64,
+}
+
+/// The device.
+#[derive(Debug)]
+pub struct Block {
+    disk: Box<dyn Disk>,
+    name: String,
+    /// The driver knows of the write cache and flushes it; otherwise writes end when durable.
+    flushes: bool,
+    next: u64,
+    held: BTreeMap<Ticket, Chain>,
+    counters: Counters,
+}
+
+impl Block {
+    /// A device for `disk`, which tells the guest `name` (cut to 20 bytes) as its serial number.
+    pub fn new(disk: Box<dyn Disk>, name: &str) -> Self {
+        Block {
+            disk,
+            name: name.into(),
+            flushes: false,
+            next: 0,
+            held: BTreeMap::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// What it has done.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Writes the answer: the data from the first writable byte on, the status into the last one.
+    fn answer(
+        &mut self,
+        io: &Io<'_>,
+        chain: &Chain,
+        mut status: Status,
+        data: &[u8],
+    ) -> Result<Used, Broken> {
+        let room = chain.writable() - 1;
+        if status == Status::Ok {
+            if chain.put(io.memory, 0, data).is_err() {
+                status = Status::Failed;
+            } else {
+                self.counters.bytes_read += data.len() as u64;
+            }
+        }
+        self.counters.errors += u64::from(status != Status::Ok);
+        chain.put(io.memory, room, &[status.byte()])?;
+        // A driver that sees an error looks at the status alone, which lies behind the data.
+        let written = room.saturating_add(1).min(DATA_LIMIT + 1) as u32;
+        Ok(Used { queue: 0, head: chain.head, written })
+    }
+}
+
+fn status(error: &DiskError) -> Status {
+    match error {
+        DiskError::Submit(vellum_block::SubmitError::Unsupported { .. }) => Status::Unsupported,
+        _ => Status::Failed,
+    }
+}
+
+impl VirtioDevice for Block {
+    fn id(&self) -> u32 {
+        VIRTIO_ID_BLOCK
+    }
+
+    fn features(&self) -> u64 {
+        let mut features = 1 << blk::VIRTIO_BLK_F_SIZE_MAX
+            | 1 << blk::VIRTIO_BLK_F_SEG_MAX
+            | 1 << blk::VIRTIO_BLK_F_BLK_SIZE
+            | 1 << blk::VIRTIO_BLK_F_TOPOLOGY
+            | 1 << blk::VIRTIO_BLK_F_FLUSH;
+        features |= if self.disk.shape().read_only {
+            1 << blk::VIRTIO_BLK_F_RO
+        } else {
+            1 << blk::VIRTIO_BLK_F_DISCARD | 1 << blk::VIRTIO_BLK_F_WRITE_ZEROES
+        };
+        features
+    }
+
+    fn queues(&self) -> usize {
+        1
+    }
+
+    fn read_config(&self, offset: u64, out: &mut [u8]) {
+        config::read(&self.disk.shape(), offset, out);
+    }
+
+    fn activate(&mut self, features: u64) {
+        self.flushes = features >> blk::VIRTIO_BLK_F_FLUSH & 1 == 1;
+    }
+
+    fn reset(&mut self) {
+        // The disk still ends what it has; nobody waits for it any more.
+        self.held.clear();
+        self.flushes = false;
+    }
+
+    fn has_room(&self, _queue: usize) -> bool {
+        self.disk.has_room()
+    }
+
+    fn start(
+        &mut self,
+        io: &mut Io<'_>,
+        _queue: usize,
+        chain: Chain,
+    ) -> Result<Option<Used>, Broken> {
+        let shape = self.disk.shape();
+        match parse(&chain, io.memory, &shape, &self.name, !self.flushes)? {
+            Parsed::Refused(status) => self.answer(io, &chain, status, &[]).map(Some),
+            Parsed::Known(data) => self.answer(io, &chain, Status::Ok, &data).map(Some),
+            Parsed::Disk(request) => {
+                let ticket = Ticket(self.next);
+                let written = match &request {
+                    crate::disk::Request::Write { data, .. } => data.len() as u64,
+                    _ => 0,
+                };
+                match self.disk.submit(io.now, ticket, request) {
+                    Ok(()) => {
+                        self.next += 1;
+                        self.counters.requests += 1;
+                        self.counters.bytes_written += written;
+                        self.held.insert(ticket, chain);
+                        Ok(None)
+                    }
+                    Err(e) => self.answer(io, &chain, status(&e), &[]).map(Some),
+                }
+            }
+        }
+    }
+
+    fn next_event(&self) -> Option<Instant> {
+        self.disk.next_event()
+    }
+
+    fn advance(&mut self, io: &mut Io<'_>, used: &mut Vec<Used>) -> Result<(), Broken> {
+        let mut ended = Vec::new();
+        self.disk.advance(io.now, &mut |done| ended.push(done));
+        for Done { ticket, result } in ended {
+            let Some(chain) = self.held.remove(&ticket) else { continue };
+            used.push(match result {
+                Ok(data) => self.answer(io, &chain, Status::Ok, &data)?,
+                Err(e) => self.answer(io, &chain, status(&e), &[])?,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl State for Block {
+    fn save(&self, w: &mut Writer<'_>) {
+        w.section(*b"VBLK", 1, |w| {
+            w.bool(self.flushes);
+            w.u64(self.next);
+            w.u32(self.held.len() as u32);
+            for (ticket, chain) in &self.held {
+                w.u64(ticket.0);
+                chain.save(w);
+            }
+            self.disk.save(w);
+        });
+    }
+
+    fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
+        r.section(*b"VBLK", 1, |r| {
+            self.flushes = r.bool()?;
+            self.next = r.u64()?;
+            self.held.clear();
+            for _ in 0..r.u32()? {
+                let ticket = Ticket(r.u64()?);
+                let mut chain = Chain::default();
+                chain.restore(r)?;
+                if chain.writable() == 0 {
+                    let why = "a request that nobody can answer";
+                    return Err(Error::Value { field: "request", value: ticket.0, why });
+                }
+                self.held.insert(ticket, chain);
+            }
+            self.disk.restore(r)
+        })
+    }
+}
