@@ -1,3 +1,5 @@
+//! Error-correcting codes for flash.
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]

@@ -233,6 +233,25 @@ fn erased_pages_with_leaks() {
     }
 }
 
+/// Past what the vector kernels hold and what tables are built for.
+#[test]
+fn five_hundred_errors() {
+    let code = Bch::new(BchParams::new(15, 500, 3000)).unwrap();
+    let data: Vec<u8> = (0..3000).map(|i| (i * i) as u8).collect();
+    let mut parity = vec![0; code.parity_len()];
+    code.encode(&data, &mut parity).unwrap();
+    let (mut d, mut p) = (data.clone(), parity.clone());
+    for i in 0..500 {
+        flip(&mut d, &mut p, i * 61 + i % 7);
+    }
+    assert_eq!(code.decode(&mut d, &mut p).unwrap(), Outcome::Corrected { bits: 500 });
+    assert!(d == data && p == parity);
+    for i in 0..501 {
+        flip(&mut d, &mut p, i * 62);
+    }
+    assert_eq!(code.decode(&mut d, &mut p).unwrap(), Outcome::Uncorrectable);
+}
+
 #[test]
 fn batches_are_their_codewords() {
     let code = Bch::new(BchParams::new(13, 4, 512)).unwrap();

@@ -78,22 +78,22 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     println!("MB of data per CPU second: median of {} rounds (least–most)\n", args.rounds);
-    println!("{:34} {:16} {:>24} {:>8}", "work", "contender", "MB/s", "x peer");
+    println!("{:42} {:16} {:>24} {:>8}", "work", "contender", "MB/s", "x peer");
     for row in rows {
         let mut work = row.work.as_str();
         for c in &row.contenders {
             let times = c.times_peer.map_or(String::new(), |x| format!("{x:.2}"));
-            println!("{work:34} {:16} {:>24} {times:>8}", c.name, c.mb_per_s.show());
+            println!("{work:42} {:16} {:>24} {times:>8}", c.name, c.mb_per_s.show());
             work = "";
         }
     }
     println!(
-        "\n{:34} {:>10} {:>10} {:>10} {:>10}",
+        "\n{:42} {:>10} {:>10} {:>10} {:>10}",
         "LDPC frames", "raw errors", "frames", "lost", "rate"
     );
     for f in frames {
         let rate = f64::from(f.lost) / f64::from(f.frames);
-        println!("{:34} {:>10} {:>10} {:>10} {rate:>10.1e}", f.code, f.raw, f.frames, f.lost);
+        println!("{:42} {:>10} {:>10} {:>10} {rate:>10.1e}", f.code, f.raw, f.frames, f.lost);
     }
     Ok(())
 }

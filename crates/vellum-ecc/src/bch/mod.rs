@@ -14,8 +14,12 @@
 //!
 //! [`Checked`]: crate::Checked
 
+mod closed;
+mod division;
+mod find;
 mod generator;
 mod locator;
+mod params;
 mod remainder;
 mod roots;
 mod syndrome;
@@ -24,58 +28,13 @@ use crate::blank;
 use crate::codec::{Codec, EccError, Outcome, check_lengths};
 use crate::field::Field;
 use crate::kernels::Kernels;
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::simd::{ClmulDivider, PlaceSearch, WideLocator};
 use alloc::vec;
 use alloc::vec::Vec;
-pub(crate) use generator::BitPoly;
+use division::Division;
+use find::Finder;
+pub use params::{BchParams, Blank};
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use remainder::Divider;
-use remainder::Slice;
-use roots::Solver;
-use syndrome::Syndromes;
-
-/// What the parity of an erased page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Blank {
-    /// Parity is stored as computed. An all-ones page is not a codeword; it is recognised by
-    /// counting.
-    #[default]
-    Plain,
-    /// Parity is stored inverted by a mask that makes the all-ones page a codeword, as Linux' NAND
-    /// layer does. Take this for NAND: a leak in an erased page is then an ordinary bit error, and
-    /// nothing is ambiguous.
-    Codeword,
-}
-
-/// Which BCH code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BchParams {
-    /// Order of the field, 5…15: a codeword has at most 2^m − 1 bits.
-    pub m: u32,
-    /// Bit errors to correct.
-    pub t: usize,
-    /// Data bytes of a codeword.
-    pub data_len: usize,
-    /// The primitive polynomial, bit *i* the coefficient of *x^i*; `None` takes the kernel's.
-    pub polynomial: Option<u32>,
-    /// What the parity of an erased page is.
-    pub blank: Blank,
-}
-
-impl BchParams {
-    /// The code over GF(2^m) that corrects `t` errors in `data_len` bytes, with the kernel's
-    /// polynomial and plain parity.
-    #[must_use]
-    pub fn new(m: u32, t: usize, data_len: usize) -> Self {
-        Self { m, t, data_len, polynomial: None, blank: Blank::Plain }
-    }
-
-    /// The same with [`Blank::Codeword`]: what to take for NAND pages.
-    #[must_use]
-    pub fn nand(m: u32, t: usize, data_len: usize) -> Self {
-        Self { blank: Blank::Codeword, ..Self::new(m, t, data_len) }
-    }
-}
 
 /// A binary BCH code with its tables.
 ///
@@ -101,10 +60,7 @@ pub struct Bch {
     /// Bits of parity: the generator's degree.
     parity_bits: usize,
     division: Division,
-    syndromes: Syndromes,
-    solver: Solver,
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    wide: Option<Wide>,
+    finder: Finder,
     /// What parity is inverted by, left-aligned words.
     mask: Vec<u64>,
 }
@@ -150,10 +106,7 @@ impl Bch {
             kernels,
             parity_bits,
             division,
-            syndromes: Syndromes::new(&field, t, parity_bits),
-            solver: Solver::new(&field),
-            #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            wide: Wide::new(kernels, &field, t),
+            finder: Finder::new(kernels, &field, t, bits, parity_bits),
             mask,
             field,
         })
@@ -240,96 +193,14 @@ impl Bch {
         any != 0
     }
 
-    /// Bit numbers of the errors, from the codeword's first bit, for a non-zero difference of
-    /// remainders.
-    fn locate(&self, difference: &[u64]) -> Option<Vec<usize>> {
-        let t = self.params.t;
-        let (mut short, mut long) = ([0; 128], Vec::new());
-        let syndromes = match short.get_mut(..2 * t) {
-            Some(syndromes) => syndromes,
-            None => {
-                long.resize(2 * t, 0);
-                &mut long[..]
-            }
-        };
-        self.syndromes.compute(&self.field, difference, syndromes);
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if let Some(wide) = &self.wide {
-            let (locator, len) = wide.locator.locator(&self.field, syndromes)?;
-            if len > roots::CLOSED {
-                let places = wide.search.places(&locator, len, self.bits());
-                let all = places.len() == len - 1;
-                return all.then(|| places.into_iter().map(|e| self.bits() - 1 - e).collect());
-            }
-            return self.by_roots(&locator[..len]);
-        }
-        self.by_roots(&locator::locator(&self.field, syndromes, t)?)
-    }
-
-    /// Bit numbers of the errors from the locator's roots.
-    fn by_roots(&self, locator: &[u16]) -> Option<Vec<usize>> {
-        let place = |root: u16| {
-            let exponent = (self.field.n() - self.field.log(root)) % self.field.n();
-            self.bits().checked_sub(exponent + 1)
-        };
-        self.solver.roots(&self.field, locator)?.into_iter().map(place).collect()
-    }
-
     /// Bits of a codeword.
     fn bits(&self) -> usize {
         self.params.data_len * 8 + self.parity_bits
     }
 }
 
-/// Finding errors with wide vectors.
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-#[derive(Debug, Clone)]
-struct Wide {
-    locator: WideLocator,
-    search: PlaceSearch,
-}
-
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-impl Wide {
-    fn new(kernels: Kernels, field: &Field, t: usize) -> Option<Self> {
-        let locator = WideLocator::new(kernels, field, t)?;
-        Some(Self { locator, search: PlaceSearch::new(kernels, field, t)? })
-    }
-}
-
 /// Remainders up to this many words live on the stack.
 const SHORT_WORDS: usize = 16;
-
-/// Division by the generator, by whichever kernel.
-#[derive(Debug, Clone)]
-enum Division {
-    Portable(Divider),
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    Clmul(ClmulDivider),
-}
-
-impl Division {
-    #[cfg_attr(not(all(feature = "std", target_arch = "x86_64")), expect(unused_variables))]
-    fn new(generator: &BitPoly, kernels: Kernels, data_len: usize) -> Self {
-        let slice = if kernels == Kernels::Compact { Slice::Nibble } else { Slice::Byte };
-        let divider = Divider::new(generator, slice);
-        #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if let Some(divider) = ClmulDivider::new(kernels, &divider, data_len) {
-            return Self::Clmul(divider);
-        }
-        Self::Portable(divider)
-    }
-
-    /// `state` starts at zero.
-    #[inline]
-    fn divide(&self, data: &[u8], state: &mut [u64]) {
-        match self {
-            Self::Portable(divider) => divider.divide(data, state),
-            #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Self::Clmul(divider) => divider.divide(data, state),
-        }
-    }
-}
 
 /// Word `i` of big-endian bytes, zeros past the end.
 fn load(bytes: &[u8], i: usize) -> u64 {
@@ -376,7 +247,11 @@ impl Codec for Bch {
             return Ok(erased);
         }
         let located = self.divided(data, |remainder| {
-            if self.subtract(remainder, parity) { self.locate(remainder) } else { Some(Vec::new()) }
+            if self.subtract(remainder, parity) {
+                self.finder.places(&self.field, remainder)
+            } else {
+                Some(Vec::new())
+            }
         });
         let Some(places) = located else { return Ok(Outcome::Uncorrectable) };
         let data_bits = data.len() * 8;

@@ -34,6 +34,7 @@ pub fn run(args: &Args) -> Result<Vec<Row>> {
             Work::Decode { errors: 1 },
             Work::Decode { errors: t / 2 },
             Work::Decode { errors: t },
+            Work::Decode { errors: 2 * t },
         ] {
             rows.push(row(args, peer.as_mut(), (m, t, len), work)?);
         }
@@ -53,7 +54,8 @@ fn row(
     let (name, request) = match work {
         Work::Encode => ("encode".to_string(), format!("encode {m} {t} {len} 0")),
         Work::Decode { errors } => {
-            (format!("decode, {errors} errors"), format!("decode {m} {t} {len} {errors}"))
+            let beyond = if errors > t { ", too many" } else { "" };
+            (format!("decode, {errors} errors{beyond}"), format!("decode {m} {t} {len} {errors}"))
         }
     };
     let mut theirs = Vec::new();
@@ -106,8 +108,12 @@ fn time(code: &Bch, work: Work, seconds: f64) -> Result<f64> {
     }
     let (mut d, mut p) = (wrong.clone(), parity.clone());
     let outcome = code.decode(&mut d, &mut p)?;
-    ensure!(outcome == Outcome::Corrected { bits: errors as u32 }, "decoded to {outcome:?}");
-    ensure!(d == data, "decoded to other data");
+    let expected = match errors <= code.strength() {
+        true => Outcome::Corrected { bits: errors as u32 },
+        false => Outcome::Uncorrectable,
+    };
+    ensure!(outcome == expected, "decoded to {outcome:?}");
+    ensure!(d == data || !outcome.is_ok(), "decoded to other data");
     Ok(seconds_a_call(seconds, || {
         if errors > 0 {
             d.copy_from_slice(&wrong);

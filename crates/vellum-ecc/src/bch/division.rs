@@ -1,0 +1,38 @@
+//! Division by the generator, by whichever kernel was chosen.
+
+use super::generator::BitPoly;
+use super::remainder::{Divider, Slice};
+use crate::kernels::Kernels;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use crate::simd::ClmulDivider;
+
+/// Division by the generator, by whichever kernel.
+#[derive(Debug, Clone)]
+pub(super) enum Division {
+    Portable(Divider),
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Clmul(ClmulDivider),
+}
+
+impl Division {
+    #[cfg_attr(not(all(feature = "std", target_arch = "x86_64")), expect(unused_variables))]
+    pub(super) fn new(generator: &BitPoly, kernels: Kernels, data_len: usize) -> Self {
+        let slice = if kernels == Kernels::Compact { Slice::Nibble } else { Slice::Byte };
+        let divider = Divider::new(generator, slice);
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(divider) = ClmulDivider::new(kernels, &divider, data_len) {
+            return Self::Clmul(divider);
+        }
+        Self::Portable(divider)
+    }
+
+    /// `state` starts at zero.
+    #[inline]
+    pub(super) fn divide(&self, data: &[u8], state: &mut [u64]) {
+        match self {
+            Self::Portable(divider) => divider.divide(data, state),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Clmul(divider) => divider.divide(data, state),
+        }
+    }
+}
