@@ -10,6 +10,7 @@ mod diff_user;
 mod differential;
 mod linux;
 mod linux_command;
+mod riscv_tests;
 mod shell;
 mod table;
 mod tidy;
@@ -34,6 +35,8 @@ enum Command {
     Differential(differential::Args),
     /// Run random user programs here and under QEMU's user emulation and compare every register
     DiffUser(diff_user::Args),
+    /// Run the upstream instruction tests, built by you as S-mode payloads
+    RiscvTests(riscv_tests::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Linux(args) => linux_command::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::DiffUser(args) => diff_user::run(&args),
+        Command::RiscvTests(args) => riscv_tests::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };
