@@ -1,7 +1,7 @@
 //! Floating-point operations: rounding mode and flags around the soft-float core.
 
-use crate::Hart;
 use crate::code::MicroOp;
+use crate::hart::Float;
 use vellum_isa::Op;
 use vellum_isa::float::{Flags, Rounding, execute};
 
@@ -69,33 +69,32 @@ fn rounds(op: Op) -> bool {
     )
 }
 
-impl Hart {
+impl Float {
     /// Carries out a floating-point operation; `false` when it is illegal now: floating point is
     /// off, or the dynamic rounding mode is none.
-    pub(crate) fn float(&mut self, op: MicroOp) -> bool {
-        if !self.fp_enabled {
+    #[inline(never)]
+    pub(crate) fn operate(&mut self, x: &mut [u64; 256], op: MicroOp) -> bool {
+        if !self.enabled {
             return false;
         }
-        let rm = (op.imm >> 8) as u8;
-        let rm = match rm {
+        let rm = match (op.imm >> 8) as u8 {
             _ if !rounds(op.op) => 0,
             7 => self.fcsr >> 5,
             rm => rm,
         };
         let Some(rounding) = Rounding::from_bits(rm) else { return false };
-        let f = |r: u8| self.fregs[usize::from(r & 31)];
-        let a = if from_x(op.op) { self.regs[usize::from(op.rs1)] } else { f(op.rs1) };
+        let f = |r: u8| self.regs[usize::from(r & 31)];
+        let a = if from_x(op.op) { x[usize::from(op.rs1)] } else { f(op.rs1) };
         let mut flags = Flags::default();
         let result = execute(op.op, rounding, a, f(op.rs2), f(op.imm as u8), &mut flags);
         if flags.bits() != 0 {
             self.fcsr |= flags.bits();
-            self.fp_dirty = true;
+            self.dirty = true;
         }
         if to_x(op.op) {
-            self.regs[usize::from(op.rd)] = result;
+            x[usize::from(op.rd)] = result;
         } else {
-            self.fregs[usize::from(op.rd & 31)] = result;
-            self.fp_dirty = true;
+            self.write(op.rd, result);
         }
         true
     }

@@ -19,6 +19,26 @@ pub(crate) struct Reservation {
     pub(crate) value: u64,
 }
 
+/// Floating-point registers and what goes with them.
+#[derive(Debug, Clone)]
+pub struct Float {
+    pub(crate) regs: [u64; 32],
+    /// `frm` and `fflags`, as `fcsr` holds them.
+    pub fcsr: u8,
+    /// Whether floating-point instructions may run (`sstatus.FS` is not Off).
+    pub enabled: bool,
+    /// A register or flag was written since the monitor cleared this.
+    pub dirty: bool,
+}
+
+impl Float {
+    #[inline]
+    pub(crate) fn write(&mut self, register: u8, value: u64) {
+        self.regs[usize::from(register & 31)] = value;
+        self.dirty = true;
+    }
+}
+
 /// An RV64GC hart without privileged state: that is the monitor's.
 #[derive(Debug)]
 pub struct Hart {
@@ -26,15 +46,10 @@ pub struct Hart {
     pub id: usize,
     /// `x0` to `x31`, then the sink; sized so that an index of 8 bits needs no check.
     pub(crate) regs: Box<[u64; 256]>,
-    pub(crate) fregs: [u64; 32],
     /// The program counter.
     pub pc: u64,
-    /// `frm` and `fflags`, as `fcsr` holds them.
-    pub fcsr: u8,
-    /// Whether floating-point instructions may run (`sstatus.FS` is not Off).
-    pub fp_enabled: bool,
-    /// A floating-point register or flag was written since the monitor cleared this.
-    pub fp_dirty: bool,
+    /// Floating-point state.
+    pub float: Float,
     /// Instructions retired.
     pub instret: u64,
     /// Loads and stores retired: TLB accesses.
@@ -52,11 +67,8 @@ impl Hart {
         Hart {
             id,
             regs: Box::new([0; 256]),
-            fregs: [0; 32],
             pc: 0,
-            fcsr: 0,
-            fp_enabled: false,
-            fp_dirty: false,
+            float: Float { regs: [0; 32], fcsr: 0, enabled: false, dirty: false },
             instret: 0,
             accesses: 0,
             tlb: Tlb::new(),
@@ -87,12 +99,12 @@ impl Hart {
 
     /// The raw bits of `f0` to `f31`.
     pub fn f(&self, register: u8) -> u64 {
-        self.fregs[usize::from(register)]
+        self.float.regs[usize::from(register)]
     }
 
     /// Sets the raw bits of `f0` to `f31`.
     pub fn set_f(&mut self, register: u8, value: u64) {
-        self.fregs[usize::from(register)] = value;
+        self.float.regs[usize::from(register)] = value;
     }
 
     /// Ends a load-reserved's reservation: at a trap, a return from one, and when another hart runs.
@@ -120,17 +132,12 @@ impl Hart {
             _ => value,
         };
         match insn.op {
-            Op::Flw => self.write_f(insn.rd, extended | !0 << 32),
-            Op::Fld => self.write_f(insn.rd, extended),
+            Op::Flw => self.float.write(insn.rd, extended | !0 << 32),
+            Op::Fld => self.float.write(insn.rd, extended),
             _ => self.set_x(insn.rd, extended),
         }
         self.accesses += 1;
         self.retire(insn);
-    }
-
-    fn write_f(&mut self, register: u8, value: u64) {
-        self.fregs[usize::from(register)] = value;
-        self.fp_dirty = true;
     }
 
     /// Ends a store to a device.
@@ -151,13 +158,13 @@ impl State for Hart {
             for &x in &self.regs[1..32] {
                 w.u64(x);
             }
-            for &f in &self.fregs {
+            for &f in &self.float.regs {
                 w.u64(f);
             }
             w.u64(self.pc);
-            w.u8(self.fcsr);
-            w.bool(self.fp_enabled);
-            w.bool(self.fp_dirty);
+            w.u8(self.float.fcsr);
+            w.bool(self.float.enabled);
+            w.bool(self.float.dirty);
             w.u64(self.instret);
             w.u64(self.accesses);
             w.bool(self.reservation.is_some());
@@ -174,13 +181,13 @@ impl State for Hart {
             for x in &mut self.regs[1..32] {
                 *x = r.u64()?;
             }
-            for f in &mut self.fregs {
+            for f in &mut self.float.regs {
                 *f = r.u64()?;
             }
             self.pc = r.u64()?;
-            self.fcsr = r.u8()?;
-            self.fp_enabled = r.bool()?;
-            self.fp_dirty = r.bool()?;
+            self.float.fcsr = r.u8()?;
+            self.float.enabled = r.bool()?;
+            self.float.dirty = r.bool()?;
             self.instret = r.u64()?;
             self.accesses = r.u64()?;
             self.reservation = None;

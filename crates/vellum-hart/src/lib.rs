@@ -1,6 +1,7 @@
 //! An RV64GC processor that runs a guest unprivileged.
 #![doc = include_str!("../README.md")]
 
+mod atomic;
 mod code;
 mod exit;
 mod fast;
@@ -12,5 +13,5 @@ mod slow;
 
 pub use code::{CodeCache, Counters as CodeCounters};
 pub use exit::{Exit, MmioAccess};
-pub use hart::{Hart, SINK};
+pub use hart::{Float, Hart, SINK};
 pub use memory::{Memory, Stop, Stored};

@@ -2,7 +2,7 @@
 //!
 //! At a block's entry its instructions are compared with what is left of the budget, so that a run
 //! ends at an exact instruction; where control leaves the block, the instructions and accesses that
-//! were retired are counted, from a table beside the micro-operations.
+//! were retired are counted, from the second half of the micro-operation that left it.
 //!
 //! Blocks in one page are linked directly: a link stays right however the page is mapped, because
 //! it leads to the same bytes that the block itself came from. Everything else goes through a table
@@ -11,12 +11,12 @@
 // UNSAFETY: stepping a pointer through a block's micro-operations without a bounds check each.
 #![expect(unsafe_code, reason = "stepping through a block's micro-operations")]
 
-use crate::code::{Block, CodeCache, MicroOp, NO_LINK, Side, lower};
+use crate::code::{CodeCache, MicroOp, NO_LINK};
 use crate::exit::{Exit, MmioAccess};
-use crate::hart::{Hart, JUMPS, Reservation};
-use crate::{Memory, SINK, Stop, Stored, fast, slow};
+use crate::hart::{Hart, JUMPS};
+use crate::{Memory, SINK, Stop, Stored, atomic, fast, slow};
 use vellum_isa::{Insn, Op};
-use vellum_translate::{Access, FrameId, Gva, PAGE_SIZE};
+use vellum_translate::{Access, Fault, FaultKind, FrameId, Gva, PAGE_MASK};
 
 /// A recent jump's target.
 #[derive(Debug, Clone, Copy)]
@@ -36,21 +36,61 @@ impl Jump {
     }
 }
 
-/// Where the run goes after a block.
-enum Next {
-    /// On to this block.
-    Block(u32),
-    /// The instruction at `pc` reaches over its page's end: alone.
-    Straddles,
+/// A micro-operation in place. Its fields are read where they are used: a copy would load all of
+/// them before every dispatch.
+///
+/// Only [`Hart::blocks`] makes one, of a pointer into the arena that it has borrowed.
+#[derive(Clone, Copy)]
+struct Cursor(*const MicroOp);
+
+macro_rules! fields {
+    ($($name:ident: $type:ty),*) => {
+        impl Cursor {
+            $(
+                #[inline(always)]
+                fn $name(self) -> $type {
+                    // SAFETY: the pointer is to a live micro-operation (see the type).
+                    unsafe { (*self.0).$name }
+                }
+            )*
+        }
+    };
 }
 
-/// How a block was left.
+fields!(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32);
+fields!(offset: u8, insns: u8, accesses: u8, link: u32);
+
+impl Cursor {
+    #[inline(always)]
+    fn get(self) -> MicroOp {
+        // SAFETY: as above.
+        unsafe { *self.0 }
+    }
+
+    #[inline(always)]
+    fn next(self) -> u64 {
+        self.get().next()
+    }
+}
+
+/// How a run of linked blocks ended.
 enum Left {
-    /// At `pc`; a link may be remembered for the micro-operation with this number.
-    Jump(Option<usize>),
-    /// At `pc` still: the block is stale.
+    /// At `pc`, whose block is not known.
+    Lookup,
+    /// At `pc`, in the same page; the micro-operation with this number wants to know the block.
+    Link(usize),
+    /// At this block, which has more instructions than are left.
+    Tail(u32),
+    /// At a block that is stale.
     Stale,
     Exit(Exit),
+}
+
+/// What the block at `pc` is.
+enum Found {
+    Block(u32),
+    /// None: its first instruction reaches over the page's end.
+    Straddles,
 }
 
 impl Hart {
@@ -67,59 +107,37 @@ impl Hart {
         if self.code_generation != code.generation() {
             self.forget_jumps(code);
         }
-        let mut index = NO_LINK;
-        loop {
-            if *left == 0 {
-                return Exit::Budget;
-            }
-            if index == NO_LINK {
-                index = match self.enter(code, memory) {
-                    Ok(Next::Block(index)) => index,
-                    Ok(Next::Straddles) => match self.straddle(memory, left) {
-                        Some(exit) => return exit,
-                        None => continue,
-                    },
-                    Err(exit) => return exit,
-                };
-            }
-            let block = code.block(index);
-            if u64::from(block.insns) > *left {
-                match self.tail(memory, code.frame_of(&block), left) {
+        // The micro-operation that jumps to `pc`, and in which generation of the cache.
+        let mut jumped: Option<(usize, u32)> = None;
+        while *left > 0 {
+            let from = jumped.take();
+            let block = match self.find(code, memory) {
+                Ok(Found::Block(block)) => block,
+                Ok(Found::Straddles) => match self.straddle(code, memory, left) {
                     Some(exit) => return exit,
-                    None => {
-                        index = NO_LINK;
-                        continue;
-                    }
-                }
+                    None => continue,
+                },
+                Err(exit) => return exit,
+            };
+            // Finding the block may have dropped the one that led to it.
+            if let Some((at, generation)) = from
+                && generation == code.generation()
+            {
+                code.set_link(at, block);
             }
-            let page = self.pc & !(PAGE_SIZE as u64 - 1);
-            match self.block(code, memory, block, left) {
+            match self.blocks(code, memory, block, left) {
+                Left::Lookup | Left::Stale => {}
+                Left::Link(at) => jumped = Some((at, code.generation())),
+                Left::Tail(block) => {
+                    let frame = code.frame_of(block);
+                    if let Some(exit) = self.tail(code, memory, frame, left) {
+                        return exit;
+                    }
+                }
                 Left::Exit(exit) => return exit,
-                Left::Jump(None) => index = NO_LINK,
-                Left::Stale => {
-                    index = match self.find(code, memory) {
-                        Ok(Next::Block(index)) => index,
-                        Ok(Next::Straddles) => NO_LINK,
-                        Err(exit) => return exit,
-                    }
-                }
-                Left::Jump(Some(at)) => {
-                    index = code.side(&block, at).link;
-                    if index == NO_LINK && self.pc & !(PAGE_SIZE as u64 - 1) == page {
-                        let generation = code.generation();
-                        index = match self.enter(code, memory) {
-                            Ok(Next::Block(index)) => index,
-                            Ok(Next::Straddles) => continue,
-                            Err(exit) => return exit,
-                        };
-                        // Finding the target may have dropped the very block that led to it.
-                        if code.generation() == generation {
-                            code.set_link(&block, at, index);
-                        }
-                    }
-                }
             }
         }
+        Exit::Budget
     }
 
     #[cold]
@@ -128,19 +146,8 @@ impl Hart {
         self.code_generation = code.generation();
     }
 
-    /// The block at `pc`.
-    #[inline]
-    fn enter<M: Memory>(&mut self, code: &mut CodeCache, memory: &mut M) -> Result<Next, Exit> {
-        let pc = Gva::new(self.pc);
-        let jump = self.jumps[Jump::slot(self.pc)];
-        if jump.pc == self.pc && self.tlb.fetch(pc) == Some(jump.frame) {
-            return Ok(Next::Block(jump.block));
-        }
-        self.find(code, memory)
-    }
-
-    #[inline(never)]
-    fn find<M: Memory>(&mut self, code: &mut CodeCache, memory: &mut M) -> Result<Next, Exit> {
+    /// The block at `pc`, decoded if need be.
+    fn find<M: Memory>(&mut self, code: &mut CodeCache, memory: &mut M) -> Result<Found, Exit> {
         let pc = Gva::new(self.pc);
         let frame = match self.tlb.fetch(pc) {
             Some(frame) => frame,
@@ -154,13 +161,19 @@ impl Hart {
         if self.code_generation != code.generation() {
             self.forget_jumps(code);
         }
-        let Some(block) = found else { return Ok(Next::Straddles) };
+        let Some(block) = found else { return Ok(Found::Straddles) };
         self.jumps[Jump::slot(self.pc)] = Jump { pc: self.pc, frame, block };
-        Ok(Next::Block(block))
+        Ok(Found::Block(block))
     }
 
     /// Runs the one instruction at `pc` that has its second half in the next page. `None`: go on.
-    fn straddle<M: Memory>(&mut self, memory: &mut M, left: &mut u64) -> Option<Exit> {
+    #[cold]
+    fn straddle<M: Memory>(
+        &mut self,
+        code: &mut CodeCache,
+        memory: &mut M,
+        left: &mut u64,
+    ) -> Option<Exit> {
         let pc = Gva::new(self.pc);
         let mut parcel = |va: Gva| {
             let frame = match self.tlb.fetch(va) {
@@ -174,134 +187,164 @@ impl Hart {
             Ok(u32::from(high) << 16 | u32::from(low))
         });
         match both {
-            Ok(bits) => self.step(memory, &vellum_isa::decode(bits), left),
+            Ok(bits) => self.step(code, memory, &vellum_isa::decode(bits), left),
             Err(exit) => Some(exit),
         }
     }
 
     /// Runs the first instructions of a block, as many as the budget has.
     #[cold]
-    fn tail<M: Memory>(&mut self, memory: &mut M, frame: FrameId, left: &mut u64) -> Option<Exit> {
-        let page = self.pc & !(PAGE_SIZE as u64 - 1);
-        while *left > 0 && self.pc & !(PAGE_SIZE as u64 - 1) == page {
-            let at = (self.pc - page) as usize;
-            let insn = crate::code::fetch(memory, frame, at)?;
-            if let Some(exit) = self.step(memory, &insn, left) {
+    fn tail<M: Memory>(
+        &mut self,
+        code: &mut CodeCache,
+        memory: &mut M,
+        frame: FrameId,
+        left: &mut u64,
+    ) -> Option<Exit> {
+        let page = self.pc & PAGE_MASK;
+        while *left > 0 && self.pc & PAGE_MASK == page {
+            let insn = crate::code::fetch(memory, frame, (self.pc - page) as usize)?;
+            if let Some(exit) = self.step(code, memory, &insn, left) {
                 return Some(exit);
             }
         }
         None
     }
 
-    /// Runs one instruction, as a block of its own.
-    fn step<M: Memory>(&mut self, memory: &mut M, insn: &Insn, left: &mut u64) -> Option<Exit> {
-        let end = MicroOp { op: Op::Jal, rd: SINK, rs1: 0, rs2: 0, imm: insn.len.into() };
-        let ops = [lower(insn, 0), end];
-        let len = insn.len;
-        let access = u8::from(crate::code::is_access(insn.op));
-        let side = Side { offset: 0, insns: 1, accesses: access, len, link: NO_LINK };
-        let sides = [side, Side { offset: len / 2, len: 0, ..side }];
-        match self.execute(&ops, &sides, memory, left) {
+    /// Runs one instruction, as a block of its own that is not kept.
+    fn step<M: Memory>(
+        &mut self,
+        code: &mut CodeCache,
+        memory: &mut M,
+        insn: &Insn,
+        left: &mut u64,
+    ) -> Option<Exit> {
+        let mut one = 1;
+        let block = code.push_scratch(insn);
+        let how = self.blocks(code, memory, block, &mut one);
+        code.pop_scratch(block);
+        *left -= 1 - one;
+        match how {
             Left::Exit(exit) => Some(exit),
-            Left::Jump(_) | Left::Stale => None,
+            Left::Lookup | Left::Link(_) | Left::Tail(_) | Left::Stale => None,
         }
     }
 
-    #[inline(always)]
-    fn block<M: Memory>(
+    /// Runs the block whose first instruction is at `pc`, and the blocks that it leads to, as long
+    /// as they are known.
+    #[rustfmt::skip] // one arm a line
+    fn blocks<M: Memory>(
         &mut self,
         code: &CodeCache,
         memory: &mut M,
-        block: Block,
+        block: u32,
         left: &mut u64,
     ) -> Left {
-        self.execute(code.ops(&block), code.sides(&block), memory, left)
-    }
+        let arena: &[MicroOp] = code.ops();
+        let Hart { id, regs, float, tlb, reservation, jumps, .. } = self;
+        let regs: &mut [u64; 256] = regs;
+        let tlb = &mut **tlb;
+        let mut pc = self.pc;
+        let mut budget = *left;
+        let mut accesses = 0;
+        let mut at: *const MicroOp = &raw const arena[block as usize];
 
-    /// Executes the micro-operations of a block whose first instruction is at `pc`.
-    #[inline(always)]
-    #[rustfmt::skip] // one arm a line
-    fn execute<M: Memory>(
-        &mut self,
-        ops: &[MicroOp],
-        sides: &[Side],
-        memory: &mut M,
-        left: &mut u64,
-    ) -> Left {
-        let pc = self.pc;
-        let first = ops.as_ptr();
-        let mut at = first;
-        debug_assert!(ops.last().is_some_and(|op| crate::code::ends(op.op)));
-
-        // The number of the micro-operation at hand.
-        macro_rules! number {
-            () => {
-                (at.addr() - first.addr()) / size_of::<MicroOp>()
-            };
-        }
-        // Leaves the block for `$target`, this instruction retired.
-        macro_rules! leave {
-            ($target:expr, $linked:expr) => {{
-                let number = number!();
-                let side = sides[number];
-                *left -= u64::from(side.insns);
-                self.accesses += u64::from(side.accesses);
-                self.pc = $target;
-                return Left::Jump(if $linked { Some(number) } else { None });
-            }};
-        }
-        // Stops at this instruction, which is not retired.
-        macro_rules! stop {
-            ($exit:expr) => {{
-                let side = sides[number!()];
-                *left -= u64::from(side.insns - 1);
-                self.accesses += u64::from(side.accesses);
-                self.pc = pc.wrapping_add(2 * u64::from(side.offset));
-                return Left::Exit($exit);
-            }};
-        }
-        // Stops at an access that could not be done.
-        macro_rules! refuse {
-            ($op:expr, $stop:expr, $va:expr, $size:expr, $store:expr) => {{
-                self.accesses = self.accesses.wrapping_sub(1);
-                let len = sides[number!()].len;
-                stop!(access_exit($stop, $op, len, $va, $size, $store))
-            }};
-        }
         macro_rules! x {
-            ($r:expr) => {
-                self.regs[usize::from($r)]
-            };
+            ($r:expr) => { regs[usize::from($r)] };
+        }
+        // Goes back to the caller, at `pc`.
+        macro_rules! back {
+            ($how:expr) => {{
+                *left = budget;
+                self.accesses = self.accesses.wrapping_add(accesses);
+                self.pc = pc;
+                return $how;
+            }};
+        }
+        // Counts what was retired, this instruction included.
+        macro_rules! retire {
+            ($op:ident) => {{
+                budget -= u64::from($op.insns());
+                accesses = accesses.wrapping_add(u64::from($op.accesses()));
+            }};
+        }
+        // Enters a block of the arena. SAFETY: block numbers come from the arena's own links, from
+        // the jump table, which is emptied when the arena is, and from the caller's index above.
+        macro_rules! enter {
+            ($block:expr) => {{
+                let block: u32 = $block;
+                debug_assert!((block as usize) < arena.len());
+                at = unsafe { arena.as_ptr().add(block as usize) };
+                if u64::from(unsafe { (*at).insns }) > budget {
+                    back!(Left::Tail(block))
+                }
+                at = unsafe { at.add(1) };
+                continue;
+            }};
+        }
+        // Leaves the block for `$target`, by the table of recent jumps.
+        macro_rules! leave {
+            ($op:ident, $target:expr) => {{
+                retire!($op);
+                pc = $target;
+                let jump = jumps[Jump::slot(pc)];
+                if jump.pc == pc && tlb.fetch(Gva::new(pc)) == Some(jump.frame) {
+                    enter!(jump.block)
+                }
+                back!(Left::Lookup)
+            }};
+        }
+        // Leaves the block for `$target`, which is always the same distance away.
+        macro_rules! jump {
+            ($op:ident, $target:expr) => {{
+                if $op.link() != NO_LINK {
+                    retire!($op);
+                    pc = $target;
+                    enter!($op.link())
+                }
+                let target = $target;
+                if (target ^ pc) & PAGE_MASK != 0 {
+                    leave!($op, target)
+                }
+                retire!($op);
+                pc = target;
+                back!(Left::Link((at.addr() - arena.as_ptr().addr()) / size_of::<MicroOp>()))
+            }};
+        }
+        // Stops at this instruction, which is not retired, nor is its access, if it has one.
+        macro_rules! stop {
+            ($op:ident, $exit:expr, $access:literal) => {{
+                let exit = $exit;
+                budget -= u64::from($op.insns() - 1);
+                accesses = accesses.wrapping_add(u64::from($op.accesses())).wrapping_sub($access);
+                pc = pc.wrapping_add(2 * u64::from($op.offset()));
+                back!(Left::Exit(exit))
+            }};
         }
         macro_rules! load {
             ($op:ident, $size:literal, $fast:ident, $value:ident => $out:expr) => {{
-                let va = x!($op.rs1).wrapping_add($op.imm as u64);
-                let loaded = match self.tlb.load(Gva::new(va), $size) {
+                let va = x!($op.rs1()).wrapping_add($op.imm() as u64);
+                let $value: u64 = match tlb.load(Gva::new(va), $size) {
                     Some(host) => fast::$fast(host).into(),
-                    None => match slow::load(memory, self.id, &mut self.tlb, va, $size) {
+                    None => match slow::load(memory, *id, tlb, va, $size) {
                         Ok(value) => value,
-                        Err(s) => refuse!($op, s, va, $size, None),
+                        Err(s) => stop!($op, access_exit(s, $op.get(), va, $size, None), 1),
                     },
                 };
-                let $value: u64 = loaded;
                 $out
             }};
         }
         macro_rules! store {
             ($op:ident, $size:literal, $fast:ident, $int:ty, $value:expr) => {{
-                let va = x!($op.rs1).wrapping_add($op.imm as u64);
+                let va = x!($op.rs1()).wrapping_add($op.imm() as u64);
                 let value: u64 = $value;
-                match self.tlb.store(Gva::new(va), $size) {
+                match tlb.store(Gva::new(va), $size) {
                     Some(host) => fast::$fast(host, value as $int),
-                    None => match slow::store(memory, self.id, &mut self.tlb, va, $size, value) {
+                    None => match slow::store(memory, *id, tlb, va, $size, value) {
                         Ok(Stored::Plain) => {}
                         // The block may be stale from here on: leave it behind this store.
-                        Ok(Stored::Code) => {
-                            let side = sides[number!()];
-                            let next = 2 * u64::from(side.offset) + u64::from(side.len);
-                            leave!(pc.wrapping_add(next), false)
-                        }
-                        Err(s) => refuse!($op, s, va, $size, Some(value)),
+                        Ok(Stored::Code) => leave!($op, pc.wrapping_add($op.next())),
+                        Err(s) => stop!($op, access_exit(s, $op.get(), va, $size, Some(value)), 1),
                     },
                 }
             }};
@@ -309,160 +352,139 @@ impl Hart {
         macro_rules! branch {
             ($op:ident, $taken:expr) => {
                 if $taken {
-                    leave!(pc.wrapping_add($op.imm as u64), true)
+                    jump!($op, pc.wrapping_add($op.imm() as u64))
                 }
             };
         }
         macro_rules! amo {
             ($op:ident, 4, $f:expr) => {{
                 let f: fn(u32, u32) -> u32 = $f;
-                let (va, b) = (x!($op.rs1), x!($op.rs2) as u32);
-                let was = match self.tlb.store(Gva::new(va), 4) {
-                    Some(host) => fast::update32(host, |a| f(a, b)),
+                let (va, b) = (x!($op.rs1()), x!($op.rs2()) as u32);
+                let (was, stored) = match tlb.store(Gva::new(va), 4) {
+                    Some(host) => (fast::update32(host, |a| f(a, b)), Stored::Plain),
                     None => {
                         let mut change = |a: u64| Some(u64::from(f(a as u32, b)));
-                        match self.update(memory, va, 4, &mut change) {
-                            Ok((was, Stored::Plain)) => was as u32,
-                            Ok((was, Stored::Code)) => {
-                                x!($op.rd) = was as i32 as u64;
-                                let side = sides[number!()];
-                                let next = 2 * u64::from(side.offset) + u64::from(side.len);
-                                leave!(pc.wrapping_add(next), false)
-                            }
-                            Err(exit) => {
-                                self.accesses = self.accesses.wrapping_sub(1);
-                                stop!(exit)
-                            }
+                        match atomic::update(memory, *id, tlb, va, 4, &mut change) {
+                            Ok((was, stored)) => (was as u32, stored),
+                            Err(exit) => stop!($op, exit, 1),
                         }
                     }
                 };
-                x!($op.rd) = was as i32 as u64;
+                x!($op.rd()) = was as i32 as u64;
+                if stored == Stored::Code {
+                    leave!($op, pc.wrapping_add($op.next()))
+                }
             }};
             ($op:ident, 8, $f:expr) => {{
                 let f: fn(u64, u64) -> u64 = $f;
-                let (va, b) = (x!($op.rs1), x!($op.rs2));
-                let was = match self.tlb.store(Gva::new(va), 8) {
-                    Some(host) => fast::update64(host, |a| f(a, b)),
-                    None => match self.update(memory, va, 8, &mut |a| Some(f(a, b))) {
-                        Ok((was, Stored::Plain)) => was,
-                        Ok((was, Stored::Code)) => {
-                            x!($op.rd) = was;
-                            let side = sides[number!()];
-                            let next = 2 * u64::from(side.offset) + u64::from(side.len);
-                            leave!(pc.wrapping_add(next), false)
-                        }
-                        Err(exit) => {
-                            self.accesses = self.accesses.wrapping_sub(1);
-                            stop!(exit)
-                        }
+                let (va, b) = (x!($op.rs1()), x!($op.rs2()));
+                let (was, stored) = match tlb.store(Gva::new(va), 8) {
+                    Some(host) => (fast::update64(host, |a| f(a, b)), Stored::Plain),
+                    None => match atomic::update(memory, *id, tlb, va, 8, &mut |a| Some(f(a, b))) {
+                        Ok(done) => done,
+                        Err(exit) => stop!($op, exit, 1),
                     },
                 };
-                x!($op.rd) = was;
+                x!($op.rd()) = was;
+                if stored == Stored::Code {
+                    leave!($op, pc.wrapping_add($op.next()))
+                }
             }};
         }
 
+        if u64::from(arena[block as usize].insns) > budget {
+            back!(Left::Tail(block))
+        }
+        // SAFETY: a header has a block behind it.
+        at = unsafe { at.add(1) };
         loop {
-            // SAFETY: a block ends in an operation that leaves it (asserted above), so `at` stays
-            // inside `ops`.
-            let op = unsafe { *at };
-            let imm = op.imm as u64;
+            // A block ends in an operation that leaves it, so `at` stays inside it; nothing below
+            // changes the arena, which is borrowed for as long as this runs: what `Cursor` needs.
+            let op = Cursor(at);
             use Op::*;
-            match op.op {
-                Lui => x!(op.rd) = imm,
-                Auipc => x!(op.rd) = pc.wrapping_add(imm),
+            match op.op() {
+                Lui => x!(op.rd()) = op.imm() as u64,
+                Auipc => x!(op.rd()) = pc.wrapping_add(op.imm() as u64),
                 Jal => {
-                    let side = sides[number!()];
-                    x!(op.rd) = pc.wrapping_add(2 * u64::from(side.offset) + u64::from(side.len));
-                    leave!(pc.wrapping_add(imm), true)
+                    x!(op.rd()) = pc.wrapping_add(op.next());
+                    jump!(op, pc.wrapping_add(op.imm() as u64))
                 }
                 Jalr => {
-                    let side = sides[number!()];
-                    let target = x!(op.rs1).wrapping_add(imm) & !1;
-                    x!(op.rd) = pc.wrapping_add(2 * u64::from(side.offset) + u64::from(side.len));
-                    leave!(target, false)
+                    let target = x!(op.rs1()).wrapping_add(op.imm() as u64) & !1;
+                    x!(op.rd()) = pc.wrapping_add(op.next());
+                    leave!(op, target)
                 }
-                Beq => branch!(op, x!(op.rs1) == x!(op.rs2)),
-                Bne => branch!(op, x!(op.rs1) != x!(op.rs2)),
-                Blt => branch!(op, (x!(op.rs1) as i64) < x!(op.rs2) as i64),
-                Bge => branch!(op, x!(op.rs1) as i64 >= x!(op.rs2) as i64),
-                Bltu => branch!(op, x!(op.rs1) < x!(op.rs2)),
-                Bgeu => branch!(op, x!(op.rs1) >= x!(op.rs2)),
-                Lb => load!(op, 1, load8, v => x!(op.rd) = v as i8 as u64),
-                Lh => load!(op, 2, load16, v => x!(op.rd) = v as i16 as u64),
-                Lw => load!(op, 4, load32, v => x!(op.rd) = v as i32 as u64),
-                Ld => load!(op, 8, load64, v => x!(op.rd) = v),
-                Lbu => load!(op, 1, load8, v => x!(op.rd) = v),
-                Lhu => load!(op, 2, load16, v => x!(op.rd) = v),
-                Lwu => load!(op, 4, load32, v => x!(op.rd) = v),
-                Sb => store!(op, 1, store8, u8, x!(op.rs2)),
-                Sh => store!(op, 2, store16, u16, x!(op.rs2)),
-                Sw => store!(op, 4, store32, u32, x!(op.rs2)),
-                Sd => store!(op, 8, store64, u64, x!(op.rs2)),
-                Addi => x!(op.rd) = x!(op.rs1).wrapping_add(imm),
-                Slti => x!(op.rd) = u64::from((x!(op.rs1) as i64) < imm as i64),
-                Sltiu => x!(op.rd) = u64::from(x!(op.rs1) < imm),
-                Xori => x!(op.rd) = x!(op.rs1) ^ imm,
-                Ori => x!(op.rd) = x!(op.rs1) | imm,
-                Andi => x!(op.rd) = x!(op.rs1) & imm,
-                Slli => x!(op.rd) = x!(op.rs1) << (imm & 63),
-                Srli => x!(op.rd) = x!(op.rs1) >> (imm & 63),
-                Srai => x!(op.rd) = (x!(op.rs1) as i64 >> (imm & 63)) as u64,
-                Add => x!(op.rd) = x!(op.rs1).wrapping_add(x!(op.rs2)),
-                Sub => x!(op.rd) = x!(op.rs1).wrapping_sub(x!(op.rs2)),
-                Sll => x!(op.rd) = x!(op.rs1) << (x!(op.rs2) & 63),
-                Slt => x!(op.rd) = u64::from((x!(op.rs1) as i64) < x!(op.rs2) as i64),
-                Sltu => x!(op.rd) = u64::from(x!(op.rs1) < x!(op.rs2)),
-                Xor => x!(op.rd) = x!(op.rs1) ^ x!(op.rs2),
-                Srl => x!(op.rd) = x!(op.rs1) >> (x!(op.rs2) & 63),
-                Sra => x!(op.rd) = (x!(op.rs1) as i64 >> (x!(op.rs2) & 63)) as u64,
-                Or => x!(op.rd) = x!(op.rs1) | x!(op.rs2),
-                And => x!(op.rd) = x!(op.rs1) & x!(op.rs2),
-                Addiw => x!(op.rd) = word(x!(op.rs1).wrapping_add(imm)),
-                Slliw => x!(op.rd) = word(x!(op.rs1) << (imm & 31)),
-                Srliw => x!(op.rd) = word(u64::from(x!(op.rs1) as u32 >> (imm & 31))),
-                Sraiw => x!(op.rd) = (x!(op.rs1) as i32 >> (imm & 31)) as u64,
-                Addw => x!(op.rd) = word(x!(op.rs1).wrapping_add(x!(op.rs2))),
-                Subw => x!(op.rd) = word(x!(op.rs1).wrapping_sub(x!(op.rs2))),
-                Sllw => x!(op.rd) = word(x!(op.rs1) << (x!(op.rs2) & 31)),
-                Srlw => x!(op.rd) = word(u64::from(x!(op.rs1) as u32 >> (x!(op.rs2) & 31))),
-                Sraw => x!(op.rd) = (x!(op.rs1) as i32 >> (x!(op.rs2) & 31)) as u64,
+                Beq => branch!(op, x!(op.rs1()) == x!(op.rs2())),
+                Bne => branch!(op, x!(op.rs1()) != x!(op.rs2())),
+                Blt => branch!(op, (x!(op.rs1()) as i64) < x!(op.rs2()) as i64),
+                Bge => branch!(op, x!(op.rs1()) as i64 >= x!(op.rs2()) as i64),
+                Bltu => branch!(op, x!(op.rs1()) < x!(op.rs2())),
+                Bgeu => branch!(op, x!(op.rs1()) >= x!(op.rs2())),
+                Lb => load!(op, 1, load8, v => x!(op.rd()) = v as i8 as u64),
+                Lh => load!(op, 2, load16, v => x!(op.rd()) = v as i16 as u64),
+                Lw => load!(op, 4, load32, v => x!(op.rd()) = v as i32 as u64),
+                Ld => load!(op, 8, load64, v => x!(op.rd()) = v),
+                Lbu => load!(op, 1, load8, v => x!(op.rd()) = v),
+                Lhu => load!(op, 2, load16, v => x!(op.rd()) = v),
+                Lwu => load!(op, 4, load32, v => x!(op.rd()) = v),
+                Sb => store!(op, 1, store8, u8, x!(op.rs2())),
+                Sh => store!(op, 2, store16, u16, x!(op.rs2())),
+                Sw => store!(op, 4, store32, u32, x!(op.rs2())),
+                Sd => store!(op, 8, store64, u64, x!(op.rs2())),
+                Addi => x!(op.rd()) = x!(op.rs1()).wrapping_add(op.imm() as u64),
+                Slti => x!(op.rd()) = u64::from((x!(op.rs1()) as i64) < op.imm() as i64),
+                Sltiu => x!(op.rd()) = u64::from(x!(op.rs1()) < (op.imm() as u64)),
+                Xori => x!(op.rd()) = x!(op.rs1()) ^ (op.imm() as u64),
+                Ori => x!(op.rd()) = x!(op.rs1()) | (op.imm() as u64),
+                Andi => x!(op.rd()) = x!(op.rs1()) & (op.imm() as u64),
+                Slli => x!(op.rd()) = x!(op.rs1()) << ((op.imm() as u64) & 63),
+                Srli => x!(op.rd()) = x!(op.rs1()) >> ((op.imm() as u64) & 63),
+                Srai => x!(op.rd()) = (x!(op.rs1()) as i64 >> ((op.imm() as u64) & 63)) as u64,
+                Add => x!(op.rd()) = x!(op.rs1()).wrapping_add(x!(op.rs2())),
+                Sub => x!(op.rd()) = x!(op.rs1()).wrapping_sub(x!(op.rs2())),
+                Sll => x!(op.rd()) = x!(op.rs1()) << (x!(op.rs2()) & 63),
+                Slt => x!(op.rd()) = u64::from((x!(op.rs1()) as i64) < x!(op.rs2()) as i64),
+                Sltu => x!(op.rd()) = u64::from(x!(op.rs1()) < x!(op.rs2())),
+                Xor => x!(op.rd()) = x!(op.rs1()) ^ x!(op.rs2()),
+                Srl => x!(op.rd()) = x!(op.rs1()) >> (x!(op.rs2()) & 63),
+                Sra => x!(op.rd()) = (x!(op.rs1()) as i64 >> (x!(op.rs2()) & 63)) as u64,
+                Or => x!(op.rd()) = x!(op.rs1()) | x!(op.rs2()),
+                And => x!(op.rd()) = x!(op.rs1()) & x!(op.rs2()),
+                Addiw => x!(op.rd()) = word(x!(op.rs1()).wrapping_add(op.imm() as u64)),
+                Slliw => x!(op.rd()) = word(x!(op.rs1()) << ((op.imm() as u64) & 31)),
+                Srliw => x!(op.rd()) = word(u64::from(x!(op.rs1()) as u32 >> ((op.imm() as u64) & 31))),
+                Sraiw => x!(op.rd()) = (x!(op.rs1()) as i32 >> ((op.imm() as u64) & 31)) as u64,
+                Addw => x!(op.rd()) = word(x!(op.rs1()).wrapping_add(x!(op.rs2()))),
+                Subw => x!(op.rd()) = word(x!(op.rs1()).wrapping_sub(x!(op.rs2()))),
+                Sllw => x!(op.rd()) = word(x!(op.rs1()) << (x!(op.rs2()) & 31)),
+                Srlw => x!(op.rd()) = word(u64::from(x!(op.rs1()) as u32 >> (x!(op.rs2()) & 31))),
+                Sraw => x!(op.rd()) = (x!(op.rs1()) as i32 >> (x!(op.rs2()) & 31)) as u64,
                 Fence => {}
-                Mul => x!(op.rd) = x!(op.rs1).wrapping_mul(x!(op.rs2)),
-                Mulh => x!(op.rd) = high(i128::from(x!(op.rs1) as i64) * i128::from(x!(op.rs2) as i64)),
-                Mulhsu => x!(op.rd) = high(i128::from(x!(op.rs1) as i64) * i128::from(x!(op.rs2))),
-                Mulhu => x!(op.rd) = ((u128::from(x!(op.rs1)) * u128::from(x!(op.rs2))) >> 64) as u64,
-                Div => x!(op.rd) = div(x!(op.rs1) as i64, x!(op.rs2) as i64),
-                Divu => x!(op.rd) = x!(op.rs1).checked_div(x!(op.rs2)).unwrap_or(u64::MAX),
-                Rem => x!(op.rd) = rem(x!(op.rs1) as i64, x!(op.rs2) as i64),
-                Remu => x!(op.rd) = x!(op.rs1).checked_rem(x!(op.rs2)).unwrap_or(x!(op.rs1)),
-                Mulw => x!(op.rd) = word(x!(op.rs1).wrapping_mul(x!(op.rs2))),
-                Divw => x!(op.rd) = div((x!(op.rs1) as i32).into(), (x!(op.rs2) as i32).into()) as i32 as u64,
-                Divuw => x!(op.rd) = (x!(op.rs1) as u32).checked_div(x!(op.rs2) as u32).unwrap_or(u32::MAX) as i32 as u64,
-                Remw => x!(op.rd) = rem((x!(op.rs1) as i32).into(), (x!(op.rs2) as i32).into()) as i32 as u64,
-                Remuw => x!(op.rd) = (x!(op.rs1) as u32).checked_rem(x!(op.rs2) as u32).unwrap_or(x!(op.rs1) as u32) as i32 as u64,
+                Mul => x!(op.rd()) = x!(op.rs1()).wrapping_mul(x!(op.rs2())),
+                Mulh => x!(op.rd()) = high(i128::from(x!(op.rs1()) as i64) * i128::from(x!(op.rs2()) as i64)),
+                Mulhsu => x!(op.rd()) = high(i128::from(x!(op.rs1()) as i64) * i128::from(x!(op.rs2()))),
+                Mulhu => x!(op.rd()) = ((u128::from(x!(op.rs1())) * u128::from(x!(op.rs2()))) >> 64) as u64,
+                Div => x!(op.rd()) = div(x!(op.rs1()) as i64, x!(op.rs2()) as i64),
+                Divu => x!(op.rd()) = x!(op.rs1()).checked_div(x!(op.rs2())).unwrap_or(u64::MAX),
+                Rem => x!(op.rd()) = rem(x!(op.rs1()) as i64, x!(op.rs2()) as i64),
+                Remu => x!(op.rd()) = x!(op.rs1()).checked_rem(x!(op.rs2())).unwrap_or(x!(op.rs1())),
+                Mulw => x!(op.rd()) = word(x!(op.rs1()).wrapping_mul(x!(op.rs2()))),
+                Divw => x!(op.rd()) = div((x!(op.rs1()) as i32).into(), (x!(op.rs2()) as i32).into()) as i32 as u64,
+                Divuw => x!(op.rd()) = (x!(op.rs1()) as u32).checked_div(x!(op.rs2()) as u32).unwrap_or(u32::MAX) as i32 as u64,
+                Remw => x!(op.rd()) = rem((x!(op.rs1()) as i32).into(), (x!(op.rs2()) as i32).into()) as i32 as u64,
+                Remuw => x!(op.rd()) = (x!(op.rs1()) as u32).checked_rem(x!(op.rs2()) as u32).unwrap_or(x!(op.rs1()) as u32) as i32 as u64,
                 LrW | LrD => {
-                    let size = if op.op == LrW { 4 } else { 8 };
-                    match self.load_reserved(memory, op, size) {
-                        Ok(()) => {}
-                        Err(exit) => {
-                            self.accesses = self.accesses.wrapping_sub(1);
-                            stop!(exit)
-                        }
+                    let size = if op.op() == LrW { 4 } else { 8 };
+                    if let Err(exit) = atomic::load_reserved(memory, *id, tlb, regs, reservation, op.get(), size) {
+                        stop!(op, exit, 1)
                     }
                 }
                 ScW | ScD => {
-                    let size = if op.op == ScW { 4 } else { 8 };
-                    match self.store_conditional(memory, op, size) {
+                    let size = if op.op() == ScW { 4 } else { 8 };
+                    match atomic::store_conditional(memory, *id, tlb, regs, reservation, op.get(), size) {
                         Ok(Stored::Plain) => {}
-                        Ok(Stored::Code) => {
-                            let side = sides[number!()];
-                            let next = 2 * u64::from(side.offset) + u64::from(side.len);
-                            leave!(pc.wrapping_add(next), false)
-                        }
-                        Err(exit) => {
-                            self.accesses = self.accesses.wrapping_sub(1);
-                            stop!(exit)
-                        }
+                        Ok(Stored::Code) => leave!(op, pc.wrapping_add(op.next())),
+                        Err(exit) => stop!(op, exit, 1),
                     }
                 }
                 AmoSwapW => amo!(op, 4, |_, b| b),
@@ -483,158 +505,75 @@ impl Hart {
                 AmoMaxD => amo!(op, 8, |a, b| (a as i64).max(b as i64) as u64),
                 AmoMinuD => amo!(op, 8, Ord::min),
                 AmoMaxuD => amo!(op, 8, Ord::max),
-                AddUw => x!(op.rd) = u64::from(x!(op.rs1) as u32).wrapping_add(x!(op.rs2)),
-                Sh1add => x!(op.rd) = (x!(op.rs1) << 1).wrapping_add(x!(op.rs2)),
-                Sh2add => x!(op.rd) = (x!(op.rs1) << 2).wrapping_add(x!(op.rs2)),
-                Sh3add => x!(op.rd) = (x!(op.rs1) << 3).wrapping_add(x!(op.rs2)),
-                Sh1addUw => x!(op.rd) = (u64::from(x!(op.rs1) as u32) << 1).wrapping_add(x!(op.rs2)),
-                Sh2addUw => x!(op.rd) = (u64::from(x!(op.rs1) as u32) << 2).wrapping_add(x!(op.rs2)),
-                Sh3addUw => x!(op.rd) = (u64::from(x!(op.rs1) as u32) << 3).wrapping_add(x!(op.rs2)),
-                SlliUw => x!(op.rd) = u64::from(x!(op.rs1) as u32) << (imm & 63),
-                Andn => x!(op.rd) = x!(op.rs1) & !x!(op.rs2),
-                Orn => x!(op.rd) = x!(op.rs1) | !x!(op.rs2),
-                Xnor => x!(op.rd) = !(x!(op.rs1) ^ x!(op.rs2)),
-                Clz => x!(op.rd) = x!(op.rs1).leading_zeros().into(),
-                Ctz => x!(op.rd) = x!(op.rs1).trailing_zeros().into(),
-                Cpop => x!(op.rd) = x!(op.rs1).count_ones().into(),
-                Clzw => x!(op.rd) = (x!(op.rs1) as u32).leading_zeros().into(),
-                Ctzw => x!(op.rd) = (x!(op.rs1) as u32).trailing_zeros().into(),
-                Cpopw => x!(op.rd) = (x!(op.rs1) as u32).count_ones().into(),
-                Max => x!(op.rd) = (x!(op.rs1) as i64).max(x!(op.rs2) as i64) as u64,
-                Maxu => x!(op.rd) = x!(op.rs1).max(x!(op.rs2)),
-                Min => x!(op.rd) = (x!(op.rs1) as i64).min(x!(op.rs2) as i64) as u64,
-                Minu => x!(op.rd) = x!(op.rs1).min(x!(op.rs2)),
-                SextB => x!(op.rd) = x!(op.rs1) as i8 as u64,
-                SextH => x!(op.rd) = x!(op.rs1) as i16 as u64,
-                ZextH => x!(op.rd) = u64::from(x!(op.rs1) as u16),
-                Rol => x!(op.rd) = x!(op.rs1).rotate_left(x!(op.rs2) as u32 & 63),
-                Ror => x!(op.rd) = x!(op.rs1).rotate_right(x!(op.rs2) as u32 & 63),
-                Rori => x!(op.rd) = x!(op.rs1).rotate_right(imm as u32 & 63),
-                Rolw => x!(op.rd) = (x!(op.rs1) as u32).rotate_left(x!(op.rs2) as u32 & 31) as i32 as u64,
-                Rorw => x!(op.rd) = (x!(op.rs1) as u32).rotate_right(x!(op.rs2) as u32 & 31) as i32 as u64,
-                Roriw => x!(op.rd) = (x!(op.rs1) as u32).rotate_right(imm as u32 & 31) as i32 as u64,
-                OrcB => x!(op.rd) = or_combine(x!(op.rs1)),
-                Rev8 => x!(op.rd) = x!(op.rs1).swap_bytes(),
-                Bclr => x!(op.rd) = x!(op.rs1) & !(1 << (x!(op.rs2) & 63)),
-                Bclri => x!(op.rd) = x!(op.rs1) & !(1 << (imm & 63)),
-                Bext => x!(op.rd) = x!(op.rs1) >> (x!(op.rs2) & 63) & 1,
-                Bexti => x!(op.rd) = x!(op.rs1) >> (imm & 63) & 1,
-                Binv => x!(op.rd) = x!(op.rs1) ^ 1 << (x!(op.rs2) & 63),
-                Binvi => x!(op.rd) = x!(op.rs1) ^ 1 << (imm & 63),
-                Bset => x!(op.rd) = x!(op.rs1) | 1 << (x!(op.rs2) & 63),
-                Bseti => x!(op.rd) = x!(op.rs1) | 1 << (imm & 63),
-                Flw | Fld | Fsw | Fsd if !self.fp_enabled => {
-                    self.accesses = self.accesses.wrapping_sub(1);
-                    stop!(Exit::Illegal(0))
-                }
-                Flw => {
-                    load!(op, 4, load32, v => self.fregs[usize::from(op.rd & 31)] = v | !0 << 32);
-                    self.fp_dirty = true;
-                }
-                Fld => {
-                    load!(op, 8, load64, v => self.fregs[usize::from(op.rd & 31)] = v);
-                    self.fp_dirty = true;
-                }
-                Fsw => store!(op, 4, store32, u32, u64::from(self.fregs[usize::from(op.rs2 & 31)] as u32)),
-                Fsd => store!(op, 8, store64, u64, self.fregs[usize::from(op.rs2 & 31)]),
-                // Code caches are never stale to the guest.
-                FenceI => {
-                    let side = sides[number!()];
-                    leave!(pc.wrapping_add(2 * u64::from(side.offset) + u64::from(side.len)), true)
-                }
-                Ecall => stop!(Exit::Ecall),
-                Ebreak => stop!(Exit::Breakpoint),
+                AddUw => x!(op.rd()) = u64::from(x!(op.rs1()) as u32).wrapping_add(x!(op.rs2())),
+                Sh1add => x!(op.rd()) = (x!(op.rs1()) << 1).wrapping_add(x!(op.rs2())),
+                Sh2add => x!(op.rd()) = (x!(op.rs1()) << 2).wrapping_add(x!(op.rs2())),
+                Sh3add => x!(op.rd()) = (x!(op.rs1()) << 3).wrapping_add(x!(op.rs2())),
+                Sh1addUw => x!(op.rd()) = (u64::from(x!(op.rs1()) as u32) << 1).wrapping_add(x!(op.rs2())),
+                Sh2addUw => x!(op.rd()) = (u64::from(x!(op.rs1()) as u32) << 2).wrapping_add(x!(op.rs2())),
+                Sh3addUw => x!(op.rd()) = (u64::from(x!(op.rs1()) as u32) << 3).wrapping_add(x!(op.rs2())),
+                SlliUw => x!(op.rd()) = u64::from(x!(op.rs1()) as u32) << ((op.imm() as u64) & 63),
+                Andn => x!(op.rd()) = x!(op.rs1()) & !x!(op.rs2()),
+                Orn => x!(op.rd()) = x!(op.rs1()) | !x!(op.rs2()),
+                Xnor => x!(op.rd()) = !(x!(op.rs1()) ^ x!(op.rs2())),
+                Clz => x!(op.rd()) = x!(op.rs1()).leading_zeros().into(),
+                Ctz => x!(op.rd()) = x!(op.rs1()).trailing_zeros().into(),
+                Cpop => x!(op.rd()) = x!(op.rs1()).count_ones().into(),
+                Clzw => x!(op.rd()) = (x!(op.rs1()) as u32).leading_zeros().into(),
+                Ctzw => x!(op.rd()) = (x!(op.rs1()) as u32).trailing_zeros().into(),
+                Cpopw => x!(op.rd()) = (x!(op.rs1()) as u32).count_ones().into(),
+                Max => x!(op.rd()) = (x!(op.rs1()) as i64).max(x!(op.rs2()) as i64) as u64,
+                Maxu => x!(op.rd()) = x!(op.rs1()).max(x!(op.rs2())),
+                Min => x!(op.rd()) = (x!(op.rs1()) as i64).min(x!(op.rs2()) as i64) as u64,
+                Minu => x!(op.rd()) = x!(op.rs1()).min(x!(op.rs2())),
+                SextB => x!(op.rd()) = x!(op.rs1()) as i8 as u64,
+                SextH => x!(op.rd()) = x!(op.rs1()) as i16 as u64,
+                ZextH => x!(op.rd()) = u64::from(x!(op.rs1()) as u16),
+                Rol => x!(op.rd()) = x!(op.rs1()).rotate_left(x!(op.rs2()) as u32 & 63),
+                Ror => x!(op.rd()) = x!(op.rs1()).rotate_right(x!(op.rs2()) as u32 & 63),
+                Rori => x!(op.rd()) = x!(op.rs1()).rotate_right(op.imm() as u32 & 63),
+                Rolw => x!(op.rd()) = (x!(op.rs1()) as u32).rotate_left(x!(op.rs2()) as u32 & 31) as i32 as u64,
+                Rorw => x!(op.rd()) = (x!(op.rs1()) as u32).rotate_right(x!(op.rs2()) as u32 & 31) as i32 as u64,
+                Roriw => x!(op.rd()) = (x!(op.rs1()) as u32).rotate_right(op.imm() as u32 & 31) as i32 as u64,
+                OrcB => x!(op.rd()) = or_combine(x!(op.rs1())),
+                Rev8 => x!(op.rd()) = x!(op.rs1()).swap_bytes(),
+                Bclr => x!(op.rd()) = x!(op.rs1()) & !(1 << (x!(op.rs2()) & 63)),
+                Bclri => x!(op.rd()) = x!(op.rs1()) & !(1 << ((op.imm() as u64) & 63)),
+                Bext => x!(op.rd()) = x!(op.rs1()) >> (x!(op.rs2()) & 63) & 1,
+                Bexti => x!(op.rd()) = x!(op.rs1()) >> ((op.imm() as u64) & 63) & 1,
+                Binv => x!(op.rd()) = x!(op.rs1()) ^ 1 << (x!(op.rs2()) & 63),
+                Binvi => x!(op.rd()) = x!(op.rs1()) ^ 1 << ((op.imm() as u64) & 63),
+                Bset => x!(op.rd()) = x!(op.rs1()) | 1 << (x!(op.rs2()) & 63),
+                Bseti => x!(op.rd()) = x!(op.rs1()) | 1 << ((op.imm() as u64) & 63),
+                Flw | Fld | Fsw | Fsd if !float.enabled => stop!(op, Exit::Illegal(0), 1),
+                Flw => load!(op, 4, load32, v => float.write(op.rd(), v | !0 << 32)),
+                Fld => load!(op, 8, load64, v => float.write(op.rd(), v)),
+                Fsw => store!(op, 4, store32, u32, u64::from(float.regs[usize::from(op.rs2() & 31)] as u32)),
+                Fsd => store!(op, 8, store64, u64, float.regs[usize::from(op.rs2() & 31)]),
+                // Code is never stale to the guest.
+                FenceI => jump!(op, pc.wrapping_add(op.next())),
+                Ecall => stop!(op, Exit::Ecall, 0),
+                Ebreak => stop!(op, Exit::Breakpoint, 0),
                 Csrrw | Csrrs | Csrrc | Csrrwi | Csrrsi | Csrrci | Sret | Wfi | SfenceVma
                 | SinvalVma | SfenceWInval | SfenceInvalIr => {
-                    let insn = raise(op, sides[number!()].len);
-                    stop!(Exit::Privileged(insn))
+                    stop!(op, Exit::Privileged(raise(op.get())), 0)
                 }
-                Illegal if op.rs1 == 1 => return Left::Stale,
-                Illegal => stop!(Exit::Illegal(imm as u32)),
+                Illegal if op.rs1() == 1 => {
+                    *left = budget;
+                    self.accesses += accesses;
+                    self.pc = pc;
+                    return Left::Stale;
+                }
+                Illegal => stop!(op, Exit::Illegal(op.imm() as u32), 0),
                 _ => {
-                    if !self.float(op) {
-                        stop!(Exit::Illegal(0))
+                    if !float.operate(regs, op.get()) {
+                        stop!(op, Exit::Illegal(0), 0)
                     }
                 }
             }
             // SAFETY: the operation did not leave the block, so it is not the last.
             at = unsafe { at.add(1) };
         }
-    }
-
-    #[inline(never)]
-    fn load_reserved<M: Memory>(
-        &mut self,
-        memory: &mut M,
-        op: MicroOp,
-        size: u64,
-    ) -> Result<(), Exit> {
-        let va = self.regs[usize::from(op.rs1)];
-        self.reservation = None;
-        if va & (size - 1) != 0 {
-            return Err(Exit::BadDeviceAccess(Gva::new(va), false));
-        }
-        let value = match self.tlb.load(Gva::new(va), size) {
-            Some(host) if size == 4 => fast::load32(host).into(),
-            Some(host) => fast::load64(host),
-            None => memory
-                .load(self.id, &mut self.tlb, Gva::new(va), size)
-                .map_err(|stop| atomic_exit(stop, va, false))?,
-        };
-        self.reservation = Some(Reservation { va, size, value });
-        self.regs[usize::from(op.rd)] = if size == 4 { value as i32 as u64 } else { value };
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn store_conditional<M: Memory>(
-        &mut self,
-        memory: &mut M,
-        op: MicroOp,
-        size: u64,
-    ) -> Result<Stored, Exit> {
-        let (va, new) = (self.regs[usize::from(op.rs1)], self.regs[usize::from(op.rs2)]);
-        if va & (size - 1) != 0 {
-            return Err(Exit::BadDeviceAccess(Gva::new(va), true));
-        }
-        let held = self.reservation.filter(|r| r.va == va && r.size == size);
-        let Some(held) = held else {
-            // The address is checked as a store's all the same.
-            memory
-                .probe(self.id, &mut self.tlb, Gva::new(va), Access::Store)
-                .map_err(|stop| atomic_exit(stop, va, true))?;
-            self.reservation = None;
-            self.regs[usize::from(op.rd)] = 1;
-            return Ok(Stored::Plain);
-        };
-        let mut failed = 0;
-        let mut change = |was: u64| {
-            failed = u64::from(was != held.value);
-            (failed == 0).then_some(new)
-        };
-        let (_, stored) = memory
-            .update(self.id, &mut self.tlb, Gva::new(va), size, &mut change)
-            .map_err(|stop| atomic_exit(stop, va, true))?;
-        self.reservation = None;
-        self.regs[usize::from(op.rd)] = failed;
-        Ok(stored)
-    }
-
-    /// An atomic whose write tag is missing.
-    #[inline(never)]
-    fn update<M: Memory>(
-        &mut self,
-        memory: &mut M,
-        va: u64,
-        size: u64,
-        change: &mut dyn FnMut(u64) -> Option<u64>,
-    ) -> Result<(u64, Stored), Exit> {
-        if va & (size - 1) != 0 {
-            return Err(Exit::BadDeviceAccess(Gva::new(va), true));
-        }
-        memory
-            .update(self.id, &mut self.tlb, Gva::new(va), size, change)
-            .map_err(|stop| atomic_exit(stop, va, true))
     }
 }
 
@@ -672,17 +611,17 @@ fn or_combine(a: u64) -> u64 {
 }
 
 /// The instruction that a micro-operation came from.
-fn raise(op: MicroOp, len: u8) -> Insn {
+fn raise(op: MicroOp) -> Insn {
     let rd = if op.rd == SINK { 0 } else { op.rd };
-    Insn { op: op.op, rd, rs1: op.rs1, rs2: op.rs2, rs3: 0, rm: 0, len, imm: op.imm }
+    Insn { op: op.op, rd, rs1: op.rs1, rs2: op.rs2, rs3: 0, rm: 0, len: op.len, imm: op.imm }
 }
 
 fn fetch_exit(stop: Stop, va: Gva) -> Exit {
     match stop {
         Stop::Fault(fault) => Exit::Fault(fault),
         // Nothing can be fetched from a device.
-        Stop::Device(_) => Exit::Fault(vellum_translate::Fault {
-            kind: vellum_translate::FaultKind::Access,
+        Stop::Device(_) => Exit::Fault(Fault {
+            kind: FaultKind::Access,
             access: Access::Fetch,
             va,
             level: 0,
@@ -693,21 +632,12 @@ fn fetch_exit(stop: Stop, va: Gva) -> Exit {
 }
 
 #[cold]
-fn access_exit(stop: Stop, op: MicroOp, len: u8, va: u64, size: u64, store: Option<u64>) -> Exit {
+fn access_exit(stop: Stop, op: MicroOp, va: u64, size: u64, store: Option<u64>) -> Exit {
     let va = Gva::new(va);
     match stop {
         Stop::Fault(fault) => Exit::Fault(fault),
         Stop::Device(_) if va.get() & (size - 1) != 0 => Exit::BadDeviceAccess(va, store.is_some()),
-        Stop::Device(at) => Exit::Mmio(MmioAccess { at, va, insn: raise(op, len), size, store }),
-        host @ Stop::Host(_) => Exit::Host(host),
-    }
-}
-
-#[cold]
-fn atomic_exit(stop: Stop, va: u64, store: bool) -> Exit {
-    match stop {
-        Stop::Fault(fault) => Exit::Fault(fault),
-        Stop::Device(_) => Exit::BadDeviceAccess(Gva::new(va), store),
+        Stop::Device(at) => Exit::Mmio(MmioAccess { at, va, insn: raise(op), size, store }),
         host @ Stop::Host(_) => Exit::Host(host),
     }
 }

@@ -34,6 +34,8 @@ bitflags::bitflags! {
         const PIECE = 2;
         /// The guest may store to it, though the host withholds that.
         const GUEST_WRITABLE = 4;
+        /// It is a piece of a guest page of 1 GiB or more.
+        const GIANT = 8;
     }
 }
 
@@ -134,8 +136,10 @@ pub struct Tlb {
     environment: Environment,
     spaces: Vec<u64>,
     next_space: usize,
-    /// Bit `h` set: some piece of a larger page may be in the TLB whose 2 MiB region hashes to `h`.
+    /// Bit `h` set: some piece of a 2 MiB page may be in the TLB whose region hashes to `h`.
     pieces: u64,
+    /// Some piece of a page of 1 GiB or more may be in the TLB.
+    giants: bool,
     code_epoch: u32,
     /// What happened.
     pub counters: Counters,
@@ -154,6 +158,7 @@ impl Tlb {
             spaces: Vec::with_capacity(SPACES),
             next_space: 0,
             pieces: 0,
+            giants: false,
             code_epoch: 0,
             counters: Counters::default(),
         });
@@ -265,6 +270,7 @@ impl Tlb {
         let tag = va.get() & PAGE_MASK | self.key;
         if to.flags.contains(PageFlags::PIECE) {
             self.pieces |= piece_bit(va);
+            self.giants |= to.flags.contains(PageFlags::GIANT);
         }
         if access == Access::Fetch {
             let entry = &mut self.code[va.page() as usize % CODE_ENTRIES];
@@ -387,6 +393,7 @@ impl Tlb {
         self.code.fill(NO_CODE);
         self.code_epoch = self.code_epoch.wrapping_add(1);
         self.pieces = 0;
+        self.giants = false;
     }
 
     /// `sfence.vma`, each form as precise as it is: with an address, only that page (all pieces of
@@ -428,8 +435,8 @@ impl Tlb {
     }
 }
 
-/// A gigapage's region hashes to one bit, so that every piece of it sets the same.
+/// All pieces of a 2 MiB page set the same bit.
 #[inline]
 fn piece_bit(va: Gva) -> u64 {
-    1 << (va.get() >> 30 & 63)
+    1 << ((va.get() >> 21 ^ va.get() >> 27 ^ va.get() >> 33) & 63)
 }

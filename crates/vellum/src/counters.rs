@@ -7,8 +7,12 @@ pub struct Counters {
     pub misses: [u64; 3],
     /// Of these, resolved by the shadow tables alone.
     pub shadow_hits: u64,
-    /// Hidden faults: the guest's tables allow it, the shadow had no entry, or too few rights.
+    /// Hidden faults: the guest's tables and the host table allow it, the shadow had no entry, or
+    /// one with too few rights. What shadow paging costs beside the traps of table stores.
     pub hidden_faults: u64,
+    /// Host faults: the host table itself had to do something first (a page's first write, a copy,
+    /// a page brought). They would be there without shadow tables too.
+    pub host_faults: u64,
     /// True faults: the guest's own.
     pub guest_faults: u64,
     /// Entries of guest tables read by walks.
@@ -33,4 +37,11 @@ pub struct Counters {
     pub device_accesses: u64,
     /// Pages written by devices, bytes not counted.
     pub device_page_writes: u64,
+}
+
+impl Counters {
+    /// What the host table had to do for accesses so far.
+    pub(crate) fn host_work(&self) -> u64 {
+        self.zero_pages_filled + self.copies_on_write + self.pages_brought + self.guard_faults
+    }
 }

@@ -73,10 +73,15 @@ impl VmMemory {
             path[depth] = pte;
             depth += 1;
         })?;
-        self.counters.hidden_faults += 1;
         let flags = flags_of(&leaf, environment);
+        let host_work = self.counters.host_work();
         match self.resolve(leaf.gfn, access, va)? {
             Host::Frame(frame, rights) => {
+                if self.counters.host_work() == host_work {
+                    self.counters.hidden_faults += 1;
+                } else {
+                    self.counters.host_faults += 1;
+                }
                 let install = Install { satp, va, leaf, path: &path[..depth], frame, rights };
                 self.shadow.install(hart, &mut self.host, &install, &mut self.shoot);
                 // Shadowing a table may have withdrawn the right to write this very page.
@@ -351,6 +356,7 @@ fn flags_of(leaf: &Leaf, environment: Environment) -> PageFlags {
     let mut flags = PageFlags::empty();
     flags.set(PageFlags::GLOBAL, leaf.global);
     flags.set(PageFlags::PIECE, leaf.level > 0);
+    flags.set(PageFlags::GIANT, leaf.level > 1);
     let writable = environment.allows(leaf.leaf_rights, leaf.user).contains(Rights::WRITE);
     flags.set(PageFlags::GUEST_WRITABLE, writable);
     flags

@@ -5,28 +5,15 @@
 //! version has moved on, each of its blocks is marked stale in place: whoever still links to one
 //! runs into the mark and looks again. `fence.i` therefore has nothing to do.
 
-use super::lower::{Kind, MAX_INSNS, kind, lower};
-use super::{MicroOp, Side};
+use super::MicroOp;
+use super::lower::{Kind, MAX_INSNS, kind, lower, run_on};
 use crate::Memory;
-use vellum_isa::{Insn, Op};
+use vellum_isa::Insn;
 use vellum_translate::{FrameId, PAGE_SIZE};
 
-/// No block.
-pub(crate) const NO_LINK: u32 = u32::MAX;
 /// Micro-operations kept, 16 bytes each, before everything is dropped.
 const CAPACITY: usize = 1 << 20;
 const PARCELS: usize = PAGE_SIZE / 2;
-
-/// A block: where its micro-operations are.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Block {
-    pub(crate) start: u32,
-    pub(crate) ops: u16,
-    /// Instructions in it.
-    pub(crate) insns: u16,
-    /// The code page it belongs to.
-    pub(crate) page: u32,
-}
 
 #[derive(Debug)]
 struct CodePage {
@@ -54,8 +41,6 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct CodeCache {
     ops: Vec<MicroOp>,
-    sides: Vec<Side>,
-    blocks: Vec<Block>,
     pages: Vec<CodePage>,
     /// By frame: its code page, plus one.
     by_frame: Vec<u32>,
@@ -68,8 +53,6 @@ impl Default for CodeCache {
     fn default() -> Self {
         CodeCache {
             ops: Vec::new(),
-            sides: Vec::new(),
-            blocks: Vec::new(),
             pages: Vec::new(),
             by_frame: Vec::new(),
             generation: 1,
@@ -85,42 +68,39 @@ impl CodeCache {
         self.generation
     }
 
+    /// All micro-operations: block `b` has its header at `b`, and its operations behind it.
     #[inline(always)]
-    pub(crate) fn block(&self, index: u32) -> Block {
-        self.blocks[index as usize]
+    pub(crate) fn ops(&self) -> &[MicroOp] {
+        &self.ops
     }
 
-    #[inline(always)]
-    pub(crate) fn ops(&self, block: &Block) -> &[MicroOp] {
-        let start = block.start as usize;
-        &self.ops[start..start + usize::from(block.ops)]
-    }
-
-    #[inline(always)]
-    pub(crate) fn sides(&self, block: &Block) -> &[Side] {
-        let start = block.start as usize;
-        &self.sides[start..start + usize::from(block.ops)]
-    }
-
-    #[inline(always)]
-    pub(crate) fn side(&self, block: &Block, at: usize) -> Side {
-        self.sides[block.start as usize + at]
-    }
-
+    /// Remembers where the jump in micro-operation `at` leads.
     #[inline]
-    pub(crate) fn set_link(&mut self, block: &Block, at: usize, link: u32) {
-        self.sides[block.start as usize + at].link = link;
+    pub(crate) fn set_link(&mut self, at: usize, link: u32) {
+        self.ops[at].link = link;
     }
 
-    pub(crate) fn frame_of(&self, block: &Block) -> FrameId {
-        self.pages[block.page as usize].frame
+    /// Puts one instruction at the arena's end, as a block that nothing leads to.
+    pub(crate) fn push_scratch(&mut self, insn: &Insn) -> u32 {
+        let block = self.ops.len() as u32;
+        let op = lower(insn, 0);
+        self.ops.extend([MicroOp::header(1, 0), op, run_on(op, insn.len.into())]);
+        block
+    }
+
+    /// Takes it away again.
+    pub(crate) fn pop_scratch(&mut self, block: u32) {
+        self.ops.truncate(block as usize);
+    }
+
+    /// The frame that a block's bytes are in.
+    pub(crate) fn frame_of(&self, block: u32) -> FrameId {
+        self.pages[self.ops[block as usize].imm as usize].frame
     }
 
     /// Drops everything. Costs time only.
     pub fn clear(&mut self) {
         self.ops.clear();
-        self.sides.clear();
-        self.blocks.clear();
         self.pages.clear();
         self.by_frame.fill(0);
         self.generation = self.generation.wrapping_add(1);
@@ -131,8 +111,6 @@ impl CodeCache {
     pub fn overhead(&self) -> usize {
         let pages: usize = self.pages.iter().map(|p| 2 * PARCELS + p.blocks.capacity() * 4).sum();
         self.ops.capacity() * size_of::<MicroOp>()
-            + self.sides.capacity() * size_of::<Side>()
-            + self.blocks.capacity() * size_of::<Block>()
             + self.pages.capacity() * size_of::<CodePage>()
             + self.by_frame.capacity() * 4
             + pages
@@ -168,8 +146,7 @@ impl CodeCache {
             page.starts.fill(0);
             self.counters.stale_pages += 1;
             for block in page.blocks.drain(..) {
-                let start = self.blocks[block as usize].start as usize;
-                self.ops[start] = MicroOp::STALE;
+                self.ops[block as usize + 1] = MicroOp::STALE;
             }
         }
         index
@@ -192,9 +169,7 @@ impl CodeCache {
         if start != 0 {
             return Some(self.pages[page as usize].blocks[usize::from(start) - 1]);
         }
-        let block = self.decode(memory, frame, offset, page)?;
-        let index = self.blocks.len() as u32;
-        self.blocks.push(block);
+        let index = self.decode(memory, frame, offset, page)?;
         let page = &mut self.pages[page as usize];
         page.blocks.push(index);
         page.starts[offset / 2] = page.blocks.len() as u16;
@@ -207,50 +182,33 @@ impl CodeCache {
         frame: FrameId,
         offset: usize,
         page: u32,
-    ) -> Option<Block> {
-        let start = self.ops.len();
+    ) -> Option<u32> {
+        let header = self.ops.len();
         let mut at = offset;
-        let mut insns: u8 = 0;
-        let mut accesses: u8 = 0;
+        let (mut insns, mut accesses) = (0, 0);
         let mut ended = false;
+        self.ops.push(MicroOp::header(0, page));
         while !ended && usize::from(insns) < MAX_INSNS && at < PAGE_SIZE {
             let Some(insn) = fetch(memory, frame, at) else { break };
-            let kind = kind(insn.op);
+            let op = lower(&insn, (at - offset) as u32);
             insns += 1;
-            accesses += u8::from(kind == Kind::Access);
-            self.ops.push(lower(&insn, (at - offset) as u32));
-            self.sides.push(Side {
-                offset: ((at - offset) / 2) as u8,
-                insns,
-                accesses,
-                len: insn.len,
-                link: NO_LINK,
-            });
+            accesses += op.accesses;
+            self.ops.push(MicroOp { insns, accesses, ..op });
             at += usize::from(insn.len);
-            ended = kind == Kind::End;
+            ended = kind(insn.op) == Kind::End;
         }
         if insns == 0 {
+            self.ops.truncate(header);
             return None;
         }
         if !ended {
-            let imm = (at - offset) as i32;
-            self.ops.push(MicroOp { op: Op::Jal, rd: crate::SINK, rs1: 0, rs2: 0, imm });
-            self.sides.push(Side {
-                offset: (imm / 2) as u8,
-                insns,
-                accesses,
-                len: 0,
-                link: NO_LINK,
-            });
+            let last = self.ops[self.ops.len() - 1];
+            self.ops.push(run_on(last, (at - offset) as u32));
         }
+        self.ops[header] = MicroOp::header(insns, page);
         self.counters.blocks += 1;
         self.counters.insns += u64::from(insns);
-        Some(Block {
-            start: start as u32,
-            ops: (self.ops.len() - start) as u16,
-            insns: insns.into(),
-            page,
-        })
+        Some(header as u32)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lowering: one decoded instruction to one micro-operation.
 
-use super::MicroOp;
+use super::{MicroOp, NO_LINK};
 use crate::SINK;
 use vellum_isa::{Insn, Op};
 
@@ -33,11 +33,6 @@ pub(super) fn kind(op: Op) -> Kind {
     }
 }
 
-/// Whether the operation always leaves its block.
-pub(crate) fn ends(op: Op) -> bool {
-    kind(op) == Kind::End
-}
-
 /// Whether the operation loads or stores.
 pub(crate) fn is_access(op: Op) -> bool {
     kind(op) == Kind::Access
@@ -59,9 +54,35 @@ fn is_float(op: Op) -> bool {
     (Op::FmaddS..=Op::FmvDX).contains(&op)
 }
 
-/// Lowers an instruction that stands `offset` bytes behind its block's start.
+/// The jump that ends a block which runs on, `offset` bytes behind its start.
+pub(crate) fn run_on(before: MicroOp, offset: u32) -> MicroOp {
+    MicroOp {
+        op: Op::Jal,
+        rd: SINK,
+        rs1: 0,
+        rs2: 0,
+        imm: offset as i32,
+        offset: (offset / 2) as u8,
+        len: 0,
+        ..before
+    }
+}
+
+/// Lowers an instruction that stands `offset` bytes behind its block's start; the counts are those of
+/// a block of this one alone.
 pub(crate) fn lower(insn: &Insn, offset: u32) -> MicroOp {
-    let mut op = MicroOp { op: insn.op, rd: insn.rd, rs1: insn.rs1, rs2: insn.rs2, imm: insn.imm };
+    let mut op = MicroOp {
+        op: insn.op,
+        rd: insn.rd,
+        rs1: insn.rs1,
+        rs2: insn.rs2,
+        imm: insn.imm,
+        offset: (offset / 2) as u8,
+        insns: 1,
+        accesses: u8::from(is_access(insn.op)),
+        len: insn.len,
+        link: NO_LINK,
+    };
     if op.rd == 0 && writes_x(op.op) {
         op.rd = SINK;
     }

@@ -4,7 +4,9 @@ mod cache;
 mod lower;
 mod op;
 
-pub(crate) use cache::{Block, NO_LINK, fetch};
+pub(crate) use cache::fetch;
 pub use cache::{CodeCache, Counters};
-pub(crate) use lower::{ends, is_access, lower};
-pub(crate) use op::{MicroOp, Side};
+pub(crate) use op::MicroOp;
+
+/// No block.
+pub(crate) const NO_LINK: u32 = u32::MAX;

@@ -67,9 +67,9 @@ impl Supervisor {
         self.gather(hart);
         Some(match csr {
             FFLAGS | FRM | FCSR if self.sstatus & FS == 0 => return None,
-            FFLAGS => u64::from(hart.fcsr & 0x1f),
-            FRM => u64::from(hart.fcsr >> 5),
-            FCSR => u64::from(hart.fcsr),
+            FFLAGS => u64::from(hart.float.fcsr & 0x1f),
+            FRM => u64::from(hart.float.fcsr >> 5),
+            FCSR => u64::from(hart.float.fcsr),
             SSTATUS => self.read_sstatus(),
             SIE => self.sie,
             STVEC => self.stvec,
@@ -96,9 +96,9 @@ impl Supervisor {
 
     fn write(&mut self, hart: &mut Hart, csr: u16, value: u64, moment: &Moment) -> After {
         match csr {
-            FFLAGS => hart.fcsr = hart.fcsr & !0x1f | value as u8 & 0x1f,
-            FRM => hart.fcsr = hart.fcsr & 0x1f | (value as u8 & 7) << 5,
-            FCSR => hart.fcsr = value as u8,
+            FFLAGS => hart.float.fcsr = hart.float.fcsr & !0x1f | value as u8 & 0x1f,
+            FRM => hart.float.fcsr = hart.float.fcsr & 0x1f | (value as u8 & 7) << 5,
+            FCSR => hart.float.fcsr = value as u8,
             SSTATUS => {
                 self.sstatus = value & SSTATUS_WRITABLE;
                 self.apply(hart);

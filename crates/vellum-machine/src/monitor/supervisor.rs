@@ -143,14 +143,14 @@ impl Supervisor {
     /// Makes the hart run in the current mode: what it may translate, and whether it has floats.
     pub(crate) fn apply(&self, hart: &mut Hart) {
         hart.tlb.set_environment(self.environment());
-        hart.fp_enabled = self.sstatus & FS != 0;
+        hart.float.enabled = self.sstatus & FS != 0;
     }
 
     /// Takes over what the hart did to its floating-point state.
     #[inline]
     pub(super) fn gather(&mut self, hart: &mut Hart) {
-        if hart.fp_dirty {
-            hart.fp_dirty = false;
+        if hart.float.dirty {
+            hart.float.dirty = false;
             self.sstatus |= FS;
         }
     }
@@ -246,8 +246,8 @@ impl Supervisor {
         hart.pc = pc;
         hart.set_x(10, a0);
         hart.set_x(11, a1);
-        hart.fcsr = 0;
-        hart.fp_dirty = false;
+        hart.float.fcsr = 0;
+        hart.float.dirty = false;
         hart.end_reservation();
         self.apply(hart);
     }
