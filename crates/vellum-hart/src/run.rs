@@ -268,16 +268,18 @@ impl Hart {
                 accesses = accesses.wrapping_add(u64::from($op.accesses()));
             }};
         }
-        // Enters a block of the arena. SAFETY: block numbers come from the arena's own links, from
-        // the jump table, which is emptied when the arena is, and from the caller's index above.
+        // Enters a block of the arena.
         macro_rules! enter {
             ($block:expr) => {{
                 let block: u32 = $block;
                 debug_assert!((block as usize) < arena.len());
+                // SAFETY: block numbers come from the arena's own links and from the jump table,
+                // which is emptied when the arena is: they are inside it.
                 at = unsafe { arena.as_ptr().add(block as usize) };
-                if u64::from(unsafe { (*at).insns }) > budget {
+                if u64::from(Cursor(at).insns()) > budget {
                     back!(Left::Tail(block))
                 }
+                // SAFETY: a header has a block behind it.
                 at = unsafe { at.add(1) };
                 continue;
             }};

@@ -20,3 +20,4 @@ pub mod virtio;
 pub use machine::{Config, Counters, Error, HartReport, Machine, Report, Stop, trap_name};
 pub use monitor::{Cause, Supervisor};
 pub use vellum::Paging;
+pub use vellum_translate::riscv::Mode;

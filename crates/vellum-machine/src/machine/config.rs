@@ -2,12 +2,16 @@
 
 use super::devices::Devices;
 use super::{Core, Counters, Machine};
-use crate::memory_map::{FINISHER, PLIC, RAM_BASE, UART, VIRTIO_SLOTS, virtio_slot};
+use crate::disk::Disk;
+use crate::fdt::{self, Description, Mmu};
+use crate::loader::{self, GuestWriter, Kernel};
+use crate::memory_map::{FINISHER, PLIC, RAM_BASE, RTC, Range, UART, VIRTIO_SLOTS, virtio_slot};
 use crate::monitor::Supervisor;
 use crate::sbi::{Hart as Begin, Hsm};
+use crate::virtio::{Block, Rng, Slots};
 use std::collections::VecDeque;
 use thiserror::Error as ThisError;
-use vellum::{Builder, Paging};
+use vellum::{Builder, Paging, VmMemory};
 use vellum_hart::{CodeCache, Hart};
 use vellum_replay::{Outside, Stamp};
 use vellum_translate::Gpa;
@@ -30,9 +34,19 @@ pub struct Config {
     pub kernel: Vec<u8>,
     /// The initial RAM disk.
     pub initrd: Option<Vec<u8>>,
+    /// Whether `kernel` is a flat binary, to be started with its first byte.
+    pub flat: bool,
     /// The kernel's command line.
     pub cmdline: String,
+    /// Disks: `/dev/vda` is the first. At most seven, beside the source of entropy.
+    pub disks: Vec<Box<dyn Disk>>,
 }
+
+/// Extensions of the instruction set, in the device tree's order.
+const EXTENSIONS: [&str; 13] =
+    ["i", "m", "a", "f", "d", "c", "zicntr", "zicsr", "zifencei", "zba", "zbb", "zbs", "sstc"];
+/// Bytes of entropy for the kernel's start.
+const SEED: usize = 64;
 
 impl Config {
     /// A machine of 256 MiB and one hart for `kernel`.
@@ -45,7 +59,9 @@ impl Config {
             frame_quota: None,
             kernel,
             initrd: None,
+            flat: false,
             cmdline: String::new(),
+            disks: Vec::new(),
         }
     }
 }
@@ -57,6 +73,20 @@ pub enum Error {
     /// Its memory could not be made, or not be loaded.
     #[error(transparent)]
     Memory(#[from] vellum::Error),
+    /// The kernel or the initial RAM disk can't be loaded.
+    #[error(transparent)]
+    Load(#[from] loader::LoadError),
+    /// There is no device tree for such a machine.
+    #[error(transparent)]
+    DeviceTree(#[from] fdt::FdtError),
+    /// More disks than slots.
+    #[error("{found} disks are too many: a machine has room for {limit}")]
+    Disks {
+        /// Disks asked for.
+        found: usize,
+        /// What fits.
+        limit: usize,
+    },
     /// The devices do not fit on the bus.
     #[error(transparent)]
     Bus(#[from] crate::bus::BusError),
@@ -70,30 +100,31 @@ impl Machine {
     ///
     /// # Errors
     /// When the configuration is not possible, or a file is not what it should be.
-    pub fn new(config: Config, mut outside: Box<dyn Outside>) -> Result<Self, Error> {
+    pub fn new(mut config: Config, mut outside: Box<dyn Outside>) -> Result<Self, Error> {
         let mut memory = Builder::new(RAM_BASE, config.memory)
             .paging(config.paging)
             .harts(config.harts as usize)
-            .devices(FINISHER.base..Gpa::new(0x10_2000))
+            .devices(FINISHER.base..RTC.end())
             .devices(PLIC.base..PLIC.end())
-            .devices(UART.base..virtio_slot(VIRTIO_SLOTS).base);
+            .devices(UART.base..virtio_slot(VIRTIO_SLOTS - 1).end());
         if let Some(quota) = config.frame_quota {
             memory = memory.frame_quota(quota);
         }
         let mut memory = memory.build()?;
         let stamp = Stamp { hart: 0, instret: 0 };
         let date = outside.boot_clock(stamp).nanos();
-        let mut seed = [0; 64];
+        let mut seed = [0; SEED];
         outside.entropy(stamp, &mut seed)?;
-        let (entry, dtb) = super::boot_tmp::load(&config, &mut memory, &seed)?;
+        let virtio = plug(core::mem::take(&mut config.disks))?;
+        let begin = load(&config, &mut memory, virtio.taken(), &seed)?;
         Ok(Machine {
             cores: (0..config.harts as usize)
                 .map(|id| Core { hart: Hart::new(id), supervisor: Supervisor::default() })
                 .collect(),
             memory,
             code: CodeCache::default(),
-            hsm: Hsm::new(config.harts, Begin { entry, opaque: dtb.get() }),
-            devices: Devices::new(config.harts, date)?,
+            hsm: Hsm::new(config.harts, begin),
+            devices: Devices::new(config.harts, date, virtio)?,
             outside,
             nanos: 0,
             max_mode: config.max_mode,
@@ -102,5 +133,64 @@ impl Machine {
             output: Vec::new(),
             counters: Counters::default(),
         })
+    }
+}
+
+/// The virtio devices: the disks in order, then entropy.
+fn plug(disks: Vec<Box<dyn Disk>>) -> Result<Slots, Error> {
+    let (found, limit) = (disks.len(), VIRTIO_SLOTS - 1);
+    if found > limit {
+        return Err(Error::Disks { found, limit });
+    }
+    let mut slots = Slots::new();
+    for (number, disk) in disks.into_iter().enumerate() {
+        let name = format!("vellum-{number}");
+        slots.plug(Box::new(Block::new(disk, &name)));
+    }
+    slots.plug(Box::new(Rng::new()));
+    Ok(slots)
+}
+
+/// Loads the kernel, the initial RAM disk and the device tree; where the first hart begins.
+fn load(
+    config: &Config,
+    memory: &mut VmMemory,
+    virtio: [bool; VIRTIO_SLOTS],
+    rng_seed: &[u8],
+) -> Result<Begin, Error> {
+    let ram = Range::new(RAM_BASE.get(), config.memory);
+    let kernel = match config.flat {
+        true => Kernel::flat(&config.kernel, ram)?,
+        false => Kernel::read(&config.kernel, ram)?,
+    };
+    let initrd = config.initrd.as_deref();
+    let place = loader::place(&kernel, initrd.map(|bytes| bytes.len() as u64), ram)?;
+    kernel.write(memory)?;
+    if let (Some(bytes), Some(range)) = (initrd, place.initrd) {
+        memory.write(range.base, bytes)?;
+    }
+    let tree = fdt::build(&Description {
+        harts: config.harts,
+        memory: ram,
+        extensions: &EXTENSIONS,
+        mmu: match config.max_mode {
+            Mode::Bare | Mode::Sv39 => Mmu::Sv39,
+            Mode::Sv48 => Mmu::Sv48,
+            Mode::Sv57 => Mmu::Sv57,
+        },
+        bootargs: &config.cmdline,
+        initrd: place.initrd,
+        rng_seed,
+        virtio,
+    })?;
+    memory.write(place.dtb, &tree)?;
+    Ok(Begin { entry: kernel.entry(), opaque: place.dtb.get() })
+}
+
+impl GuestWriter for VmMemory {
+    type Error = vellum::Error;
+
+    fn write(&mut self, at: Gpa, bytes: &[u8]) -> Result<(), vellum::Error> {
+        VmMemory::write(self, at, bytes)
     }
 }

@@ -90,9 +90,7 @@ impl Machine {
         let now = Instant::from_ns(nanos);
         let done = match access.store {
             None => self.devices.read(now, access.at, access.size),
-            Some(value) => {
-                self.devices.write(now, access.at, access.size, value, &mut self.memory).map(|()| 0)
-            }
+            Some(value) => self.devices.write(now, access.at, access.size, value).map(|()| 0),
         };
         let core = &mut self.cores[number];
         match done {

@@ -1,6 +1,5 @@
 //! The machine: harts, their privileged state, memory and devices, and the loop that runs them.
 
-mod boot_tmp;
 mod calls;
 mod config;
 mod devices;

@@ -52,7 +52,8 @@ impl Machine {
     fn round(&mut self) -> Option<Stop> {
         self.counters.rounds += 1;
         self.take_input();
-        self.devices.advance(Instant::from_ns(self.nanos), &mut self.memory);
+        let (now, stamp) = (Instant::from_ns(self.nanos), self.stamp());
+        self.devices.advance(now, stamp, &mut self.memory, &mut *self.outside);
         self.raise_lines();
         let round = if self.cores.len() == 1 { ROUND } else { ROUND_OF_MANY };
         let mut longest = 0;

@@ -78,12 +78,14 @@ impl State for super::devices::Devices {
         self.rtc.save(w);
         self.plic.save(w);
         self.uart.save(w);
+        self.virtio.save(w);
     }
 
     fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
         self.finisher.restore(r)?;
         self.rtc.restore(r)?;
         self.plic.restore(r)?;
-        self.uart.restore(r)
+        self.uart.restore(r)?;
+        self.virtio.restore(r)
     }
 }
