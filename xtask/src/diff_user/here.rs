@@ -17,7 +17,7 @@ pub fn run(program: &Program) -> Result<Vec<u8>> {
     memory.write(Gpa::new(ENTRY), &program.bytes)?;
     let mut hart = Hart::new(0);
     hart.pc = ENTRY;
-    hart.fp_enabled = true;
+    hart.float.enabled = true;
     let mut code = CodeCache::default();
     let mut out = Vec::new();
     loop {
@@ -60,7 +60,7 @@ fn float_csr(hart: &mut Hart, insn: Insn) -> Result<()> {
         csr::FCSR => (0, 0xff),
         other => bail!("{insn} at {:#x}: no CSR {other:#x} here", hart.pc),
     };
-    let old = u64::from(hart.fcsr >> shift & mask);
+    let old = u64::from(hart.float.fcsr >> shift & mask);
     let operand = match insn.op {
         Op::Csrrw | Op::Csrrs | Op::Csrrc => hart.x(insn.rs1),
         _ => insn.rs1.into(),
@@ -71,7 +71,7 @@ fn float_csr(hart: &mut Hart, insn: Insn) -> Result<()> {
         Op::Csrrc | Op::Csrrci => old & !operand,
         other => bail!("{other:?} at {:#x}", hart.pc),
     };
-    hart.fcsr = hart.fcsr & !(mask << shift) | (new as u8 & mask) << shift;
+    hart.float.fcsr = hart.float.fcsr & !(mask << shift) | (new as u8 & mask) << shift;
     hart.set_x(insn.rd, old);
     hart.retire(insn);
     Ok(())
