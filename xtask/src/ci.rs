@@ -137,7 +137,7 @@ impl Ci {
         let once = |name: &str| -> Result<Vec<u8>> {
             let path = self.temporary.path().join(name);
             let file = std::fs::File::create(&path)?;
-            let args = ["--exec", "selftest", "--seed", "7", "--json", "--no-host"];
+            let args = ["--exec", "selftest", "--seed", "7", "--json", "--no-host", "--digest"];
             self.run(self.boot(&args)?.stdout(file))?;
             Ok(std::fs::read(path)?)
         };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod bench_compare;
+mod boot;
 mod ci;
 mod diff_user;
 mod differential;
@@ -25,6 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Boot a guest: the small one that ships, Debian, or files of your own
+    Boot(Box<boot::Args>),
     /// Check everything: format, lints, house rules, all tests, the docs, a guest's boot
     Ci(ci::Args),
     /// Check the house rules that neither the compiler nor clippy checks
@@ -45,6 +48,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Boot(args) => boot::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::Tidy(args) => tidy::run(&args),
         Command::Linux(args) => linux_command::run(&args),

@@ -1,6 +1,123 @@
 //! `cargo xtask boot`: a machine, a guest, a console, and what happened.
 
+mod door;
+mod guest;
 mod keys;
+mod options;
+mod report;
 mod script;
+mod session;
 mod size;
 mod terminal;
+
+pub use options::Args;
+
+use anyhow::{Context, Result};
+use door::Door;
+use guest::Guest;
+use options::{ModeKind, PagingKind, ReportKind};
+use report::Outcome;
+use session::{Limits, Session};
+use std::fs;
+use std::process::ExitCode;
+use terminal::Terminal;
+use vellum_machine::{Config, Machine, Paging};
+use vellum_replay::Script;
+use vellum_translate::riscv::Mode;
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let guest = Guest::new(args)?;
+    let kinds = match args.compare {
+        true => vec![PagingKind::Nested, PagingKind::Shadow],
+        false => vec![args.paging],
+    };
+    let mut code = 0;
+    for paging in kinds {
+        let args = Args { paging, ..args.clone() };
+        let outcome = once(&args, &guest)?;
+        outcome.keep(paging)?;
+        // With --compare the second report has both columns.
+        if !args.compare || paging == PagingKind::Shadow {
+            tell(&args, &outcome)?;
+        }
+        code = outcome.end.code();
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// One run from power-on, or from a kept state, to its end.
+fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
+    let script = match &args.script {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("the script {} can't be read", path.display()))?;
+            script::parse(&text)?
+        }
+        None => Script::new(),
+    };
+    let door = Door::new(args.seed, args.live, script);
+    let mut machine = Machine::new(config(args, guest), Box::new(door.clone()))
+        .with_context(|| format!("{} can't be loaded", guest.name))?;
+    if let Some(path) = &args.restore {
+        let bytes = fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
+        machine
+            .restore_from(&bytes)
+            .with_context(|| format!("{} can't be restored", path.display()))?;
+    }
+    let limits = Limits { instructions: args.stop_after, tell_end: args.exec.is_none() };
+    let terminal = Terminal::open()?;
+    let end = Session::new(&mut machine, door, terminal.is_some()).run(limits);
+    drop(terminal);
+    let end = end?;
+    if let Some(path) = &args.save {
+        fs::write(path, machine.save())
+            .with_context(|| format!("{} can't be written", path.display()))?;
+    }
+    Ok(Outcome {
+        guest: guest.name.clone(),
+        key: guest.key.clone(),
+        cmdline: guest.cmdline.clone(),
+        end,
+        counts: report::counts(&machine.report()),
+        short: report::short(&machine),
+        digest: args.digest.then(|| machine.state_hash().to_string()),
+    })
+}
+
+fn config(args: &Args, guest: &Guest) -> Config {
+    let mut config = Config::new(guest.kernel.clone());
+    config.memory = args.memory;
+    config.harts = args.harts;
+    config.paging = match args.paging {
+        PagingKind::Shadow => Paging::Shadow,
+        PagingKind::Nested => Paging::Nested,
+        PagingKind::Flat => Paging::Flat,
+    };
+    config.max_mode = match args.mode {
+        ModeKind::Sv39 => Mode::Sv39,
+        ModeKind::Sv48 => Mode::Sv48,
+        ModeKind::Sv57 => Mode::Sv57,
+    };
+    config.frame_quota = args.quota.map(|bytes| bytes >> 12);
+    config.initrd.clone_from(&guest.initrd);
+    config.cmdline.clone_from(&guest.cmdline);
+    config
+}
+
+/// The report. It goes to standard error, so that standard output holds what the guest printed and
+/// nothing else; as JSON it is for a program and goes to standard output.
+fn tell(args: &Args, outcome: &Outcome) -> Result<()> {
+    if args.json {
+        println!("\n{}", serde_json::to_string_pretty(&outcome.json(args))?);
+        return Ok(());
+    }
+    match args.report {
+        ReportKind::None => {}
+        ReportKind::Short => eprintln!("\n{}: {}", outcome.end, outcome.short),
+        ReportKind::Full => eprint!("\n{}", outcome.table(args).text()),
+    }
+    if let (Some(digest), true) = (&outcome.digest, args.report != ReportKind::None) {
+        eprintln!("digest {digest}");
+    }
+    Ok(())
+}

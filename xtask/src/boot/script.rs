@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn a_wrong_command_is_named() {
-        for (text, want) in [("a\n@go 3\n", "line 2"), ("@at soon\n", "line 1"), ("@wait \nx\n", "pattern")] {
+        for (text, want) in
+            [("a\n@go 3\n", "line 2"), ("@at soon\n", "line 1"), ("@wait \nx\n", "pattern")]
+        {
             let error = format!("{:#}", parse(text).unwrap_err());
             assert!(error.contains(want), "{error}");
         }

@@ -73,7 +73,7 @@ if [ -e /vellum/exec ]; then
 else
     echo "A shell on $(uname -sr); leaving it powers off."
     $inside setsid cttyhack /bin/sh -l
-    code=0
+    code=$?
 fi
 if [ "$root" ]; then
     umount /disk/proc /disk/sys /disk/dev

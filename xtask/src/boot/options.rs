@@ -1,0 +1,128 @@
+//! The command line of `cargo xtask boot`.
+
+use super::size;
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Boot Debian's kernel with an initramfs of busybox, fetched by the machine's own apt
+    #[arg(long)]
+    pub linux: bool,
+    /// A kernel: a flat RISC-V image or an ELF file
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// An initial RAM disk
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Words for the kernel's command line, behind the usual ones
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub append: Option<String>,
+    /// A virtio disk; `ro` refuses writes, `overlay` keeps them in memory. May be given again
+    #[arg(long, value_name = "FILE[,ro][,overlay]")]
+    pub disk: Vec<String>,
+    /// The guest's memory
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size::parse)]
+    pub memory: u64,
+    /// Harts; they take turns on one thread, so more of them make nothing faster
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub harts: u32,
+    /// Which tables the processor walks
+    #[arg(long, value_enum, default_value_t = PagingKind::Shadow)]
+    pub paging: PagingKind,
+    /// The largest paging mode that the guest may choose
+    #[arg(long, value_enum, default_value_t = ModeKind::Sv57)]
+    pub mode: ModeKind,
+    /// Frames of host memory that the guest may take, as a size
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    pub quota: Option<u64>,
+    /// Run this, then power off; its exit code becomes this program's
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: Option<String>,
+    /// Type this file at the guest; `@wait TEXT` in it waits for output
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Keep the machine in this file as it is when it stops
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Go on from a kept machine; the other options must be those that it was started with
+    #[arg(long, value_name = "FILE")]
+    pub restore: Option<PathBuf>,
+    /// Stop after about this many instructions, counted from the start or the restore
+    #[arg(long, value_name = "N")]
+    pub stop_after: Option<u64>,
+    /// Where chance comes from: two runs with one seed and one input are the same
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Take entropy and date from the real world
+    #[arg(long)]
+    pub live: bool,
+    /// Run under shadow and under nested paging, one after the other, and compare
+    #[arg(long, conflicts_with_all = ["save", "restore"])]
+    pub compare: bool,
+    /// How much to say at the end
+    #[arg(long, value_enum, default_value_t = ReportKind::Full)]
+    pub report: ReportKind,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also tell the digest of the machine as it is at the end
+    #[arg(long)]
+    pub digest: bool,
+    /// Leave out of the JSON what differs from run to run: the host's time and memory
+    #[arg(long)]
+    pub no_host: bool,
+    /// With --linux: take this Debian suite and no other
+    #[arg(long, value_name = "SUITE", requires = "linux")]
+    pub suite: Option<String>,
+    /// With --linux: fetch again even where an earlier fetch is at hand
+    #[arg(long, requires = "linux")]
+    pub refresh: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PagingKind {
+    /// A table of guest virtual to host physical addresses, kept in step with the guest's
+    Shadow,
+    /// Both tables at every miss
+    Nested,
+    /// The guest's tables alone, straight to a flat memory: what the others are measured against
+    Flat,
+}
+
+impl PagingKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Nested => "nested",
+            Self::Flat => "flat",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModeKind {
+    Sv39,
+    Sv48,
+    Sv57,
+}
+
+impl ModeKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sv39 => "sv39",
+            Self::Sv48 => "sv48",
+            Self::Sv57 => "sv57",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportKind {
+    /// Nothing
+    None,
+    /// One line
+    Short,
+    /// Everything that was counted
+    Full,
+}
