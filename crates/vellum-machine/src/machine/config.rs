@@ -164,6 +164,7 @@ fn load(
         false => Kernel::read(&config.kernel, ram)?,
     };
     let initrd = config.initrd.as_deref();
+    initrd.map(loader::check_initrd).transpose()?;
     let place = loader::place(&kernel, initrd.map(|bytes| bytes.len() as u64), ram)?;
     kernel.write(memory)?;
     if let (Some(bytes), Some(range)) = (initrd, place.initrd) {
