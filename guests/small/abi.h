@@ -37,7 +37,8 @@ enum {
     SYS_pin,           // (mask of harts)            where this process may run
     SYS_hart,          // ()                         the hart it runs on
     SYS_icache,        // ()                         make stored instructions visible to all harts
-    SYS_group,         // (group or 0: its own, 1: Ctrl-C ends it)  joins a group of processes
+    SYS_group,         // (pid or 0: itself, group or 0: its pid)   puts a process into a group
+    SYS_foreground,    // (group)                    whom Ctrl-C ends
     SYS_process,       // (index, struct process *)  for ps
     SYS_system,        // (struct system *)          for free and the tests
     SYS_program,       // (index, char name[16])     the built-in programs

@@ -95,11 +95,15 @@ static i64 sys_icache(void) {
 }
 
 // A group is known by the pid of its first process, which may have ended before the others join.
-static i64 sys_group(int group, int foreground) {
-    struct proc *p = this_proc();
-    if (group < 0) return E_INVAL;
+static i64 sys_group(int pid, int group) {
+    struct proc *p = pid ? proc_find(pid) : this_proc();
+    if (!p || (p != this_proc() && p->parent != this_proc())) return E_NOENT;
     p->group = group ? group : p->pid;
-    if (foreground) console_set_foreground(p->group);
+    return 0;
+}
+
+static i64 sys_foreground(int group) {
+    console_set_foreground(group);
     return 0;
 }
 
@@ -181,7 +185,8 @@ static i64 dispatch(struct frame *f) {
     case SYS_pin: return sys_pin(a);
     case SYS_hart: return this_hart()->number;
     case SYS_icache: return sys_icache();
-    case SYS_group: return sys_group((int)a, b != 0);
+    case SYS_group: return sys_group((int)a, (int)b);
+    case SYS_foreground: return sys_foreground((int)a);
     case SYS_process: return sys_process(a, b);
     case SYS_system: return sys_system(a);
     case SYS_program: return sys_program(a, b);

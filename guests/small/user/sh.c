@@ -1,16 +1,17 @@
 // init and the shell.
 //
-// init runs a shell for ever, or one command and then powers off with its exit code. The shell knows
+// init runs a shell, and another should that one be killed; or one command, and then powers off with
+// its exit code. The end of the first shell (exit, or Ctrl-D) powers off too. The shell knows
 //   command words... [< file] [> file | >> file] [| command ...] [; ...] [&]
-// and the words exit and wait. Everything else is a program.
+// and the words exit and wait; $? is the last status. Everything else is a program.
 #include "user.h"
 
-enum { LINE = 256, WORDS = ARGS_MAX };
+enum { LINE = 256, TEXT = 2 * LINE, WORDS = ARGS_MAX }; // $? can be longer than itself
 
 static char line[LINE];
 static const char *at;  // where the parser is in it
 static int last_status;
-static int interactive;
+static int interactive, first; // first: the one that init started; the machine goes with it
 
 // ---- words
 
@@ -20,6 +21,12 @@ static void skip_spaces(void) {
     while (*at == ' ') at++;
 }
 
+static char *put_number(char *to, int n) {
+    if (n > 9) to = put_number(to, n / 10);
+    *to++ = (char)('0' + n % 10);
+    return to;
+}
+
 // Copies the next word, without its quotes, to `to`; returns the place behind it, or NULL.
 static char *word(char *to) {
     char quote = 0;
@@ -27,6 +34,7 @@ static char *word(char *to) {
     if (!*at || is_special(*at)) return NULL;
     for (; *at && (quote || (*at != ' ' && !is_special(*at))); at++) {
         if (quote ? *at == quote : *at == '"' || *at == '\'') quote = quote ? 0 : *at;
+        else if (at[0] == '$' && at[1] == '?') to = put_number(to, last_status), at++;
         else *to++ = *at;
     }
     *to++ = 0;
@@ -36,7 +44,7 @@ static char *word(char *to) {
 // ---- one command of a pipeline
 
 struct command {
-    char text[LINE];
+    char text[TEXT];
     char *argv[WORDS + 1];
     char *input, *output;
     int append, argc;
@@ -109,14 +117,21 @@ static void report(int status) {
     if (status == STATUS_KILLED) print("killed\n");
 }
 
+// While the shell waits, Ctrl-C is for the pipeline.
 static void wait_all(int *pids, int count) {
+    if (count) set_foreground(pids[0]);
     for (int i = 0; i < count; i++) wait_for(pids[i], &last_status);
-    join_group(0, 1);
+    set_foreground(getpid());
     report(last_status);
 }
 
+static void leave(int status) {
+    if (first) power_off(status);
+    exit(status);
+}
+
 static int builtin(struct command *c) {
-    if (!strcmp(c->argv[0], "exit")) exit(number_of(c->argv[1], (u64)last_status));
+    if (!strcmp(c->argv[0], "exit")) leave((int)number_of(c->argv[1], (u64)last_status));
     if (!strcmp(c->argv[0], "wait")) {
         while (wait_for(-1, &last_status) > 0);
         return 1;
@@ -124,20 +139,10 @@ static int builtin(struct command *c) {
     return 0;
 }
 
-// Whether an & ends the pipeline that begins here.
-static int ends_in_background(void) {
-    char quote = 0;
-    for (const char *s = at; *s && (quote || *s != ';'); s++) {
-        if (quote ? *s == quote : *s == '"' || *s == '\'') quote = quote ? 0 : *s;
-        else if (!quote && *s == '&') return 1;
-    }
-    return 0;
-}
-
 // Starts the commands up to ; & or the end, and waits for them unless & follows.
 static int pipeline(void) {
     static struct command c;
-    int pids[8], count = 0, input = dup(0), background = ends_in_background();
+    int pids[8], count = 0, input = dup(0);
     for (;;) {
         if (!parse(&c) || (!c.argc && (*at == '|' || count || c.output || c.input))) {
             print_to(2, "sh: cannot make sense of the line\n");
@@ -154,7 +159,7 @@ static int pipeline(void) {
         if (more && pipe(fds) < 0) more = 0;
         int pid = fork();
         if (pid == 0) {
-            join_group(count ? pids[0] : 0, !background);
+            set_group(0, count ? pids[0] : 0);
             if (more) close(fds[0]);
             become(&c, input, more ? fds[1] : dup(1));
         }
@@ -167,6 +172,7 @@ static int pipeline(void) {
             wait_all(pids, count);
             return 0;
         }
+        set_group(pid, count ? pids[0] : 0); // whoever of the two comes first
         pids[count++] = pid;
         if (!more) break;
         input = fds[0];
@@ -202,13 +208,15 @@ static int shell(int argc, char **argv) {
         return last_status;
     }
     interactive = 1;
-    join_group(0, 1);
+    first = argc > 1 && !strcmp(argv[1], "-1");
+    set_group(0, 0);
+    set_foreground(getpid());
     for (;;) {
         print("folio$ ");
         i64 n = read(0, line, sizeof line - 1);
         if (n <= 0) {
             print("\n");
-            return last_status;
+            leave(last_status);
         }
         line[n - 1] = 0; // the newline
         run_line();
@@ -217,7 +225,7 @@ static int shell(int argc, char **argv) {
 
 static int init(int argc, char **argv) {
     char *once[] = { "sh", "-c", argc > 1 ? argv[1] : NULL, NULL };
-    char *always[] = { "sh", NULL };
+    char *always[] = { "sh", "-1", NULL };
     if (argc == 1) print("folio: a small teaching system. Type help.\n");
     for (;;) {
         int status = 0, shell = fork();

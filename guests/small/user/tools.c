@@ -23,8 +23,8 @@ static int help(int argc, char **argv) {
           "  tlbtest [ROUNDS] pipetest exectest crashtest sleeptest\n"
           "segv, illegal, misaligned, spin   misbehave\n"
           "crash panic|null|stack|text       break the kernel\n"
-          "shutdown [CODE]      power off\n"
-          "In the shell: a | b, < FILE, > FILE, >> FILE, ;, &, exit, wait\n");
+          "shutdown [CODE]      power off; so does Ctrl-D or exit, with the last status\n"
+          "In the shell: a | b, < FILE, > FILE, >> FILE, ;, &, $?, exit, wait\n");
     return 0;
 }
 
