@@ -1,1 +1,33 @@
-//! Flash translation layer: mapping, garbage collection, wear, bad blocks, recovery after power loss.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod anchor;
+mod append;
+mod batch;
+mod bits;
+mod blocks;
+mod collect;
+mod config;
+mod error;
+mod ftl;
+mod health;
+mod layout;
+mod map;
+mod meta;
+mod metalog;
+mod mount;
+mod oob;
+mod place;
+mod repair;
+mod snapshot;
+mod stats;
+mod tail;
+pub mod theory;
+
+pub use crate::ftl::Ftl;
+pub use config::{Config, MapMode, Placement, ScrubPolicy, WearPolicy};
+pub use error::{FtlError, Lpn};
+pub use stats::{Health, Stats};

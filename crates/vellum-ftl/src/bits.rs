@@ -1,0 +1,90 @@
+//! Packing numbers of any width into bytes, lowest bit first.
+
+/// Writes numbers of `width` bits one after the other into bytes that are zero.
+#[derive(Debug)]
+pub(crate) struct BitWriter<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> BitWriter<'a> {
+    pub fn new(out: &'a mut [u8]) -> Self {
+        BitWriter { out, at: 0 }
+    }
+
+    /// Appends the low `width` bits of `value`; what does not fit is dropped.
+    pub fn put(&mut self, value: u64, width: u32) {
+        let mut left = width;
+        let mut value = value;
+        while left > 0 {
+            let (byte, shift) = (self.at / 8, (self.at % 8) as u32);
+            let take = (8 - shift).min(left);
+            if let Some(slot) = self.out.get_mut(byte) {
+                *slot |= ((value & ((1 << take) - 1)) as u8) << shift;
+            }
+            value >>= take;
+            left -= take;
+            self.at += take as usize;
+        }
+    }
+}
+
+/// Reads what [`BitWriter`] wrote; zeros past the end.
+#[derive(Debug)]
+pub(crate) struct BitReader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> BitReader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        BitReader { bytes, at: 0 }
+    }
+
+    /// Continues at bit `at`.
+    pub fn at(bytes: &'a [u8], at: usize) -> Self {
+        BitReader { bytes, at }
+    }
+
+    pub fn take(&mut self, width: u32) -> u64 {
+        let (mut value, mut got) = (0u64, 0);
+        while got < width {
+            let (byte, shift) = (self.at / 8, (self.at % 8) as u32);
+            let take = (8 - shift).min(width - got);
+            let bits = self.bytes.get(byte).map_or(0, |b| u64::from(*b) >> shift);
+            value |= (bits & ((1 << take) - 1)) << got;
+            got += take;
+            self.at += take as usize;
+        }
+        value
+    }
+}
+
+/// Bits that the numbers below `count` need; at least 1.
+pub(crate) const fn width_of(count: u64) -> u32 {
+    if count <= 2 { 1 } else { 64 - (count - 1).leading_zeros() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_put_is_taken(values in proptest::collection::vec((any::<u64>(), 1u32..40), 1..60)) {
+            let mut bytes = [0; 400];
+            let mut w = BitWriter::new(&mut bytes);
+            values.iter().for_each(|&(v, n)| w.put(v, n));
+            let mut r = BitReader::new(&bytes);
+            for (v, n) in values {
+                prop_assert_eq!(r.take(n), v & ((1 << n) - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn widths() {
+        assert_eq!([1, 2, 3, 4, 5, 65_536, 65_537].map(width_of), [1, 1, 2, 2, 3, 16, 17]);
+    }
+}

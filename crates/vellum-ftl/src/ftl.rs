@@ -1,0 +1,450 @@
+//! The layer itself: what it holds, and what the host asks of it.
+
+use crate::anchor::Anchor;
+use crate::blocks::{Blocks, Role};
+use crate::layout::{ANNOUNCED, FRONTIERS, Layout};
+use crate::map::{Map, UNMAPPED};
+use crate::meta::{Head, NONE, Record};
+use crate::metalog::MetaLog;
+use crate::oob::{FIXED, MAX_HISTORY, NO_LPN, Oob};
+use crate::place::Placer;
+use crate::stats::Cause;
+use crate::{Config, FtlError, Health, Lpn, Stats};
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
+
+/// A frontier beside its head: what recovery and placement need.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trail {
+    /// The last programs on it: logical page and program number, latest first.
+    pub before: [(u32, u64); MAX_HISTORY],
+    /// Sum of the pages' birth times, and how many they are.
+    pub births: u64,
+    pub count: u32,
+}
+
+impl Trail {
+    pub const NEW: Trail = Trail { before: [(NO_LPN, 0); MAX_HISTORY], births: 0, count: 0 };
+}
+
+/// A block whose valid pages are on the move.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Victim {
+    pub block: u32,
+    pub next: u32,
+    pub class: u8,
+    pub cause: Cause,
+}
+
+/// A flash translation layer over a chip.
+///
+/// Every call finishes what it starts; there are no threads and no hidden buffers. A write is
+/// durable when [`Ftl::flush`] returns (on cells that hold one bit, when the write returns); a
+/// discard when `flush` returns.
+#[derive(Debug)]
+pub struct Ftl<N> {
+    pub(crate) nand: N,
+    pub(crate) l: Layout,
+    pub(crate) config: Config,
+    pub(crate) map: Map,
+    pub(crate) blocks: Blocks,
+    /// Blocks that hold nothing, next to be opened first.
+    pub(crate) free: VecDeque<u32>,
+    pub(crate) announced: [u32; ANNOUNCED],
+    pub(crate) heads: [Head; FRONTIERS],
+    pub(crate) trails: [Trail; FRONTIERS],
+    /// The latest records, and the frontiers before the first of them.
+    pub(crate) records: VecDeque<u32>,
+    pub(crate) start: [Head; FRONTIERS],
+    pub(crate) record_end: u64,
+    pub(crate) since_meta: u32,
+    pub(crate) log: MetaLog,
+    pub(crate) anchor: Anchor,
+    /// The page after the last one of each anchor; `NONE` when that anchor is lost.
+    pub(crate) anchor_next: [u32; 2],
+    /// The next page of the anchor may not be as erased as it looks.
+    pub(crate) anchor_suspect: [bool; 2],
+    pub(crate) gc: Option<Victim>,
+    /// Blocks whose pages are to be moved: failing ones first.
+    pub(crate) pending: Vec<(u32, Cause)>,
+    pub(crate) placer: Placer,
+    pub(crate) seq: u64,
+    /// Host writes so far.
+    pub(crate) clock: u64,
+    /// Whether valid pages are counted: not until the whole map was seen.
+    pub(crate) counted: bool,
+    /// Blocks opened in the records replayed, by record number.
+    pub(crate) opened: Vec<(u64, u32)>,
+    /// Discards, or other things that only the next metadata page makes durable.
+    pub(crate) unflushed: bool,
+    /// A batch is being written: no metadata page may come between.
+    pub(crate) in_batch: bool,
+    pub(crate) careful: bool,
+    pub(crate) read_only: bool,
+    pub(crate) moves: u32,
+    pub(crate) page: Vec<u8>,
+    pub(crate) snapshot: Option<crate::snapshot::Snapshot>,
+    pub(crate) stats: Stats,
+}
+
+impl<N: Nand> Ftl<N> {
+    /// The layer over nothing yet; `format` and `mount` fill it.
+    pub(crate) fn bare(nand: N, l: Layout, config: Config, anchor: Anchor) -> Ftl<N> {
+        let with_bits = matches!(config.map, crate::MapMode::Flat);
+        Ftl {
+            map: Map::new(&l, config.map),
+            blocks: Blocks::new(l.g.blocks, l.g.pages_per_block, with_bits),
+            free: VecDeque::new(),
+            announced: [NONE; ANNOUNCED],
+            heads: [Head::CLOSED; FRONTIERS],
+            trails: [Trail::NEW; FRONTIERS],
+            records: VecDeque::with_capacity(l.records as usize + 1),
+            start: [Head::CLOSED; FRONTIERS],
+            record_end: 0,
+            since_meta: 0,
+            log: MetaLog::new(&l),
+            anchor,
+            anchor_next: [NONE; 2],
+            anchor_suspect: [false; 2],
+            gc: None,
+            pending: Vec::new(),
+            placer: Placer::new(config.placement, config.logical_pages),
+            seq: 0,
+            clock: 0,
+            counted: false,
+            opened: Vec::new(),
+            unflushed: false,
+            in_batch: false,
+            careful: false,
+            read_only: false,
+            moves: 0,
+            page: vec![0; l.page_bytes()],
+            snapshot: None,
+            stats: Stats::default(),
+            nand,
+            l,
+            config,
+        }
+    }
+
+    /// Logical pages.
+    pub fn pages(&self) -> u32 {
+        self.config.logical_pages
+    }
+
+    /// Bytes of a page.
+    pub fn page_bytes(&self) -> usize {
+        self.l.page_bytes()
+    }
+
+    /// What was done so far, by cause.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The chip below.
+    pub fn nand(&self) -> &N {
+        &self.nand
+    }
+
+    /// The chip below, for what only it can do: aging a model, cutting its power.
+    pub fn nand_mut(&mut self) -> &mut N {
+        &mut self.nand
+    }
+
+    /// Gives the chip back. What was flushed is there for [`Ftl::mount`].
+    pub fn into_nand(self) -> N {
+        self.nand
+    }
+
+    /// Blocks that are bad, the factory's and grown ones.
+    pub fn bad_blocks(&self) -> impl Iterator<Item = EraseBlock> + '_ {
+        let bad = self.blocks.role.iter().enumerate().filter(|(_, r)| **r == Role::Bad);
+        bad.map(|(b, _)| EraseBlock(b as u32))
+    }
+
+    /// The state of health. O(blocks).
+    pub fn health(&self) -> Health {
+        let good = self.blocks.good();
+        let (erases_least, erases_mean, erases_most) = self.blocks.spread();
+        Health {
+            blocks: self.l.g.blocks,
+            good,
+            spares: good.saturating_sub(self.least_good()),
+            erases_least,
+            erases_mean,
+            erases_most,
+            read_only: self.read_only,
+            ram_bytes: self.ram_bytes(),
+        }
+    }
+
+    /// Good blocks without which writing stops.
+    pub(crate) fn least_good(&self) -> u32 {
+        let (mut low, mut high) = (0, self.l.g.blocks);
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.l.capacity(middle) >= self.l.logical.into() {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
+    /// Bytes of RAM that the layer holds, buffers included.
+    pub fn ram_bytes(&self) -> usize {
+        size_of::<Self>() - size_of::<N>()
+            + self.map.ram_bytes()
+            + self.blocks.ram_bytes()
+            + self.placer.ram_bytes()
+            + self.log.ram_bytes()
+            + (self.free.capacity() + self.records.capacity()) * 4
+            + self.page.capacity()
+            + self.anchor.bad.capacity()
+    }
+
+    pub(crate) fn check_lpn(&self, lpn: Lpn) -> Result<(), FtlError> {
+        if lpn.0 < self.pages() {
+            return Ok(());
+        }
+        Err(FtlError::PastEnd { lpn: lpn.0.into(), pages: self.pages().into() })
+    }
+
+    pub(crate) fn check_page(&self, found: usize) -> Result<(), FtlError> {
+        let expected = self.page_bytes();
+        if found == expected { Ok(()) } else { Err(FtlError::Length { found, expected }) }
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<(), FtlError> {
+        if self.read_only {
+            let (good, needed) = (self.blocks.good(), self.least_good());
+            return Err(FtlError::ReadOnly { good, needed });
+        }
+        Ok(())
+    }
+
+    /// Reads a page of the chip, counted.
+    pub(crate) fn chip_read(
+        &mut self,
+        ppn: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+    ) -> Result<vellum_nand::ReadStatus, NandError> {
+        self.stats.chip_reads += 1;
+        self.nand.read(Ppa(ppn.into()), 0, data, oob)
+    }
+
+    /// Where a logical page is, or [`UNMAPPED`]; reads its slice if need be.
+    pub(crate) fn lookup(&mut self, lpn: u32) -> Result<u32, FtlError> {
+        if let Some(ppn) = self.map.get(&self.l, lpn) {
+            return Ok(ppn);
+        }
+        self.load_slice(self.l.slice_of(lpn).0)?;
+        Ok(self.map.get(&self.l, lpn).unwrap_or(UNMAPPED))
+    }
+
+    /// Reads a logical page; what was never written, or was discarded, reads as zeros.
+    ///
+    /// One chip read with a flat map (one more for the first touch of a slice after a mount).
+    ///
+    /// # Errors
+    /// [`FtlError::Unreadable`] when the content is lost; a wrong address or buffer.
+    pub fn read(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
+        self.check_lpn(lpn)?;
+        self.check_page(out.len())?;
+        let before = self.stats.chip_reads;
+        let ppn = self.lookup(lpn.0)?;
+        self.stats.host_reads += 1;
+        let result = if ppn == UNMAPPED {
+            out.fill(0);
+            Ok(())
+        } else {
+            self.read_physical(lpn, ppn, out)
+        };
+        self.stats.read_reads += self.stats.chip_reads - before;
+        result
+    }
+
+    /// Reads a data page with everything that may help.
+    pub(crate) fn read_physical(
+        &mut self,
+        lpn: Lpn,
+        ppn: u32,
+        out: &mut [u8],
+    ) -> Result<(), FtlError> {
+        let mut oob = [0; 64];
+        let oob = &mut oob[..self.l.oob];
+        let status = self.read_ladder(ppn, out, oob)?;
+        let record = Oob::decode(oob, self.l.lpn_bits).filter(|r| r.lpn == lpn.0 && !r.lost);
+        let unreadable = FtlError::Unreadable { lpn, ppa: Ppa(ppn.into()) };
+        if !status.is_readable() {
+            return Err(unreadable);
+        }
+        let record = record.ok_or(unreadable)?;
+        if self.config.verify_reads && crc32fast::hash(out) != record.data_crc {
+            return Err(unreadable);
+        }
+        self.after_read(ppn, status.worst());
+        Ok(())
+    }
+
+    /// Writes a logical page.
+    ///
+    /// Moves at most as many pages for collection as [`Ftl::most_moves`] says.
+    ///
+    /// # Errors
+    /// [`FtlError::ReadOnly`] when the device is worn out; the chip's failures.
+    pub fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError> {
+        self.check_lpn(lpn)?;
+        self.check_page(data.len())?;
+        self.check_writable()?;
+        self.moves = 0;
+        self.make_room()?;
+        let old = self.lookup(lpn.0)?;
+        let class = self.host_class(lpn.0, old);
+        let birth = self.clock as u32;
+        let crc = crc32fast::hash(data);
+        let page = NewPage { lpn: lpn.0, birth, crc, batch: 0, commit: false, lost: false };
+        let ppn = self.append(class, page, Source::Data(data), Cause::Host)?;
+        // Appending may have moved the old page.
+        self.remap(lpn.0, ppn)?;
+        self.clock += 1;
+        self.stats.host_writes += 1;
+        self.stats.waited(self.moves);
+        Ok(())
+    }
+
+    /// The frontier for a page that the host writes: by how long its last version lived.
+    pub(crate) fn host_class(&mut self, lpn: u32, old: u32) -> u8 {
+        let clock = self.clock as u32;
+        self.placer.observe(lpn, clock);
+        if old == UNMAPPED {
+            return self.placer.class(u32::MAX);
+        }
+        let block = self.blocks.block_of(old);
+        self.placer.class(clock.wrapping_sub(self.birth_of(block)))
+    }
+
+    /// Mean birth of a block's pages.
+    pub(crate) fn birth_of(&self, block: u32) -> u32 {
+        match self.heads.iter().position(|h| h.block == block) {
+            Some(f) if self.trails[f].count > 0 => {
+                (self.trails[f].births / u64::from(self.trails[f].count)) as u32
+            }
+            _ => self.blocks.birth[block as usize],
+        }
+    }
+
+    /// Points a logical page at its new place, or at none.
+    pub(crate) fn remap(&mut self, lpn: u32, ppn: u32) -> Result<(), FtlError> {
+        let old = self.lookup(lpn)?;
+        let kept = self.keep_for_snapshot(lpn, old);
+        if self.counted {
+            if old != UNMAPPED && !kept {
+                self.blocks.lose(old);
+            }
+            if ppn != UNMAPPED {
+                self.blocks.gain(ppn);
+            }
+        }
+        self.map.set(lpn, ppn);
+        Ok(())
+    }
+
+    /// Adds a record of something that happened.
+    pub(crate) fn record(&mut self, record: Record) {
+        if self.records.len() == self.l.records as usize
+            && let Some(oldest) = self.records.pop_front()
+        {
+            crate::meta::advance(&mut self.start, oldest);
+        }
+        self.records.push_back(record.pack());
+        self.record_end += 1;
+        self.since_meta += 1;
+    }
+
+    /// Discards logical pages: they read as zeros. Durable after [`Ftl::flush`].
+    ///
+    /// # Errors
+    /// As for writing.
+    pub fn trim(&mut self, first: Lpn, count: u32) -> Result<(), FtlError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let last = u64::from(first.0) + u64::from(count) - 1;
+        if last >= self.pages().into() {
+            return Err(FtlError::PastEnd { lpn: last, pages: self.pages().into() });
+        }
+        self.check_writable()?;
+        self.moves = 0;
+        // Room for both records before the map changes, so that no metadata page comes between.
+        self.make_room()?;
+        self.meta_if_due(2)?;
+        for lpn in first.0..first.0 + count {
+            if self.lookup(lpn)? != UNMAPPED {
+                self.remap(lpn, UNMAPPED)?;
+            }
+        }
+        self.record(Record::Trim(first.0));
+        if count > 1 {
+            self.record(Record::TrimMore(count - 1));
+        }
+        self.unflushed = true;
+        self.stats.host_trims += u64::from(count);
+        Ok(())
+    }
+
+    /// Makes everything before durable. Costs nothing after writes alone when a cell holds one bit;
+    /// a metadata page after discards; padding up to the end of a pairing group when cells are
+    /// shared between pages.
+    ///
+    /// # Errors
+    /// As for writing.
+    pub fn flush(&mut self) -> Result<(), FtlError> {
+        self.stats.flushes += 1;
+        self.pad_exposed()?;
+        if self.unflushed {
+            self.write_meta()?;
+        }
+        Ok(())
+    }
+
+    /// Ticks of the placement clock that a page's record carries.
+    pub(crate) fn tick(&self, birth: u32) -> u16 {
+        (birth / (self.pages() / 64).max(1)) as u16
+    }
+
+    /// The birth time behind a record's ticks: the latest one that they may mean.
+    pub(crate) fn birth(&self, tick: u16) -> u32 {
+        let unit = (self.pages() / 64).max(1);
+        let now = self.clock as u32;
+        let ago = self.tick(now).wrapping_sub(tick);
+        now.saturating_sub(u32::from(ago).saturating_mul(unit))
+    }
+}
+
+/// A page to be appended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewPage {
+    pub lpn: u32,
+    pub birth: u32,
+    pub crc: u32,
+    pub batch: u8,
+    pub commit: bool,
+    /// The content could not be read when it was moved.
+    pub lost: bool,
+}
+
+/// Where an appended page's data comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Data(&'a [u8]),
+    /// Another page of the chip.
+    Copy(u32),
+}
+
+const _: () = assert!(FIXED <= 64);

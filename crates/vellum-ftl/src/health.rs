@@ -1,0 +1,257 @@
+//! Bad blocks and worn-out devices: torture, retirement, anchors that move, and the end of life.
+
+use crate::FtlError;
+use crate::anchor::oob_of;
+use crate::blocks::Role;
+use crate::ftl::Ftl;
+use crate::layout::SPAN;
+use crate::meta::NONE;
+use crate::stats::Cause;
+use alloc::vec;
+use vellum_nand::{EraseBlock, Nand, NandError, Ppa, ReadStatus};
+
+impl<N: Nand> Ftl<N> {
+    /// A failing block is empty: retire it, unless it passes the torture test.
+    pub(crate) fn retire_or_forgive(&mut self, block: u32) -> Result<(), FtlError> {
+        if self.config.torture && self.survives_torture(block)? {
+            self.stats.forgiven += 1;
+            self.blocks.role[block as usize] = Role::Free;
+            self.free.push_back(block);
+            return Ok(());
+        }
+        self.retire(block)
+    }
+
+    /// Erases a block and programs every page with two complementary patterns, one after the other,
+    /// reading each back.
+    fn survives_torture(&mut self, block: u32) -> Result<bool, FtlError> {
+        for pattern in [0x5a, 0xa5] {
+            if !self.erase(block)? {
+                return Ok(false);
+            }
+            let page = vec![pattern; self.l.page_bytes()];
+            let mut back = vec![0; self.l.page_bytes()];
+            for p in 0..self.l.g.pages_per_block {
+                let ppa = self.l.g.ppa(EraseBlock(block), p);
+                match self.nand.program(ppa, &page, &[]) {
+                    Ok(()) => {}
+                    Err(NandError::ProgramFailed { .. }) => return Ok(false),
+                    Err(e) => return Err(e.into()),
+                }
+                let status = self.chip_read(ppa.0 as u32, &mut back, &mut [])?;
+                if !status.is_readable() || back != page {
+                    return Ok(false);
+                }
+            }
+        }
+        self.erase(block)
+    }
+
+    /// Takes a block out of use for good.
+    pub(crate) fn retire(&mut self, block: u32) -> Result<(), FtlError> {
+        self.mark_retired(block)?;
+        self.write_anchor()?;
+        self.urgent();
+        Ok(())
+    }
+
+    /// The same without writing the table: the caller does.
+    pub(crate) fn mark_retired(&mut self, block: u32) -> Result<(), FtlError> {
+        self.blocks.role[block as usize] = Role::Bad;
+        self.anchor.bad[block as usize / 8] |= 1 << (block % 8);
+        self.stats.grown_bad += 1;
+        self.careful = true;
+        // The marker is for other readers; the table counts.
+        if let Err(NandError::PowerLost) = self.nand.mark_bad(EraseBlock(block)) {
+            return Err(NandError::PowerLost.into());
+        }
+        if self.blocks.good() < self.least_good() {
+            self.read_only = true;
+        }
+        Ok(())
+    }
+
+    /// The error of a device without room, which is read-only from then on.
+    pub(crate) fn worn_out(&mut self) -> FtlError {
+        self.read_only = true;
+        FtlError::ReadOnly { good: self.blocks.good(), needed: self.least_good() }
+    }
+
+    /// Writes both anchors. An anchor that fails is given up and another block found for it later.
+    pub(crate) fn write_anchor(&mut self) -> Result<(), FtlError> {
+        self.anchor.number += 1;
+        self.anchor.meta_block = self.log.block;
+        let last = self.log.places.iter().enumerate().find(|(_, p)| **p != NONE);
+        self.anchor.meta_last = last.map_or(NONE, |(_, &p)| p);
+        self.anchor.meta_n = last.map_or(0, |(ago, _)| self.log.n - ago as u32);
+        for k in 0..2 {
+            if self.anchor_next[k] != NONE {
+                self.write_one_anchor(k)?;
+            }
+        }
+        if self.anchor_next == [NONE; 2] {
+            return Err(self.worn_out());
+        }
+        Ok(())
+    }
+
+    fn write_one_anchor(&mut self, k: usize) -> Result<(), FtlError> {
+        let block = self.anchor.blocks[k];
+        let mut page = vec![0; self.l.page_bytes()];
+        self.anchor.encode(&self.l.g, &mut page);
+        let oob = oob_of(&self.l, &self.anchor, crc32fast::hash(&page));
+        if self.anchor_next[k] >= self.l.g.pages_per_block {
+            if !self.erase(block)? {
+                return self.lose_anchor(k);
+            }
+            self.anchor_next[k] = 0;
+            self.anchor_suspect[k] = false;
+        }
+        // The page after the last one found at mount may have been hit by the cut: the first
+        // anchor after it is written twice.
+        let twice = core::mem::replace(&mut self.anchor_suspect[k], false);
+        let times = if twice { 2 } else { 1 };
+        for _ in 0..times {
+            if self.anchor_next[k] >= self.l.g.pages_per_block {
+                break;
+            }
+            let ppa = self.l.g.ppa(EraseBlock(block), self.anchor_next[k]);
+            self.anchor_next[k] += 1;
+            match self.nand.program(ppa, &page, &oob) {
+                Ok(()) => self.stats.programs_meta += 1,
+                Err(NandError::ProgramFailed { .. }) => {
+                    self.stats.program_fails += 1;
+                    return self.lose_anchor(k);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_anchor(&mut self, k: usize) -> Result<(), FtlError> {
+        self.anchor_next[k] = NONE;
+        self.mark_retired(self.anchor.blocks[k])?;
+        // Another of the first blocks takes its place once it is empty.
+        if let Some(block) = self.anchor_candidate() {
+            self.pending.push((block, Cause::Rescue));
+        }
+        Ok(())
+    }
+
+    /// A block among the first that could become an anchor.
+    fn anchor_candidate(&self) -> Option<u32> {
+        let fits = |b: &u32| matches!(self.blocks.role[*b as usize], Role::Free | Role::Data(_));
+        (1..SPAN.min(self.l.g.blocks)).find(fits)
+    }
+
+    /// Gives a lost anchor a new block, if one of the first is free. Called between host operations.
+    pub(crate) fn restore_anchor(&mut self) -> Result<(), FtlError> {
+        let Some(k) = self.anchor_next.iter().position(|&n| n == NONE) else { return Ok(()) };
+        let at = self.free.iter().position(|&b| (1..SPAN).contains(&b));
+        let Some(block) = at.and_then(|at| self.free.remove(at)) else {
+            if self.pending.is_empty()
+                && let Some(block) = self.anchor_candidate()
+            {
+                self.pending.push((block, Cause::Rescue));
+            }
+            return Ok(());
+        };
+        if !self.erase(block)? {
+            return self.retire(block);
+        }
+        self.blocks.role[block as usize] = Role::Anchor;
+        self.anchor.blocks[k] = block;
+        self.anchor_next[k] = 0;
+        self.write_anchor()
+    }
+
+    /// Reads a page, with the chip's read-retry levels when that is needed and allowed.
+    pub(crate) fn read_ladder(
+        &mut self,
+        ppn: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+    ) -> Result<ReadStatus, NandError> {
+        let status = self.chip_read(ppn, data, oob)?;
+        if status.is_readable() || status.is_erased() || !self.config.scrub.retry {
+            return Ok(status);
+        }
+        let mut last = status;
+        for level in 1..=self.nand.retry_levels() {
+            self.nand.set_retry(level)?;
+            let result = self.chip_read(ppn, data, oob);
+            self.nand.set_retry(0)?;
+            last = result?;
+            if last.is_readable() {
+                self.stats.retried += 1;
+                self.refresh(self.l.g.block_of(Ppa(ppn.into())).0);
+                break;
+            }
+        }
+        Ok(last)
+    }
+
+    /// After a read: was it close, or was the block read often?
+    pub(crate) fn after_read(&mut self, ppn: u32, worst: u8) {
+        let block = self.blocks.block_of(ppn);
+        let reads = &mut self.blocks.reads[block as usize];
+        *reads = reads.saturating_add(1);
+        let policy = self.config.scrub;
+        let worn = policy.corrected_bits > 0 && worst >= policy.corrected_bits;
+        let often = policy.block_reads > 0 && *reads >= policy.block_reads;
+        if often {
+            *reads = 0;
+        }
+        if worn || often {
+            self.refresh(block);
+        }
+    }
+
+    /// Has a block's pages moved soon.
+    fn refresh(&mut self, block: u32) {
+        let waits = self.pending.iter().any(|p| p.0 == block);
+        let moves = self.gc.is_some_and(|v| v.block == block);
+        if !waits && !moves && matches!(self.blocks.role[block as usize], Role::Data(_)) {
+            self.pending.insert(0, (block, Cause::Refresh));
+        }
+    }
+
+    /// Reads up to `pages` pages from where the last call ended, and has moved what was read with
+    /// effort. For idle time; everything was seen once after as many pages as there are logical
+    /// ones. Returns the page to go on from.
+    ///
+    /// # Errors
+    /// The chip's failures.
+    pub fn scrub(&mut self, from: crate::Lpn, pages: u32) -> Result<crate::Lpn, FtlError> {
+        let mut data = vec![0; self.page_bytes()];
+        let mut lpn = from.0 % self.pages();
+        for _ in 0..pages {
+            let ppn = self.lookup(lpn)?;
+            if ppn != crate::map::UNMAPPED {
+                match self.read_physical(crate::Lpn(lpn), ppn, &mut data) {
+                    Ok(()) | Err(FtlError::Unreadable { .. }) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            lpn = (lpn + 1) % self.pages();
+        }
+        self.work_off()?;
+        Ok(crate::Lpn(lpn))
+    }
+
+    /// Moves everything that waits to be moved.
+    pub(crate) fn work_off(&mut self) -> Result<(), FtlError> {
+        if self.read_only {
+            return Ok(());
+        }
+        while !self.pending.is_empty() || self.gc.is_some() {
+            if self.gc.is_none() {
+                self.make_room_to_open()?;
+            }
+            self.make_room()?;
+            self.collect(u32::MAX)?;
+        }
+        self.restore_anchor()
+    }
+}

@@ -1,0 +1,366 @@
+//! The tail: what was programmed after the last metadata page, told by out-of-band records.
+//!
+//! Candidates are the frontiers' blocks, from where the metadata page left them, and the blocks that
+//! it announced. A frontier's pages are read at steps of the history that each record carries; only
+//! its last page may be torn or unstable, and only the chip's last program was. A page at the end of
+//! any frontier is suspicious all the same: an earlier recovery may have been cut short too. So each
+//! of them is copied, and the copy is what counts from then on.
+
+use crate::FtlError;
+use crate::blocks::Role;
+use crate::ftl::{Ftl, NewPage, Source, Trail};
+use crate::layout::FRONTIERS;
+use crate::meta::{Head, Meta, NONE, Record, VICTIM};
+use crate::oob::{Kind, NO_LPN, Oob};
+use crate::stats::Cause;
+use alloc::vec;
+use alloc::vec::Vec;
+use vellum_nand::Nand;
+
+/// A page of the tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TailPage {
+    pub seq: u64,
+    pub lpn: u32,
+    pub ppn: u32,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    /// By program number.
+    pub pages: Vec<TailPage>,
+    /// The last page of each block of the tail.
+    pub ends: Vec<End>,
+    /// Blocks opened since, with the program number of their first page.
+    pub opened: Vec<(u64, u32)>,
+}
+
+/// The last page of a block of the tail: what it said when it was read, which may have been the
+/// last time that it could be.
+#[derive(Debug, Clone)]
+pub(crate) struct End {
+    pub page: TailPage,
+    pub record: Oob,
+    pub data: Vec<u8>,
+}
+
+/// A record that was read, if the page holds one that fits.
+enum Seen {
+    Erased,
+    Torn,
+    Page(Oob),
+}
+
+impl<N: Nand> Ftl<N> {
+    pub(crate) fn read_tail(&mut self, head: &Meta) -> Result<Tail, FtlError> {
+        let mut tail = Tail::default();
+        for h in head.heads.iter().filter(|h| h.block != NONE) {
+            self.scan(h.block, h.next, head.seq, &mut tail)?;
+        }
+        for block in head.announced.map(|b| b & !VICTIM) {
+            if block >= self.l.g.blocks {
+                continue;
+            }
+            if head.heads.iter().any(|h| h.block == block) {
+                continue;
+            }
+            self.scan(block, 0, head.seq, &mut tail)?;
+        }
+        tail.pages.sort_unstable_by_key(|p| p.seq);
+        if self.has_gap(head, &tail) {
+            self.scan_all(head, &mut tail)?;
+        }
+        self.drop_open_batch(&mut tail);
+        Ok(tail)
+    }
+
+    /// Whether programs are missing between the head and the tail's end: a later metadata page must
+    /// have been lost, and with it the names of blocks opened after it.
+    fn has_gap(&self, head: &Meta, tail: &Tail) -> bool {
+        let Some(last) = tail.pages.last() else { return false };
+        last.seq - head.seq > tail.pages.len() as u64
+    }
+
+    /// Looks at the first page of every block for one that was opened since.
+    fn scan_all(&mut self, head: &Meta, tail: &mut Tail) -> Result<(), FtlError> {
+        for block in 1..self.l.g.blocks {
+            let known = head.heads.iter().any(|h| h.block == block)
+                || head.announced.iter().any(|b| b & !VICTIM == block)
+                || block == self.log.block
+                || self.blocks.role[block as usize] == Role::Bad;
+            if !known {
+                self.scan(block, 0, head.seq, tail)?;
+            }
+        }
+        tail.pages.sort_unstable_by_key(|p| p.seq);
+        Ok(())
+    }
+
+    fn look(&mut self, ppn: u32, after: u64, page: &mut [u8]) -> Result<Seen, FtlError> {
+        let mut oob = [0; 64];
+        let oob = &mut oob[..self.l.oob];
+        let status = self.chip_read(ppn, page, oob)?;
+        if status.is_erased() {
+            return Ok(Seen::Erased);
+        }
+        let record = Oob::decode(oob, self.l.lpn_bits).filter(|_| status.is_readable());
+        let fits = |r: &Oob| r.kind == Kind::Data && r.seq > after;
+        Ok(record.filter(fits).map_or(Seen::Torn, Seen::Page))
+    }
+
+    /// Reads the pages of `block` from `from` on that were programmed after `after`.
+    fn scan(&mut self, block: u32, from: u32, after: u64, tail: &mut Tail) -> Result<(), FtlError> {
+        let pages = self.l.g.pages_per_block;
+        let step = self.l.history as u32 + 1;
+        let first = block * pages;
+        let mut page = vec![0; self.l.page_bytes()];
+        let mut end: Option<End> = None;
+        let mut found = Vec::new();
+        let mut next = from;
+        // An announced block is looked at once at its first page: most were not opened.
+        if from == 0 {
+            match self.look(first, after, &mut page)? {
+                Seen::Page(r) => end = self.take(r, first, 0, after, &page, &mut found).or(end),
+                // A first program that failed leaves the block to others; nothing follows it.
+                Seen::Erased | Seen::Torn => {
+                    if !matches!(self.look(first + 1, after, &mut page)?, Seen::Page(_)) {
+                        return Ok(());
+                    }
+                }
+            }
+            next = 1;
+        }
+        while next < pages {
+            let want = (next + step - 1).min(pages - 1);
+            // From the far end of the step back to the first page that can be read.
+            let mut at = want;
+            let mut progress = false;
+            loop {
+                match self.look(first + at, after, &mut page)? {
+                    Seen::Page(r) => {
+                        let good = self.take(r, first + at, next, after, &page, &mut found);
+                        if good.is_some() {
+                            end = good;
+                            progress = true;
+                            break;
+                        }
+                    }
+                    Seen::Torn | Seen::Erased => {}
+                }
+                if at == next {
+                    break;
+                }
+                at -= 1;
+            }
+            if !progress {
+                break;
+            }
+            next = at + 1;
+            if at < want {
+                // The pages beyond were seen already: they hold nothing.
+                break;
+            }
+        }
+        if from == 0 && !found.is_empty() {
+            tail.opened.push((found.iter().map(|p| p.seq).min().unwrap_or(0), block));
+        }
+        self.drop_unreadable(&mut found, end.as_ref().map(|e| e.page.ppn), &mut page)?;
+        tail.pages.extend(found);
+        tail.ends.extend(end);
+        Ok(())
+    }
+
+    /// Adds a page and the predecessors that it tells of; `None` when its data is torn.
+    fn take(
+        &self,
+        r: Oob,
+        ppn: u32,
+        from: u32,
+        after: u64,
+        page: &[u8],
+        found: &mut Vec<TailPage>,
+    ) -> Option<End> {
+        if r.lpn != NO_LPN && crc32fast::hash(page) != r.data_crc {
+            return None;
+        }
+        let at = ppn % self.l.g.pages_per_block;
+        for (i, before) in r.history[..self.l.history].iter().enumerate() {
+            let back = i as u32 + 1;
+            if back > at || at - back < from {
+                break;
+            }
+            if before.ago == 0 {
+                continue;
+            }
+            let seq = r.seq.saturating_sub(before.ago.into());
+            if seq <= after {
+                break;
+            }
+            found.push(TailPage { seq, lpn: before.lpn, ppn: ppn - back });
+        }
+        let this = TailPage { seq: r.seq, lpn: r.lpn, ppn };
+        found.push(this);
+        Some(End { page: this, record: r, data: page.to_vec() })
+    }
+
+    /// Where cells are shared between pages, the program that was cut may have taken an earlier page
+    /// with it: that one was not flushed, and its predecessor stands.
+    fn drop_unreadable(
+        &mut self,
+        found: &mut Vec<TailPage>,
+        end: Option<u32>,
+        page: &mut [u8],
+    ) -> Result<(), FtlError> {
+        let apart = self.l.g.pair_distance();
+        let Some(end) = end.filter(|_| apart > 0) else { return Ok(()) };
+        for suspect in [(end + 1).wrapping_sub(apart), end.wrapping_sub(apart)] {
+            if let Some(i) = found.iter().position(|p| p.ppn == suspect)
+                && !self.chip_read(suspect, page, &mut [])?.is_readable()
+            {
+                found.swap_remove(i);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the pages of a batch whose commit is not there.
+    fn drop_open_batch(&mut self, tail: &mut Tail) {
+        let ends = tail.ends.iter();
+        let commits: Vec<u8> = ends.filter(|e| e.record.commit).map(|e| e.record.batch).collect();
+        let open = |e: &End| {
+            let r = &e.record;
+            r.batch > 0 && !r.commit && !commits.contains(&(r.batch + 1))
+        };
+        let (dropped, kept): (Vec<End>, Vec<End>) =
+            core::mem::take(&mut tail.ends).into_iter().partition(open);
+        tail.ends = kept;
+        for end in dropped {
+            let first = (end.page.ppn + 1).saturating_sub(end.record.batch.into());
+            tail.pages.retain(|p| !(first..=end.page.ppn).contains(&p.ppn));
+            // What the batch went over is not known to recovery; its numbers stay used.
+            self.seq = self.seq.max(end.page.seq + 1);
+        }
+    }
+
+    /// Puts the tail into the map, the latest last, and adds its records.
+    pub(crate) fn apply_tail(&mut self, tail: &Tail) -> Result<(), FtlError> {
+        for page in &tail.pages {
+            self.seq = self.seq.max(page.seq + 1);
+            if page.lpn < self.pages() {
+                self.map.set(page.lpn, page.ppn);
+            }
+        }
+        // Torn programs may have used numbers that nobody saw.
+        self.seq += 2;
+        self.clock += tail.pages.len() as u64;
+        for &(_, block) in &tail.opened {
+            self.opened.push((u64::MAX, block));
+            self.blocks.role[block as usize] = Role::Data(0);
+        }
+        Ok(())
+    }
+
+    /// Makes the state after recovery durable: copies of suspicious pages first, then the log's
+    /// last page again, which carries everything that the tail told.
+    pub(crate) fn secure(&mut self, tail: &Tail) -> Result<(), FtlError> {
+        self.in_batch = true;
+        let result = self.secure_pages(tail);
+        self.in_batch = false;
+        result?;
+        self.fill_suspect()?;
+        self.write_meta_numbered(self.log.n)
+    }
+
+    fn secure_pages(&mut self, tail: &Tail) -> Result<(), FtlError> {
+        for page in &tail.pages {
+            self.emit(page, tail);
+        }
+        for h in self.heads.iter().filter(|h| h.block != NONE) {
+            if self.blocks.role[h.block as usize] != Role::Bad {
+                self.blocks.role[h.block as usize] = Role::Data(0);
+            }
+        }
+        self.close_all();
+        let mut ends = Vec::new();
+        for end in &tail.ends {
+            if end.page.lpn != NO_LPN && self.lookup(end.page.lpn)? == end.page.ppn {
+                ends.push(end);
+            }
+        }
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let Some(block) = self.block_for_copies(tail)? else { return Ok(()) };
+        if !self.erase(block)? {
+            return self.mark_retired(block);
+        }
+        let f = FRONTIERS as u8 - 1;
+        self.heads[f as usize] = Head { block, next: 0 };
+        self.trails[f as usize] = Trail::NEW;
+        self.blocks.role[block as usize] = Role::Open;
+        self.record(Record::Open(f, block));
+        for end in ends {
+            let page = NewPage {
+                lpn: end.page.lpn,
+                birth: self.birth(end.record.birth),
+                crc: end.record.data_crc,
+                batch: end.record.batch,
+                commit: end.record.commit,
+                lost: end.record.lost,
+            };
+            let to = self.append(f, page, Source::Data(&end.data), Cause::Recover)?;
+            self.remap(end.page.lpn, to)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the records of a page of the tail.
+    fn emit(&mut self, page: &TailPage, tail: &Tail) {
+        let pages = self.l.g.pages_per_block;
+        let (block, at) = (page.ppn / pages, page.ppn % pages);
+        let end = tail.ends.iter().find(|e| e.page.ppn / pages == block);
+        let here = self.heads.iter().position(|h| h.block == block);
+        let f = here.or(end.map(|e| usize::from(e.record.frontier))).unwrap_or(0);
+        let f = f.min(FRONTIERS - 1);
+        if self.heads[f].block != block || self.heads[f].next > at {
+            self.record(Record::Open(f as u8, block));
+            self.heads[f] = Head { block, next: 0 };
+        }
+        while self.heads[f].next < at {
+            self.record(Record::Skip(f as u8));
+            self.heads[f].next += 1;
+        }
+        let record = match page.lpn {
+            lpn if lpn < self.pages() => Record::Write(f as u8, lpn),
+            _ => Record::Skip(f as u8),
+        };
+        self.record(record);
+        self.heads[f].next += 1;
+    }
+
+    /// A block for copies: announced, and without a page that counts. So a recovery that is cut
+    /// short leaves what the next one will look at.
+    fn block_for_copies(&mut self, tail: &Tail) -> Result<Option<u32>, FtlError> {
+        let pages = self.l.g.pages_per_block;
+        for block in self.announced {
+            let opened = tail.opened.iter().any(|o| o.1 == block);
+            let data = block < self.l.g.blocks
+                && matches!(self.blocks.role[block as usize], Role::Data(_) | Role::Free);
+            if !data || !(opened || self.free.contains(&block)) {
+                continue;
+            }
+            let mut counts = false;
+            for page in tail.pages.iter().filter(|p| p.ppn / pages == block) {
+                counts |= page.lpn < self.pages() && self.lookup(page.lpn)? == page.ppn;
+            }
+            if !counts {
+                self.free.retain(|&b| b != block);
+                return Ok(Some(block));
+            }
+        }
+        // None: the whole map tells which block holds nothing.
+        self.count_all()?;
+        Ok(self.free.pop_front())
+    }
+}

@@ -1,0 +1,166 @@
+//! The layer against a plain map: any mix of operations, any mount, any map mode.
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use vellum_ftl::{Config, Ftl, FtlError, Lpn, MapMode};
+use vellum_nand::{CellKind, Geometry, Model, ModelConfig};
+
+const PAGE: usize = 512;
+
+fn content(lpn: u32, version: u32) -> Vec<u8> {
+    let mut page = vec![version as u8; PAGE];
+    page[..4].copy_from_slice(&lpn.to_le_bytes());
+    page[4..8].copy_from_slice(&version.to_le_bytes());
+    page
+}
+
+fn config(pages: u32, map: MapMode) -> Config {
+    Config { map, ..Config::new(pages) }
+}
+
+fn chip(cell: CellKind) -> Model {
+    Model::new(ModelConfig::perfect(Geometry::tiny(48, 16).with_cell(cell))).unwrap()
+}
+
+fn check(ftl: &mut Ftl<Model>, truth: &BTreeMap<u32, Vec<u8>>) {
+    let mut page = vec![0; PAGE];
+    for lpn in 0..ftl.pages() {
+        ftl.read(Lpn(lpn), &mut page).unwrap();
+        let zero = vec![0; PAGE];
+        let expected = truth.get(&lpn).unwrap_or(&zero);
+        assert!(&page == expected, "page {lpn}: {:?}, not {:?}", &page[..8], &expected[..8]);
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(u32),
+    Hot(u32),
+    Trim(u32, u32),
+    Batch(Vec<u32>),
+    Flush,
+    Remount,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => any::<u32>().prop_map(Step::Write),
+        20 => any::<u32>().prop_map(Step::Hot),
+        2 => (any::<u32>(), 1u32..40).prop_map(|(a, n)| Step::Trim(a, n)),
+        2 => proptest::collection::vec(any::<u32>(), 1..6).prop_map(Step::Batch),
+        1 => Just(Step::Flush),
+        1 => Just(Step::Remount),
+    ]
+}
+
+fn run(steps: &[Step], map: MapMode, cell: CellKind) {
+    let n = 400;
+    let mut ftl = Ftl::format(chip(cell), config(n, map)).unwrap();
+    let mut truth = BTreeMap::new();
+    let mut version = 0;
+    let mut fresh = |lpn: u32| {
+        version += 1;
+        content(lpn, version)
+    };
+    for lpn in 0..n {
+        let page = fresh(lpn);
+        ftl.write(Lpn(lpn), &page).unwrap();
+        truth.insert(lpn, page);
+    }
+    for step in steps {
+        match step {
+            Step::Write(x) | Step::Hot(x) => {
+                let lpn = if matches!(step, Step::Hot(_)) { x % 40 } else { x % n };
+                let page = fresh(lpn);
+                ftl.write(Lpn(lpn), &page).unwrap();
+                truth.insert(lpn, page);
+            }
+            Step::Trim(a, count) => {
+                let a = a % n;
+                let count = (*count).min(n - a);
+                ftl.trim(Lpn(a), count).unwrap();
+                (a..a + count).for_each(|lpn| drop(truth.remove(&lpn)));
+            }
+            Step::Batch(lpns) => {
+                let pages: Vec<(Lpn, Vec<u8>)> =
+                    lpns.iter().map(|x| (Lpn(x % n), fresh(x % n))).collect();
+                let batch: Vec<(Lpn, &[u8])> = pages.iter().map(|p| (p.0, &p.1[..])).collect();
+                ftl.write_batch(&batch).unwrap();
+                pages.into_iter().for_each(|(lpn, page)| drop(truth.insert(lpn.0, page)));
+            }
+            Step::Flush => ftl.flush().unwrap(),
+            Step::Remount => {
+                ftl.flush().unwrap();
+                ftl = Ftl::mount(ftl.into_nand(), config(n, map)).unwrap();
+            }
+        }
+    }
+    check(&mut ftl, &truth);
+    ftl.flush().unwrap();
+    let mut ftl = Ftl::mount(ftl.into_nand(), config(n, map)).unwrap();
+    check(&mut ftl, &truth);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+    #[test]
+    fn any_mix_of_operations_reads_back_what_was_written(
+        steps in proptest::collection::vec(step(), 1..900),
+        flat in any::<bool>(),
+        slc in any::<bool>(),
+    ) {
+        let map = if flat { MapMode::Flat } else { MapMode::Demand { cached_slices: 1 } };
+        run(&steps, map, if slc { CellKind::Slc } else { CellKind::Tlc });
+    }
+}
+
+#[test]
+fn a_map_mode_can_change_from_mount_to_mount() {
+    let mut ftl = Ftl::format(chip(CellKind::Slc), config(300, MapMode::Flat)).unwrap();
+    (0..300).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    let demand = MapMode::Demand { cached_slices: 2 };
+    let mut ftl = Ftl::mount(ftl.into_nand(), config(300, demand)).unwrap();
+    (0..300).step_by(3).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 2)).unwrap());
+    let mut ftl = Ftl::mount(ftl.into_nand(), config(300, MapMode::Flat)).unwrap();
+    let version = |lpn| if lpn % 3 == 0 { 2 } else { 1 };
+    let truth = (0..300).map(|lpn| (lpn, content(lpn, version(lpn)))).collect();
+    check(&mut ftl, &truth);
+}
+
+#[test]
+fn what_can_not_work_is_refused_with_numbers() {
+    let refused = Ftl::format(chip(CellKind::Slc), Config::new(800)).unwrap_err();
+    assert!(matches!(refused, FtlError::Capacity { logical: 800, good: 48, most } if most < 768));
+    let blank = Ftl::mount(chip(CellKind::Slc), Config::new(10)).unwrap_err();
+    assert_eq!(blank, FtlError::NotFormatted { probed: 8 });
+    let mut ftl = Ftl::format(chip(CellKind::Slc), Config::new(100)).unwrap();
+    assert_eq!(ftl.write(Lpn(100), &[0; 512]), Err(FtlError::PastEnd { lpn: 100, pages: 100 }));
+    assert_eq!(ftl.write(Lpn(1), &[0; 5]), Err(FtlError::Length { found: 5, expected: 512 }));
+    assert_eq!(ftl.trim(Lpn(99), 2), Err(FtlError::PastEnd { lpn: 100, pages: 100 }));
+    let image = ftl.into_nand().to_image();
+    // The same cells behind a controller that sees another page size.
+    let other = Geometry { blocks: 24, ..Geometry::tiny(48, 16) };
+    assert!(Model::from_image(ModelConfig::perfect(other), &image).is_err());
+}
+
+#[test]
+fn snapshots_keep_what_was_and_roll_back() {
+    let mut ftl = Ftl::format(chip(CellKind::Slc), Config::new(300)).unwrap();
+    (0..200).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    ftl.take_snapshot().unwrap();
+    assert_eq!(ftl.take_snapshot(), Err(FtlError::Snapshot("there is one already")));
+    for round in 2..40 {
+        (0..60).for_each(|lpn| ftl.write(Lpn(lpn * 5 % 300), &content(lpn, round)).unwrap());
+    }
+    ftl.trim(Lpn(7), 3).unwrap();
+    let mut page = vec![0; PAGE];
+    for lpn in 0..300 {
+        ftl.read_snapshot(Lpn(lpn), &mut page).unwrap();
+        let was = if lpn < 200 { content(lpn, 1) } else { vec![0; PAGE] };
+        assert_eq!(page, was, "page {lpn}");
+    }
+    ftl.roll_back().unwrap();
+    let truth = (0..200).map(|lpn| (lpn, content(lpn, 1))).collect();
+    check(&mut ftl, &truth);
+    assert!(ftl.read_snapshot(Lpn(0), &mut page).is_err());
+}
