@@ -9,6 +9,7 @@ mod boot;
 mod ci;
 mod diff_user;
 mod differential;
+mod flash_calc;
 mod linux;
 mod linux_command;
 mod riscv_tests;
@@ -40,6 +41,8 @@ enum Command {
     DiffUser(diff_user::Args),
     /// Run the upstream instruction tests, built by you as S-mode payloads
     RiscvTests(riscv_tests::Args),
+    /// Flash by formula: the time of a write, what collection adds, what a code carries
+    FlashCalc(flash_calc::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Differential(args) => differential::run(&args),
         Command::DiffUser(args) => diff_user::run(&args),
         Command::RiscvTests(args) => riscv_tests::run(&args),
+        Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };
