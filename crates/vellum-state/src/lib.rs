@@ -48,6 +48,10 @@ pub use hash::{StateHash, StateHasher};
 pub use reader::Reader;
 pub use writer::{Sink, Writer};
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Something whose state can be saved, restored and hashed.
 pub trait State {
     /// Writes the whole state. Must write the same bytes for the same state.
