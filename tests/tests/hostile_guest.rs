@@ -49,12 +49,28 @@ fn survive(kernel: Vec<u8>, paging: Paging, harts: u32) -> Result<(), TestCaseEr
 /// Words that are often instructions, and often the ones that reach the monitor.
 fn word() -> impl Strategy<Value = u32> {
     // csrrw/csrrs over the supervisor's registers, sret, wfi, ecall, sfence.vma, fence.i, stores.
-    let csr = (prop::sample::select(vec![0x100u32, 0x104, 0x105, 0x106, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0xc01]), 0u32..32, 0u32..32, 1u32..8)
+    let csr = (
+        prop::sample::select(vec![
+            0x100u32, 0x104, 0x105, 0x106, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0xc01,
+        ]),
+        0u32..32,
+        0u32..32,
+        1u32..8,
+    )
         .prop_map(|(csr, rd, rs1, kind)| csr << 20 | rs1 << 15 | kind << 12 | rd << 7 | 0x73);
-    let system = prop::sample::select(vec![0x1020_0073u32, 0x1050_0073, 0x0000_0073, 0x1200_0073, 0x0000_100f, 0x0010_0073]);
+    let system = prop::sample::select(vec![
+        0x1020_0073u32,
+        0x1050_0073,
+        0x0000_0073,
+        0x1200_0073,
+        0x0000_100f,
+        0x0010_0073,
+    ]);
     let upper = (1u32..32, any::<u32>()).prop_map(|(rd, imm)| imm & 0xffff_f000 | rd << 7 | 0x37);
-    let add = (1u32..32, 0u32..32, 0u32..4096).prop_map(|(rd, rs1, imm)| imm << 20 | rs1 << 15 | rd << 7 | 0x13);
-    let store = (0u32..4, 0u32..32, 0u32..32).prop_map(|(size, rs1, rs2)| rs2 << 20 | rs1 << 15 | size << 12 | 0x23);
+    let add = (1u32..32, 0u32..32, 0u32..4096)
+        .prop_map(|(rd, rs1, imm)| imm << 20 | rs1 << 15 | rd << 7 | 0x13);
+    let store = (0u32..4, 0u32..32, 0u32..32)
+        .prop_map(|(size, rs1, rs2)| rs2 << 20 | rs1 << 15 | size << 12 | 0x23);
     prop_oneof![4 => any::<u32>(), 3 => csr, 2 => system, 3 => upper, 4 => add, 3 => store]
 }
 
@@ -81,7 +97,8 @@ fn with_tables(mode: u64, entries: &[u64], body: &[u32]) -> Vec<u8> {
 
 /// Entries that often mean something: pointers into the image, leaves onto memory, or anything.
 fn entry() -> impl Strategy<Value = u64> {
-    let flags = prop::sample::select(vec![0x01u64, 0x0f, 0xcf, 0xdf, 0xc7, 0xcb, 0x47, 0x07, 0x03, 0x21]);
+    let flags =
+        prop::sample::select(vec![0x01u64, 0x0f, 0xcf, 0xdf, 0xc7, 0xcb, 0x47, 0x07, 0x03, 0x21]);
     let page = prop_oneof![
         4 => (0..PAGES).prop_map(|page| (LOADED_AT >> 12) + page),
         2 => Just(0x80000u64), 1 => Just(0x10000u64), 1 => any::<u64>().prop_map(|page| page >> 20),

@@ -5,12 +5,12 @@
 //! memory there; at the end the program writes all pages out. Both runs must write the same.
 
 mod here;
-mod image;
 mod program;
 mod random;
 
+use crate::elf_image::executable;
 use anyhow::{Context, Result, bail};
-use program::{PAGE, Program};
+use program::{BASE, PAGE, Program};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,7 +74,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// The pages as the other emulator leaves them.
 fn there(program: &Program, path: &Path) -> Result<Vec<u8>> {
-    fs::write(path, image::elf(program)?)?;
+    fs::write(path, executable(BASE, &program.bytes))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     let output = Command::new(QEMU).args(["-cpu", CPU]).arg(path).output()?;
     if !output.status.success() {

@@ -9,6 +9,7 @@ mod boot;
 mod ci;
 mod diff_user;
 mod differential;
+mod elf_image;
 mod flash_calc;
 mod linux;
 mod linux_command;

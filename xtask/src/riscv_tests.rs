@@ -135,6 +135,43 @@ fn print_json(outcomes: &[Outcome]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elf_image::executable;
+    use vellum_isa::asm::{Asm, reg::*};
+
+    /// The SBI calls of `guests/riscv-tests/riscv_test.h`.
+    const SRST: i64 = 0x5352_5354;
+    const DBCN: i64 = 0x4442_434e;
+
+    /// What becomes of a program in S-mode.
+    fn outcome(program: &Asm) -> Result<Outcome> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("program");
+        fs::write(&path, executable(0x8020_0000, &program.bytes()?))?;
+        test(&path)
+    }
+
+    #[test]
+    fn the_verdict_is_how_the_machine_was_shut_down() -> Result<()> {
+        let mut passing = Asm::new();
+        passing.li(A0, 0).li(A1, 0).li(A6, 0).li(A7, SRST).ecall();
+        let passed = outcome(&passing)?;
+        assert_eq!((passed.name.as_str(), passed.failure), ("program", None));
+        assert!(passed.instructions >= 5);
+
+        let mut failing = Asm::new();
+        for digit in *b"0007" {
+            failing.li(A0, digit.into()).li(A6, 2).li(A7, DBCN).ecall();
+        }
+        failing.li(A0, 0).li(A1, 1).li(A6, 0).li(A7, SRST).ecall();
+        assert_eq!(outcome(&failing)?.failure.as_deref(), Some("case 7"));
+
+        let mut hanging = Asm::new();
+        let here = hanging.bound();
+        hanging.j(here);
+        let failure = outcome(&hanging)?.failure.unwrap_or_default();
+        assert!(failure.starts_with("no end within"), "{failure}");
+        Ok(())
+    }
 
     #[test]
     fn numbers_of_failures_are_explained() {
