@@ -39,6 +39,8 @@ mod sparse;
 mod state;
 mod stats;
 mod time;
+#[cfg(feature = "std")]
+pub mod trace;
 mod volume;
 
 pub use breakdown::{Breakdown, Phase};

@@ -395,7 +395,8 @@ impl Control {
         let (low, high) = g.track_lbns(spot.track, lbn as u64).unwrap_or((lbn as u64, lbn as u64));
         (self.track_low, self.track_high) = (low as i64, high as i64);
         let sector = |l| g.home(l).map_or(0, |h| h.sector);
-        self.whole = u64::from(sector(high) - sector(low)) == high - low;
+        self.low_sector = sector(low);
+        self.whole = u64::from(sector(high) - self.low_sector) == high - low;
         let s = &mut self.segments[n];
         let mut arrival = self.on_arrival;
         if fixed.config.buffer.keep_free_sectors && s.reads && lbn != self.track_low {
@@ -574,31 +575,82 @@ impl Control {
 
     /// Lets the next sector of the track come.
     fn next_sector(&mut self, fixed: &Fixed, n: usize, first: i64, last: i64) {
-        let g = &fixed.geometry;
         let coming = self.segments[n].arm_lbn;
-        let lbn = if coming < last { coming + 1 } else { first };
         let wanted = self.wanted(fixed, n, coming);
-        let width = self.spindle.sweep(g.width(self.track));
+        let width = self.spindle.sweep(fixed.geometry.width(self.track));
+        let idle = if self.whole { self.idle_sectors(fixed, n, coming) } else { 0 };
+        let jump = if idle > 1 { idle.min(self.fits(width)) } else { 1 };
+        let lbn = if coming + jump > last { first } else { coming + jump };
+        let sector = self.segments[n].arm_sector + jump as u32;
+        let (gap, spot) = self.gap(fixed, sector, lbn);
         let now = self.now;
         let s = &mut self.segments[n];
         s.arm_lbn = lbn;
         s.time = now;
-        let sector = s.arm_sector + 1;
+        s.arm_time = now + width * (jump as u64 + u64::from(gap));
+        s.arm_sector = spot;
+        s.arm_count = if wanted && jump == 1 { 1 } else { 2 };
+        s.arm_jump = jump as u32;
+        if wanted && gap == 0 && jump == 1 && self.whole {
+            self.stretch(fixed, n, coming, width);
+        }
+    }
+
+    /// Sectors between the one that was expected and the one that holds `lbn`, and its number.
+    /// Slipped and spare sectors pass too; DiskSim's arithmetic leaves them out.
+    fn gap(&self, fixed: &Fixed, sector: u32, lbn: i64) -> (u32, u32) {
+        let g = &fixed.geometry;
+        let next = lbn == self.lbn_by_sector(sector);
+        if next && self.whole {
+            return (0, sector);
+        }
         let spot = match g.home(lbn as u64) {
             Some(h) if h.track == self.track => h.sector,
             _ => sector,
         };
-        // Slipped and spare sectors pass too; DiskSim's arithmetic leaves them out.
         let gap = match self.spindle.rotation() {
             Rotation::Stepped => 0,
             Rotation::Exact if spot >= sector => spot - sector,
             Rotation::Exact => g.per_turn(self.track) - sector + spot,
         };
-        s.arm_time = now + width * u64::from(gap + 1);
-        s.arm_sector = spot;
-        s.arm_count = if wanted { 1 } else { 2 };
-        if wanted && gap == 0 && self.whole {
-            self.stretch(fixed, n, coming, width);
+        (gap, spot)
+    }
+
+    /// The LBN on a sector of the present track, if its LBNs are without holes.
+    fn lbn_by_sector(&self, sector: u32) -> i64 {
+        self.track_low + i64::from(sector) - i64::from(self.low_sector)
+    }
+
+    /// Steps of `width` that fit before anything else can happen.
+    fn fits(&self, width: u64) -> i64 {
+        let bus = self.bus_event.map_or(u64::MAX, |e| e.0);
+        let extra = self.extra_event.map_or(u64::MAX, |e| e.0);
+        let room = self.limit.min(bus.saturating_sub(1)).min(extra.saturating_sub(1));
+        let fits = room.saturating_sub(self.now).checked_div(width).unwrap_or(1);
+        fits.clamp(1, 1 << 20) as i64
+    }
+
+    /// How many sectors from `coming` on can't matter to the arm's job.
+    fn idle_sectors(&self, fixed: &Fixed, n: usize, coming: i64) -> i64 {
+        let Some(j) = self.effective_arm.map(|id| self.job(id)) else { return 0 };
+        let s = &self.segments[n];
+        let reading = s.state == SegState::Reading;
+        if reading && fixed.config.buffer.keep_free_sectors || s.out == SegOut::Preempt {
+            return 0;
+        }
+        let (at, stop) = match (reading, s.background) {
+            (true, true) => (s.end, s.ahead_max),
+            (true, false) => (s.end, j.end()),
+            (false, _) => (j.inner, s.end.max(j.end())),
+        };
+        let any_order = self.on_arrival || self.late_start <= self.track_high;
+        let stop = if any_order { stop } else { at + 1 };
+        if coming < at {
+            at.min(self.track_high + 1) - coming
+        } else if coming >= stop {
+            self.track_high + 1 - coming
+        } else {
+            0
         }
     }
 
@@ -641,11 +693,7 @@ impl Control {
                 to = to.min((s.end - j.watermark).max(at + 1));
             }
         }
-        let bus = self.bus_event.map_or(u64::MAX, |e| e.0);
-        let extra = self.extra_event.map_or(u64::MAX, |e| e.0);
-        let room = self.limit.min(bus.saturating_sub(1)).min(extra.saturating_sub(1));
-        let fits = room.saturating_sub(self.now).checked_div(width).unwrap_or(1);
-        let jump = (to - at).clamp(1, 1 << 20).min(fits.max(1) as i64);
+        let jump = (to - at).clamp(1, 1 << 20).min(self.fits(width));
         let now = self.now;
         let s = &mut self.segments[n];
         s.arm_jump = jump as u32;
@@ -653,7 +701,7 @@ impl Control {
         s.arm_sector += jump as u32 - 1;
         s.arm_lbn += jump - 1;
         if s.arm_lbn > self.track_high {
-            (s.arm_lbn, s.arm_sector) = (self.track_low, 0);
+            (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
         }
     }
 

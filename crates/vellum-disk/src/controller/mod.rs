@@ -86,6 +86,8 @@ pub(crate) struct Control {
     track_angle: crate::geometry::Angle,
     /// Whether the track's LBNs lie on consecutive sectors.
     whole: bool,
+    /// Sector of its first LBN.
+    low_sector: u32,
     /// No step may reach beyond this time: a request may come then.
     pub limit: u64,
 }
@@ -127,6 +129,7 @@ impl Control {
             track: Default::default(),
             track_angle: Default::default(),
             whole: false,
+            low_sector: 0,
             limit: 0,
         }
     }
@@ -149,13 +152,16 @@ impl Control {
     }
 
     /// When the next event is due.
+    #[inline]
     pub fn next(&self) -> Option<u64> {
-        [self.bus_event.map(|e| e.0), self.extra_event.map(|e| e.0), self.arm_event()]
-            .into_iter()
-            .flatten()
-            .min()
+        let bus = self.bus_event.map_or(u64::MAX, |e| e.0);
+        let extra = self.extra_event.map_or(u64::MAX, |e| e.0);
+        let arm = self.arm_event().unwrap_or(u64::MAX);
+        let at = bus.min(extra).min(arm);
+        (at != u64::MAX).then_some(at)
     }
 
+    #[inline]
     fn arm_event(&self) -> Option<u64> {
         let seg = self.job(self.effective_arm?).segment?;
         let s = &self.segments[seg];

@@ -272,7 +272,7 @@ impl Control {
                 [self.late_start, self.late_end, self.track_low, self.track_high, self.transferred];
             numbers.into_iter().for_each(|v| put(w, v));
             [self.arm_free, self.transfer_start, self.limit].into_iter().for_each(|t| w.u64(t));
-            [self.track.run, self.track.number, self.track_angle.0]
+            [self.track.run, self.track.number, self.track_angle.0, self.low_sector]
                 .into_iter()
                 .for_each(|v| w.u32(v));
         });
@@ -322,6 +322,7 @@ impl Control {
             (self.arm_free, self.transfer_start, self.limit) = (r.u64()?, r.u64()?, r.u64()?);
             self.track = Track { run: r.u32()?, number: r.u32()? };
             self.track_angle = Angle(r.u32()?);
+            self.low_sector = r.u32()?;
             self.check_names(geometry)
         })
     }
