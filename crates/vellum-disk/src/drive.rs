@@ -81,6 +81,32 @@ impl Disk {
         })
     }
 
+    /// Makes the drive new again with other mechanics and controller figures; the layout stays.
+    ///
+    /// # Errors
+    /// When the figures do not add up.
+    pub fn retune(&mut self, profile: &Profile) -> Result<(), Error> {
+        let m = &profile.mechanics;
+        self.fixed.seek = m.table(self.fixed.geometry.cylinders())?;
+        let Controller::Segmented(config) = profile.controller;
+        self.fixed.config = config;
+        let spindle = Spindle::new(m.turn.as_ps(), m.rotation, m.phase);
+        self.control = Control::new(&self.fixed, spindle);
+        self.scheduler = Scheduler::new(self.scheduler.policy);
+        self.now = Instant::ZERO;
+        self.powered = true;
+        self.active = None;
+        self.behind.clear();
+        self.next = 0;
+        self.media = MediaCounters::default();
+        Ok(())
+    }
+
+    /// How far the drive has been simulated.
+    pub fn time(&self) -> Instant {
+        self.now
+    }
+
     /// The drive's name.
     pub fn name(&self) -> &str {
         &self.name

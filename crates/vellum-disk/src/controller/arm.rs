@@ -625,7 +625,13 @@ impl Control {
     fn fits(&self, width: u64) -> i64 {
         let bus = self.bus_event.map_or(u64::MAX, |e| e.0);
         let extra = self.extra_event.map_or(u64::MAX, |e| e.0);
-        let room = self.limit.min(bus.saturating_sub(1)).min(extra.saturating_sub(1));
+        // While a read is under way no other request reaches the arm, whenever it comes.
+        let reading = self.effective_arm.is_some_and(|id| {
+            let j = self.job(id);
+            j.read && j.asked && j.segment.is_some_and(|n| !self.segments[n].background)
+        });
+        let limit = if reading { u64::MAX } else { self.limit };
+        let room = limit.min(bus.saturating_sub(1)).min(extra.saturating_sub(1));
         let fits = room.saturating_sub(self.now).checked_div(width).unwrap_or(1);
         fits.clamp(1, 1 << 20) as i64
     }
