@@ -162,8 +162,14 @@ impl<N: Nand> Ftl<N> {
                 return Ok(wish);
             }
         }
-        self.open(wish)?;
-        Ok(wish)
+        if self.open(wish)? {
+            return Ok(wish);
+        }
+        // The log took the last block: any frontier with room will do.
+        match self.heads.iter().position(room) {
+            Some(f) => Ok(f as u8),
+            None => Err(self.worn_out()),
+        }
     }
 
     /// The frontier's block becomes a closed one.
@@ -182,20 +188,20 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Erases a free block and makes it the frontier's.
-    fn open(&mut self, f: u8) -> Result<(), FtlError> {
+    /// Erases a free block and makes it the frontier's; false when there is none.
+    fn open(&mut self, f: u8) -> Result<bool, FtlError> {
         loop {
             // What was moved out of the block must be safe before its source goes. No metadata page
             // may come between taking the block, which it announced, and the record that it is open.
             self.pad_exposed()?;
-            let block = self.take_announced(f)?;
+            let Some(block) = self.take_announced(f)? else { return Ok(false) };
             match self.erase(block)? {
                 true => {
                     self.heads[f as usize] = Head { block, next: 0 };
                     self.trails[f as usize] = Trail::NEW;
                     self.blocks.role[block as usize] = Role::Open;
                     self.record(Record::Open(f, block));
-                    return Ok(());
+                    return Ok(true);
                 }
                 false => self.retire(block)?,
             }
@@ -205,7 +211,7 @@ impl<N: Nand> Ftl<N> {
     /// Opens a block for the frontier that batches go to.
     pub(crate) fn open_for_batch(&mut self) -> Result<(), FtlError> {
         self.meta_if_due(1)?;
-        self.open(0)
+        if self.open(0)? { Ok(()) } else { Err(self.worn_out()) }
     }
 
     /// Erases a block; false when it failed.
@@ -228,12 +234,12 @@ impl<N: Nand> Ftl<N> {
 
     /// Takes a free block that the latest metadata page announced; writes one if there is none. Hot
     /// frontiers get the least worn, the coldest the most worn.
-    fn take_announced(&mut self, f: u8) -> Result<u32, FtlError> {
+    fn take_announced(&mut self, f: u8) -> Result<Option<u32>, FtlError> {
         if self.free.is_empty() {
             self.count_all()?;
         }
         if self.free.is_empty() {
-            return Err(self.worn_out());
+            return Ok(None);
         }
         // One announced block stays free for the next recovery, if there are others to announce.
         let known = self.announced.iter().filter(|b| self.free.contains(b)).count();
@@ -247,11 +253,9 @@ impl<N: Nand> Ftl<N> {
             let e = i64::from(erases[*b as usize]);
             if cold { -e } else { e }
         };
-        let Some(block) = candidates.min_by_key(key) else {
-            return Err(self.worn_out());
-        };
+        let Some(block) = candidates.min_by_key(key) else { return Ok(None) };
         self.free.retain(|&b| b != block);
-        Ok(block)
+        Ok(Some(block))
     }
 
     /// A program failed: the block's pages are to be moved, and the next metadata page is due now,
@@ -294,7 +298,7 @@ impl<N: Nand> Ftl<N> {
         Ok(())
     }
 
-    fn pad_one(&mut self, f: u8) -> Result<(), FtlError> {
+    pub(crate) fn pad_one(&mut self, f: u8) -> Result<(), FtlError> {
         let head = self.heads[f as usize];
         let ppn = head.block * self.l.g.pages_per_block + head.next;
         let crc = 0;

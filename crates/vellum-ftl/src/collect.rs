@@ -32,7 +32,9 @@ impl<N: Nand> Ftl<N> {
 
     /// Free blocks below which collection starts.
     fn low(&self) -> u32 {
-        2 + u32::from(self.careful)
+        // Padding takes room of its own.
+        let pads = if self.l.g.pair_distance() > 0 { 3 } else { 0 };
+        2 + u32::from(self.careful) + pads
     }
 
     /// A share of the collecting that is to be done, before a host write.

@@ -18,7 +18,7 @@ pub(crate) const SPAN: u32 = 8;
 /// Blocks beyond anchors, metadata and frontiers that collection needs to keep going.
 pub(crate) const SPARE: u32 = 2;
 /// Bytes of a metadata page before the block table's part.
-pub(crate) const HEADER: usize = 132;
+pub(crate) const HEADER: usize = 136;
 /// Most programs between two metadata pages: a record's distances (7 bits) must reach back over one
 /// interval, with what failed programs add.
 pub(crate) const MOST_INTERVAL: u16 = 100;
@@ -125,7 +125,8 @@ impl Layout {
     /// Most logical pages that `good` blocks carry: two anchors, the metadata, the frontiers, and
     /// what collection needs are taken off.
     pub fn capacity(&self, good: u32) -> u64 {
-        let taken = 2 + self.meta_blocks() + FRONTIERS as u32 + SPARE;
+        let pads = if self.g.pair_distance() > 0 { 3 } else { 0 };
+        let taken = 2 + self.meta_blocks() + FRONTIERS as u32 + SPARE + pads;
         let pages = u64::from(good.saturating_sub(taken)) * u64::from(self.g.pages_per_block);
         pages.saturating_sub(1)
     }

@@ -84,6 +84,8 @@ pub(crate) struct Meta {
     pub announced: [u32; ANNOUNCED],
     /// Where the pages `n−1`, `n−2`… are.
     pub back: [u32; BACK],
+    /// Records between page `n − 1` and this one.
+    pub since: u32,
     /// Oldest first, packed.
     pub records: Vec<u32>,
 }
@@ -134,6 +136,7 @@ impl Meta {
         }
         self.announced.iter().chain(&self.back).for_each(|&v| put32(out, &mut at, v));
         put32(out, &mut at, self.records.len() as u32);
+        put32(out, &mut at, self.since);
         debug_assert!(at <= HEADER);
         at = HEADER;
         table.for_each(|v| put32(out, &mut at, v));
@@ -174,6 +177,7 @@ impl Meta {
         let announced = core::array::from_fn(|_| get32(bytes, &mut at));
         let back = core::array::from_fn(|_| get32(bytes, &mut at));
         let count = get32(bytes, &mut at);
+        let since = get32(bytes, &mut at);
         if count > l.records || u64::from(count) > record_end {
             return None;
         }
@@ -190,6 +194,7 @@ impl Meta {
             start: [then[0], then[1], then[2]],
             announced,
             back,
+            since,
             records,
         })
     }
@@ -309,6 +314,7 @@ mod tests {
             start,
             announced: [1, 2, 3, NONE],
             back: [40; BACK],
+            since: 7,
             records,
         }
     }

@@ -19,6 +19,8 @@ pub(crate) struct MetaLog {
     pub next: u32,
     /// Number of the latest page; pages count from 1.
     pub n: u32,
+    /// Records between page `n − 1` and page `n`.
+    pub since: u32,
     /// Where the pages `n`, `n−1`… are; `NONE` where that is not known.
     pub places: VecDeque<u32>,
     /// XOR of the group's pages so far, and how many they are.
@@ -36,6 +38,7 @@ impl MetaLog {
             block: NONE,
             next: 0,
             n: 0,
+            since: 0,
             places: VecDeque::with_capacity(l.window() as usize + 1),
             parity: vec![0; l.page_bytes()],
             members: 0,
@@ -105,6 +108,7 @@ impl<N: Nand> Ftl<N> {
             self.encode_meta(n, slice, announced, &mut page);
             let place = self.log.block * self.l.g.pages_per_block + self.log.next;
             if self.program_meta(Kind::Meta, n, &page)? {
+                self.log.since = self.since_of(n);
                 if n == self.log.n {
                     self.log.places.pop_front();
                 }
@@ -122,6 +126,12 @@ impl<N: Nand> Ftl<N> {
         self.release_meta_blocks()
     }
 
+    /// Records between page `n − 1` and page `n`, which may be the latest one again.
+    fn since_of(&self, n: u32) -> u32 {
+        let again = if n == self.log.n { self.log.since } else { 0 };
+        again.saturating_add(self.since_meta)
+    }
+
     fn encode_meta(&self, n: u32, slice: u32, announced: [u32; ANNOUNCED], page: &mut [u8]) {
         let meta = Meta {
             n,
@@ -135,6 +145,7 @@ impl<N: Nand> Ftl<N> {
                 let newer = usize::from(n == self.log.n);
                 self.log.places.get(i + newer).copied().unwrap_or(NONE)
             }),
+            since: self.since_of(n),
             records: self.records.iter().copied().collect(),
         };
         let table = self.l.table_of(slice).map(|b| self.blocks.erases[b as usize] & 0xff_ffff);

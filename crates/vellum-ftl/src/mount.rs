@@ -8,9 +8,9 @@
 use crate::anchor::{self, Anchor, Found};
 use crate::blocks::Role;
 use crate::ftl::Ftl;
-use crate::layout::{BACK, FRONTIERS, Layout, SPAN};
+use crate::layout::{BACK, Layout, SPAN};
 use crate::map::UNMAPPED;
-use crate::meta::{Head, Meta, NONE, VICTIM};
+use crate::meta::{Meta, NONE, VICTIM};
 use crate::{Config, FtlError};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -192,6 +192,7 @@ impl<N: Nand> Ftl<N> {
 
     fn set_log(&mut self, meta: &Meta, place: u32) {
         self.log.n = meta.n;
+        self.log.since = meta.since;
         self.log.places.clear();
         self.log.places.push_back(place);
         self.log.places.extend(meta.back);
@@ -339,12 +340,5 @@ impl<N: Nand> Ftl<N> {
             }
         }
         self.log.blocks = blocks;
-    }
-
-    /// Closes every frontier of before the cut.
-    pub(crate) fn close_all(&mut self) {
-        for f in 0..FRONTIERS {
-            self.heads[f] = Head::CLOSED;
-        }
     }
 }

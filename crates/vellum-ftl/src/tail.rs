@@ -45,6 +45,14 @@ pub(crate) struct End {
     pub data: Vec<u8>,
 }
 
+/// What a scan gathers.
+#[derive(Debug, Default)]
+struct Finds {
+    found: Vec<TailPage>,
+    /// Pages of which a successor's record says nothing.
+    unknown: Vec<u32>,
+}
+
 /// A record that was read, if the page holds one that fits.
 enum Seen {
     Erased,
@@ -116,12 +124,12 @@ impl<N: Nand> Ftl<N> {
         let first = block * pages;
         let mut page = vec![0; self.l.page_bytes()];
         let mut end: Option<End> = None;
-        let mut found = Vec::new();
+        let mut out = Finds::default();
         let mut next = from;
         // An announced block is looked at once at its first page: most were not opened.
         if from == 0 {
             match self.look(first, after, &mut page)? {
-                Seen::Page(r) => end = self.take(r, first, 0, after, &page, &mut found).or(end),
+                Seen::Page(r) => end = self.take(r, first, 0, after, &page, &mut out),
                 // A first program that failed leaves the block to others; nothing follows it.
                 Seen::Erased | Seen::Torn => {
                     if !matches!(self.look(first + 1, after, &mut page)?, Seen::Page(_)) {
@@ -133,35 +141,43 @@ impl<N: Nand> Ftl<N> {
         }
         while next < pages {
             let want = (next + step - 1).min(pages - 1);
-            // From the far end of the step back to the first page that can be read.
+            // From the far end of the step back to the last page that can be read.
             let mut at = want;
-            let mut progress = false;
+            let mut erased = false;
             loop {
                 match self.look(first + at, after, &mut page)? {
                     Seen::Page(r) => {
-                        let good = self.take(r, first + at, next, after, &page, &mut found);
-                        if good.is_some() {
-                            end = good;
-                            progress = true;
+                        if let Some(e) = self.take(r, first + at, next, after, &page, &mut out) {
+                            end = Some(e);
                             break;
                         }
                     }
-                    Seen::Torn | Seen::Erased => {}
+                    Seen::Torn => {}
+                    Seen::Erased => erased = true,
                 }
                 if at == next {
                     break;
                 }
                 at -= 1;
             }
-            if !progress {
+            if erased {
                 break;
             }
-            next = at + 1;
-            if at < want {
-                // The pages beyond were seen already: they hold nothing.
-                break;
+            // Torn pages at the step's end may be an earlier cut's; what follows decides.
+            next = want + 1;
+        }
+        // Pages whose successors do not tell of them: after padding, or an earlier recovery.
+        while let Some(ppn) = out.unknown.pop() {
+            if out.found.iter().any(|p| p.ppn == ppn) {
+                continue;
+            }
+            if let Seen::Page(r) = self.look(ppn, after, &mut page)? {
+                self.take(r, ppn, from, after, &page, &mut out);
             }
         }
+        let mut found = out.found;
+        found.sort_unstable_by_key(|p| p.ppn);
+        found.dedup();
         if from == 0 && !found.is_empty() {
             tail.opened.push((found.iter().map(|p| p.seq).min().unwrap_or(0), block));
         }
@@ -179,7 +195,7 @@ impl<N: Nand> Ftl<N> {
         from: u32,
         after: u64,
         page: &[u8],
-        found: &mut Vec<TailPage>,
+        out: &mut Finds,
     ) -> Option<End> {
         if r.lpn != NO_LPN && crc32fast::hash(page) != r.data_crc {
             return None;
@@ -191,16 +207,17 @@ impl<N: Nand> Ftl<N> {
                 break;
             }
             if before.ago == 0 {
+                out.unknown.push(ppn - back);
                 continue;
             }
             let seq = r.seq.saturating_sub(before.ago.into());
             if seq <= after {
                 break;
             }
-            found.push(TailPage { seq, lpn: before.lpn, ppn: ppn - back });
+            out.found.push(TailPage { seq, lpn: before.lpn, ppn: ppn - back });
         }
         let this = TailPage { seq: r.seq, lpn: r.lpn, ppn };
-        found.push(this);
+        out.found.push(this);
         Some(End { page: this, record: r, data: page.to_vec() })
     }
 
@@ -269,19 +286,17 @@ impl<N: Nand> Ftl<N> {
         self.in_batch = false;
         result?;
         self.fill_suspect()?;
-        self.write_meta_numbered(self.log.n)
+        self.write_meta_numbered(self.log.n)?;
+        // Mount after mount adds records to the same page: in time the next number takes over, so
+        // that each page's records join those of the one before.
+        if self.log.since > self.l.interval { self.write_meta() } else { Ok(()) }
     }
 
     fn secure_pages(&mut self, tail: &Tail) -> Result<(), FtlError> {
         for page in &tail.pages {
             self.emit(page, tail);
         }
-        for h in self.heads.iter().filter(|h| h.block != NONE) {
-            if self.blocks.role[h.block as usize] != Role::Bad {
-                self.blocks.role[h.block as usize] = Role::Data(0);
-            }
-        }
-        self.close_all();
+        self.resume_frontiers()?;
         let mut ends = Vec::new();
         for end in &tail.ends {
             if end.page.lpn != NO_LPN && self.lookup(end.page.lpn)? == end.page.ppn {
@@ -291,15 +306,7 @@ impl<N: Nand> Ftl<N> {
         if ends.is_empty() {
             return Ok(());
         }
-        let Some(block) = self.block_for_copies(tail)? else { return Ok(()) };
-        if !self.erase(block)? {
-            return self.mark_retired(block);
-        }
-        let f = FRONTIERS as u8 - 1;
-        self.heads[f as usize] = Head { block, next: 0 };
-        self.trails[f as usize] = Trail::NEW;
-        self.blocks.role[block as usize] = Role::Open;
-        self.record(Record::Open(f, block));
+        let Some(f) = self.frontier_for_copies(ends.len() as u32, tail)? else { return Ok(()) };
         for end in ends {
             let page = NewPage {
                 lpn: end.page.lpn,
@@ -313,6 +320,66 @@ impl<N: Nand> Ftl<N> {
             self.remap(end.page.lpn, to)?;
         }
         Ok(())
+    }
+
+    /// The frontiers go on where they were. The page after each one's last may be torn, or look
+    /// erased and not be: it is passed over, and filled if it looks erased, so that no block has a
+    /// hole.
+    fn resume_frontiers(&mut self) -> Result<(), FtlError> {
+        let full = self.l.g.pages_per_block;
+        let mut page = vec![0; self.l.page_bytes()];
+        for f in 0..FRONTIERS {
+            let head = self.heads[f];
+            self.trails[f] = Trail::NEW;
+            if head.block == NONE {
+                continue;
+            }
+            self.blocks.role[head.block as usize] = Role::Open;
+            self.blocks.birth[head.block as usize] = self.clock as u32;
+            while self.heads[f].next < full {
+                let ppn = head.block * full + self.heads[f].next;
+                if matches!(self.look(ppn, u64::MAX, &mut page)?, Seen::Erased) {
+                    self.pad_one(f as u8)?;
+                    break;
+                }
+                self.record(Record::Skip(f as u8));
+                self.heads[f].next += 1;
+            }
+            if self.heads[f].block != NONE && self.heads[f].next >= full {
+                self.close(f as u8);
+            }
+        }
+        // A frontier's earlier block that the tail saw full.
+        for role in &mut self.blocks.role {
+            if *role == Role::Open {
+                *role = Role::Data(0);
+            }
+        }
+        for head in self.heads.iter().filter(|h| h.block != NONE) {
+            self.blocks.role[head.block as usize] = Role::Open;
+        }
+        Ok(())
+    }
+
+    /// A frontier with room for `pages` copies.
+    fn frontier_for_copies(&mut self, pages: u32, tail: &Tail) -> Result<Option<u8>, FtlError> {
+        let full = self.l.g.pages_per_block;
+        let room = |h: &Head| h.block != NONE && full - h.next >= pages;
+        if let Some(f) = self.heads.iter().position(room) {
+            return Ok(Some(f as u8));
+        }
+        let Some(block) = self.block_for_copies(tail)? else { return Ok(None) };
+        if !self.erase(block)? {
+            self.mark_retired(block)?;
+            return Ok(None);
+        }
+        let f = FRONTIERS as u8 - 1;
+        self.close(f);
+        self.heads[f as usize] = Head { block, next: 0 };
+        self.trails[f as usize] = Trail::NEW;
+        self.blocks.role[block as usize] = Role::Open;
+        self.record(Record::Open(f, block));
+        Ok(Some(f))
     }
 
     /// Adds the records of a page of the tail.
