@@ -12,6 +12,7 @@ int cowtest(int argc, char **argv) {
     int status;
     for (u64 i = 0; i < PAGES; i++) data[i * 512] = stamp(i, 0);
     struct system before, after;
+    int alone = is_alone();
     for (u64 round = 1; round <= 4; round++) {
         if (round == 2) get_system(&before); // the first round may have made kernel stacks, which stay
         int child = fork();
@@ -41,7 +42,7 @@ int cowtest(int argc, char **argv) {
     }
     get_system(&after);
     if (after.cow_copies == before.cow_copies) return failed("cowtest", "copies counted", 0, 1);
-    if (after.pages_free != before.pages_free) return failed("cowtest", "free pages", after.pages_free, before.pages_free);
+    if (alone && is_alone() && after.pages_free != before.pages_free) return failed("cowtest", "free pages", after.pages_free, before.pages_free);
     return 0;
 }
 
@@ -108,6 +109,7 @@ static int check_refused(u64 at, int store) {
 int pagetest(int argc, char **argv) {
     u64 rounds = number_of(argc > 1 ? argv[1] : NULL, 3000);
     struct system before, after;
+    int alone = is_alone();
     get_system(&before);
     for (u64 round = 1; round <= rounds; round++)
         if (change_slot(&slots[random(SLOTS)], round)) return 1;
@@ -123,6 +125,7 @@ int pagetest(int argc, char **argv) {
     }
     // All pages and all tables must be back, but for what this program touched of its own data.
     get_system(&after);
+    if (!alone || !is_alone()) return 0;
     if (after.pages_free + 4 < before.pages_free) return failed("pagetest", "free pages", after.pages_free, before.pages_free);
     if (after.pages_tables > before.pages_tables + 1) return failed("pagetest", "tables", after.pages_tables, before.pages_tables);
     return 0;

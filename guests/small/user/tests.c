@@ -15,6 +15,25 @@ int failed(const char *test, const char *what, u64 got, u64 wanted) {
     return 1;
 }
 
+// Whether nobody but this process and its ancestors is there: only then do the counts of free pages
+// mean something.
+int is_alone(void) {
+    struct process p;
+    int ancestor = getpid(), others = 0;
+    i64 error;
+    for (u64 i = 0; (error = get_process(i, &p)) != E_INVAL; i++) others += error == 0;
+    for (u64 i = 0; ancestor; i++) { // up the tree; parents may have any slot
+        error = get_process(i, &p);
+        if (error == E_INVAL) return 0;
+        if (error == 0 && p.pid == ancestor) {
+            ancestor = p.parent;
+            others--;
+            i = ~0ul;
+        }
+    }
+    return others == 0;
+}
+
 // Runs every test as a process of its own, so that one that dies is one that failed.
 int selftest(int argc, char **argv) {
     (void)argc, (void)argv;

@@ -8,6 +8,7 @@ struct test {
     int in_selftest;
 };
 
+int is_alone(void);
 int failed(const char *test, const char *what, u64 got, u64 wanted);
 
 // test_process.c
