@@ -165,3 +165,24 @@ pub fn differences(ours: &[u8], theirs: &[u8]) -> Vec<String> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vellum_isa::Op;
+
+    /// Nothing that a user program can run is left out.
+    #[test]
+    fn every_operation_has_its_turn() {
+        let program = Program::new(1, 500, 24);
+        let all = || program.blocks.iter().flatten();
+        let traps = [Op::Ecall, Op::Ebreak];
+        for op in Op::ALL.into_iter().filter(|op| *op < Op::Sret && !traps.contains(op)) {
+            assert!(all().any(|insn| insn.op == op), "{op:?}");
+        }
+        for rm in [0, 1, 2, 3, 4, 7] {
+            assert!(all().any(|insn| insn.op == Op::FaddD && insn.rm == rm), "{rm}");
+        }
+        assert!(all().any(|insn| insn.len == 2));
+    }
+}

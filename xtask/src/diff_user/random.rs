@@ -145,9 +145,10 @@ impl Random {
         let bits = self.below(32) as u8;
         let mode = self.below(5) as u8;
         let csr = |op, imm, rs1| Insn { op, rd, rs1, imm, ..decode(0x73) };
-        match self.below(6) {
+        match self.below(8) {
             0 => csr(Op::Csrrwi, 1, bits),
             1 => csr(Op::Csrrs, 3, 0),
+            4 => csr(self.pick(&[Op::Csrrw, Op::Csrrs, Op::Csrrc]), 1, bits),
             2 => csr(Op::Csrrci, 1, bits),
             3 => csr(Op::Csrrsi, 1, bits),
             _ => csr(Op::Csrrwi, 2, mode),

@@ -1,5 +1,7 @@
 //! The 32-bit encodings: a match on the major opcode, then on its function fields.
 
+mod float;
+
 use super::{field, illegal, sign};
 use crate::{Insn, Op};
 
@@ -8,22 +10,22 @@ use crate::{Insn, Op};
 pub(super) const fn decode(bits: u32) -> Insn {
     match field(bits, 2, 5) {
         0x00 => load(bits),
-        0x01 => load_fp(bits),
+        0x01 => float::load(bits),
         0x03 => misc_mem(bits),
         0x04 => op_imm(bits),
         0x05 => upper(Op::Auipc, bits),
         0x06 => op_imm_32(bits),
         0x08 => store(bits),
-        0x09 => store_fp(bits),
+        0x09 => float::store(bits),
         0x0b => amo(bits),
         0x0c => op(bits),
         0x0d => upper(Op::Lui, bits),
         0x0e => op_32(bits),
-        0x10 => fused(bits, Op::FmaddS, Op::FmaddD),
-        0x11 => fused(bits, Op::FmsubS, Op::FmsubD),
-        0x12 => fused(bits, Op::FnmsubS, Op::FnmsubD),
-        0x13 => fused(bits, Op::FnmaddS, Op::FnmaddD),
-        0x14 => op_fp(bits),
+        0x10 => float::fused(bits, Op::FmaddS, Op::FmaddD),
+        0x11 => float::fused(bits, Op::FmsubS, Op::FmsubD),
+        0x12 => float::fused(bits, Op::FnmsubS, Op::FnmsubD),
+        0x13 => float::fused(bits, Op::FnmaddS, Op::FnmaddD),
+        0x14 => float::op_fp(bits),
         0x18 => branch(bits),
         0x19 if funct3(bits) == 0 => i_type(Op::Jalr, bits),
         0x1b => jal(bits),
@@ -130,22 +132,6 @@ const fn store(bits: u32) -> Insn {
         _ => return illegal(bits, 4),
     };
     s_type(op, bits)
-}
-
-const fn load_fp(bits: u32) -> Insn {
-    match funct3(bits) {
-        2 => i_type(Op::Flw, bits),
-        3 => i_type(Op::Fld, bits),
-        _ => illegal(bits, 4),
-    }
-}
-
-const fn store_fp(bits: u32) -> Insn {
-    match funct3(bits) {
-        2 => s_type(Op::Fsw, bits),
-        3 => s_type(Op::Fsd, bits),
-        _ => illegal(bits, 4),
-    }
 }
 
 /// Fences. Their register fields, and all the other fields of `fence.i`, are reserved and ignored.
@@ -313,92 +299,6 @@ const fn amo(bits: u32) -> Insn {
     let mut insn = r_type(op, bits);
     insn.rm = field(bits, 25, 2) as u8;
     insn
-}
-
-/// A statically reserved rounding mode: the encoding itself is illegal, even where the result could
-/// not depend on it. 7 (dynamic) is judged when it executes.
-const fn reserved_rm(bits: u32) -> bool {
-    matches!(funct3(bits), 5 | 6)
-}
-
-const fn fused(bits: u32, single: Op, double: Op) -> Insn {
-    let op = match field(bits, 25, 2) {
-        0 => single,
-        1 => double,
-        _ => return illegal(bits, 4),
-    };
-    if reserved_rm(bits) {
-        return illegal(bits, 4);
-    }
-    let mut insn = r_type(op, bits);
-    insn.rs3 = field(bits, 27, 5) as u8;
-    insn.rm = funct3(bits) as u8;
-    insn
-}
-
-const fn op_fp(bits: u32) -> Insn {
-    match funct7(bits) {
-        0x00 => rounded(Op::FaddS, bits),
-        0x01 => rounded(Op::FaddD, bits),
-        0x04 => rounded(Op::FsubS, bits),
-        0x05 => rounded(Op::FsubD, bits),
-        0x08 => rounded(Op::FmulS, bits),
-        0x09 => rounded(Op::FmulD, bits),
-        0x0c => rounded(Op::FdivS, bits),
-        0x0d => rounded(Op::FdivD, bits),
-        0x10 => by_funct3(bits, &[Op::FsgnjS, Op::FsgnjnS, Op::FsgnjxS]),
-        0x11 => by_funct3(bits, &[Op::FsgnjD, Op::FsgnjnD, Op::FsgnjxD]),
-        0x14 => by_funct3(bits, &[Op::FminS, Op::FmaxS]),
-        0x15 => by_funct3(bits, &[Op::FminD, Op::FmaxD]),
-        0x20 if rs2(bits) == 1 => by_rs2(bits, &[Op::Illegal, Op::FcvtSD]),
-        0x21 => by_rs2(bits, &[Op::FcvtDS]),
-        0x2c => by_rs2(bits, &[Op::FsqrtS]),
-        0x2d => by_rs2(bits, &[Op::FsqrtD]),
-        0x50 => by_funct3(bits, &[Op::FleS, Op::FltS, Op::FeqS]),
-        0x51 => by_funct3(bits, &[Op::FleD, Op::FltD, Op::FeqD]),
-        0x60 => by_rs2(bits, &[Op::FcvtWS, Op::FcvtWuS, Op::FcvtLS, Op::FcvtLuS]),
-        0x61 => by_rs2(bits, &[Op::FcvtWD, Op::FcvtWuD, Op::FcvtLD, Op::FcvtLuD]),
-        0x68 => by_rs2(bits, &[Op::FcvtSW, Op::FcvtSWu, Op::FcvtSL, Op::FcvtSLu]),
-        0x69 => by_rs2(bits, &[Op::FcvtDW, Op::FcvtDWu, Op::FcvtDL, Op::FcvtDLu]),
-        0x70 => bit_move(bits, &[Op::FmvXW, Op::FclassS]),
-        0x71 => bit_move(bits, &[Op::FmvXD, Op::FclassD]),
-        0x78 => bit_move(bits, &[Op::FmvWX]),
-        0x79 => bit_move(bits, &[Op::FmvDX]),
-        _ => illegal(bits, 4),
-    }
-}
-
-/// Two sources and a rounding mode.
-const fn rounded(op: Op, bits: u32) -> Insn {
-    if reserved_rm(bits) {
-        return illegal(bits, 4);
-    }
-    let mut insn = r_type(op, bits);
-    insn.rm = funct3(bits) as u8;
-    insn
-}
-
-/// One source and a rounding mode; the `rs2` field selects the operation.
-const fn by_rs2(bits: u32, ops: &[Op]) -> Insn {
-    let at = rs2(bits) as usize;
-    if at >= ops.len() || reserved_rm(bits) {
-        return illegal(bits, 4);
-    }
-    let mut insn = unary(ops[at], bits);
-    insn.rm = funct3(bits) as u8;
-    insn
-}
-
-/// Two sources and no rounding; the `rm` field selects the operation.
-const fn by_funct3(bits: u32, ops: &[Op]) -> Insn {
-    let at = funct3(bits) as usize;
-    if at < ops.len() { r_type(ops[at], bits) } else { illegal(bits, 4) }
-}
-
-/// One source and no rounding; the `rm` field selects the operation.
-const fn bit_move(bits: u32, ops: &[Op]) -> Insn {
-    let at = funct3(bits) as usize;
-    if at < ops.len() && rs2(bits) == 0 { unary(ops[at], bits) } else { illegal(bits, 4) }
 }
 
 const fn system(bits: u32) -> Insn {
