@@ -2,6 +2,10 @@
 
 Reads lines `OPERATION M T LENGTH ERRORS SECONDS` from standard input and answers each with the CPU
 seconds of one call, less those of the same call over no data. OPERATION is `encode` or `decode`.
+
+`check M T POLYNOMIAL DATA ERRORS` (DATA in hexadecimal, ERRORS bit numbers joined by commas, most
+significant bit of the first byte first) answers with the parity and with what decoding the data with
+those bits flipped comes to: the number of errors found, and the data then.
 """
 import sys
 import time
@@ -29,9 +33,30 @@ def sample(length):
     return out
 
 
+def check(m, t, polynomial, data, errors):
+    code = bchlib.BCH(int(t), m=int(m), prim_poly=int(polynomial, 0))
+    data = bytearray.fromhex(data)
+    ecc = bytearray(code.encode(bytes(data)))
+    parity = ecc.hex()
+    for place in errors.split(","):
+        place = int(place)
+        where, place = (data, place) if place < len(data) * 8 else (ecc, place - len(data) * 8)
+        where[place // 8] ^= 0x80 >> (place % 8)
+    found = code.decode(data=bytes(data), recv_ecc=bytes(ecc))
+    if found > 0:
+        code.correct(data, ecc)
+    return f"{parity} {found} {data.hex()}"
+
+
 codes = {}
 print("ready", flush=True)
 for line in sys.stdin:
+    if line.startswith("check "):
+        try:
+            print(check(*line.split()[1:]), flush=True)
+        except RuntimeError:
+            print("refused", flush=True)
+        continue
     operation, m, t, length, errors, seconds = line.split()
     m, t, length, errors, seconds = int(m), int(t), int(length), int(errors), float(seconds)
     code = codes.setdefault((m, t), bchlib.BCH(t, m=m))

@@ -2,6 +2,7 @@
 //! Python process of its own, and beside the LDPC codes of the `labrador-ldpc` crate.
 
 mod bch;
+pub mod campaign;
 mod ldpc;
 mod peer;
 

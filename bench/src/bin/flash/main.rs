@@ -18,10 +18,13 @@ struct Cli {
 enum Subject {
     /// Error-correcting codes, beside the Linux kernel's BCH (through bchlib) and labrador-ldpc
     Ecc(ecc::Args),
+    /// Random BCH codes, data and errors, bit for bit against the Linux kernel's code
+    EccCampaign(ecc::campaign::Args),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().subject {
         Subject::Ecc(args) => ecc::run(&args),
+        Subject::EccCampaign(args) => ecc::campaign::run(&args),
     }
 }

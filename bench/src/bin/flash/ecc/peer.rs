@@ -35,13 +35,19 @@ impl Bchlib {
         Ok(Self { child, input, output })
     }
 
-    /// CPU seconds of one call.
-    pub fn seconds(&mut self, request: &str) -> Result<f64> {
+    /// The answer to one request.
+    pub fn ask(&mut self, request: &str) -> Result<String> {
         let input = self.input.as_mut().context("the peer has ended")?;
         writeln!(input, "{request}")?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        line.trim().parse().with_context(|| format!("the peer failed at `{request}`"))
+        Ok(line)
+    }
+
+    /// CPU seconds of one call.
+    pub fn seconds(&mut self, request: &str) -> Result<f64> {
+        let answer = self.ask(request)?;
+        answer.trim().parse().with_context(|| format!("the peer failed at `{request}`"))
     }
 }
 
