@@ -22,6 +22,8 @@ pub enum Kernels {
     Portable,
     /// x86-64 with PCLMULQDQ and SSSE3: division by carry-less multiplication.
     Clmul,
+    /// The same with AVX2: the LDPC decoder with 32 checks side by side.
+    Avx2,
     /// x86-64 with AVX-512 F and BW, VPCLMULQDQ and GFNI: division 64 bytes at a time, and a search
     /// for the errors' places 128 at a time.
     Avx512,
@@ -37,8 +39,8 @@ impl Kernels {
             use std::arch::is_x86_feature_detected as has;
             let clmul = has!("pclmulqdq") && has!("ssse3");
             let wide = has!("avx512f") && has!("avx512bw") && has!("vpclmulqdq") && has!("gfni");
-            if clmul && wide {
-                return Self::Avx512;
+            if clmul && has!("avx2") {
+                return if wide { Self::Avx512 } else { Self::Avx2 };
             }
             if clmul {
                 return Self::Clmul;

@@ -57,7 +57,11 @@ fn carries_half_a_percent() {
             let (data, parity) = read.split_at_mut(code.data_len());
             let outcome = code.decode_hard(&mut workspace, data, parity).unwrap();
             assert_eq!(outcome, Outcome::Corrected { bits });
+            assert!((1..=12).contains(&workspace.iterations()), "{}", workspace.iterations());
             assert!(read == sent);
+            let (data, parity) = read.split_at_mut(code.data_len());
+            let outcome = code.decode_hard(&mut workspace, data, parity).unwrap();
+            assert_eq!((outcome, workspace.iterations()), (Outcome::Corrected { bits: 0 }, 0));
         }
     }
 }

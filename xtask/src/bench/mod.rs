@@ -4,6 +4,7 @@
 //! An area is a file here and a line in [`AREAS`].
 
 mod boot;
+mod ecc;
 
 use crate::table::Table;
 use anyhow::{Result, bail};
@@ -17,11 +18,18 @@ struct Area {
     run: fn() -> Result<Vec<Table>>,
 }
 
-const AREAS: &[Area] = &[Area {
-    name: "boot",
-    about: "the small guest's boot and self-test under each kind of paging",
-    run: boot::run,
-}];
+const AREAS: &[Area] = &[
+    Area {
+        name: "boot",
+        about: "the small guest's boot and self-test under each kind of paging",
+        run: boot::run,
+    },
+    Area {
+        name: "ecc",
+        about: "LDPC frames lost and iterations by error rate; what is miscorrected beyond t",
+        run: ecc::run,
+    },
+];
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -80,6 +80,7 @@ impl Beliefs {
     }
 
     /// The signs of all beliefs, in words: what the bits are held to be.
+    #[inline(always)]
     pub(crate) fn signs(&self, graph: &Graph, bits: &mut [u64]) {
         let words = graph.z / 64;
         let columns = self.columns.chunks_exact(self.stride);
@@ -90,7 +91,8 @@ impl Beliefs {
         }
     }
 
-    /// One iteration over all rows.
+    /// One iteration over all rows. Inlined, so that a caller compiled for wider vectors gets them.
+    #[inline(always)]
     pub(crate) fn iterate(&mut self, graph: &Graph) {
         let mut first = 0;
         for row in &graph.rows {
@@ -103,6 +105,7 @@ impl Beliefs {
     }
 
     /// The checks z … z + 63 of `row`, whose messages begin at `first`.
+    #[inline(always)]
     fn checks(&mut self, graph: &Graph, row: &[Edge], first: usize, z: usize) {
         let (mut least, mut second, mut parity) = ([255u8; LANES], [255u8; LANES], [0i8; LANES]);
         for (i, (edge, scratch)) in row.iter().zip(&mut self.scratch).enumerate() {
@@ -137,6 +140,7 @@ impl Beliefs {
 
     /// Makes the copies of a column's first bytes one again after a row: the lanes that crossed the
     /// end were written behind it, the others in front.
+    #[inline(always)]
     fn mend(&mut self, graph: &Graph, row: &[Edge]) {
         for edge in row {
             let column = &mut self.columns[usize::from(edge.column) * self.stride..][..self.stride];
@@ -168,6 +172,7 @@ fn hard_beliefs(byte: u8) -> [i8; 8] {
 }
 
 /// The signs of 64 beliefs, the first one lowest.
+#[inline(always)]
 fn sign_word(lanes: &[i8; LANES]) -> u64 {
     lanes.iter().enumerate().fold(0, |word, (i, lane)| word | u64::from(*lane < 0) << i)
 }

@@ -118,7 +118,11 @@ impl Ldpc {
     /// Room to decode in, for any number of codewords one after the other.
     #[must_use]
     pub fn workspace(&self) -> LdpcWorkspace {
-        LdpcWorkspace { beliefs: Beliefs::new(&self.graph), bits: vec![0; self.bits() / 64] }
+        LdpcWorkspace {
+            beliefs: Beliefs::new(&self.graph),
+            bits: vec![0; self.bits() / 64],
+            iterations: 0,
+        }
     }
 
     /// Decodes from one belief a bit: positive for a zero, negative for a one, the larger the surer;
@@ -155,23 +159,35 @@ impl Ldpc {
         parity: &mut [u8],
     ) -> Result<Outcome, EccError> {
         check_lengths(self, data.len(), parity.len())?;
-        if let Some(erased) = blank::restore(data, parity, self.blank_threshold()) {
-            return Ok(erased);
-        }
         workspace.fit(self);
-        load(data, parity, &mut workspace.bits);
-        if bits::is_codeword(&self.graph, &workspace.bits) {
-            return Ok(Outcome::Corrected { bits: 0 });
+        workspace.iterations = 0;
+        if let Some(outcome) = self.without_iterating(&mut workspace.bits, data, parity) {
+            return Ok(outcome);
         }
         workspace.beliefs.start_hard(&self.graph, &workspace.bits);
         Ok(self.run(workspace, data, parity))
     }
 
+    /// Loads the bits; an outcome if the codeword is erased or clean.
+    fn without_iterating(
+        &self,
+        bits: &mut [u64],
+        data: &mut [u8],
+        parity: &mut [u8],
+    ) -> Option<Outcome> {
+        if let Some(erased) = blank::restore(data, parity, self.blank_threshold()) {
+            return Some(erased);
+        }
+        load(data, parity, bits);
+        bits::is_codeword(&self.graph, bits).then_some(Outcome::Corrected { bits: 0 })
+    }
+
     /// Iterates until the bits are a codeword, and stores it.
     fn run(&self, workspace: &mut LdpcWorkspace, data: &mut [u8], parity: &mut [u8]) -> Outcome {
-        let LdpcWorkspace { beliefs, bits } = workspace;
-        for _ in 0..self.params.iterations {
+        let LdpcWorkspace { beliefs, bits, iterations } = workspace;
+        for iteration in 1..=self.params.iterations {
             self.iterate(beliefs, bits);
+            *iterations = iteration;
             if bits::is_codeword(&self.graph, bits) {
                 return Outcome::Corrected { bits: store(bits, data, parity) };
             }
@@ -183,8 +199,7 @@ impl Ldpc {
     fn iterate(&self, beliefs: &mut Beliefs, bits: &mut [u64]) {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         if let Some(wide) = &self.wide {
-            wide.iterate(&self.graph, beliefs);
-            wide.signs(&self.graph, beliefs, bits);
+            wide.iterate(&self.graph, beliefs, bits);
             return;
         }
         beliefs.iterate(&self.graph);
@@ -223,7 +238,14 @@ impl Codec for Ldpc {
     }
 
     fn decode(&self, data: &mut [u8], parity: &mut [u8]) -> Result<Outcome, EccError> {
-        self.decode_hard(&mut self.workspace(), data, parity)
+        check_lengths(self, data.len(), parity.len())?;
+        let mut bits = vec![0; self.bits() / 64];
+        if let Some(outcome) = self.without_iterating(&mut bits, data, parity) {
+            return Ok(outcome);
+        }
+        let mut workspace = LdpcWorkspace { bits, ..self.workspace() };
+        workspace.beliefs.start_hard(&self.graph, &workspace.bits);
+        Ok(self.run(&mut workspace, data, parity))
     }
 
     fn decode_batch(
@@ -248,9 +270,16 @@ impl Codec for Ldpc {
 pub struct LdpcWorkspace {
     beliefs: Beliefs,
     bits: Vec<u64>,
+    iterations: u32,
 }
 
 impl LdpcWorkspace {
+    /// Iterations that the last decode took; zero if the bits were a codeword or erased.
+    #[must_use]
+    pub fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
     /// Becomes one for `code` if it was for another.
     fn fit(&mut self, code: &Ldpc) {
         if !self.beliefs.fits(&code.graph) {

@@ -5,27 +5,42 @@ use crate::kernels::Kernels;
 use crate::ldpc::{Beliefs, Edge, Graph, LANES, place};
 use core::arch::x86_64::*;
 
-/// The proof that the processor can.
+/// Which of the kernels below; the proof that the processor can.
 #[derive(Debug, Clone)]
-pub(crate) struct MinSum(());
+pub(crate) struct MinSum {
+    wide: bool,
+}
 
 impl MinSum {
     pub(crate) fn new(kernels: Kernels) -> Option<Self> {
-        (kernels.min(Kernels::detect()) >= Kernels::Avx512).then_some(Self(()))
+        let kernels = kernels.min(Kernels::detect());
+        (kernels >= Kernels::Avx2).then_some(Self { wide: kernels >= Kernels::Avx512 })
     }
 
-    /// One iteration over all rows.
-    pub(crate) fn iterate(&self, graph: &Graph, beliefs: &mut Beliefs) {
-        // SAFETY: a value of this type exists only if `Kernels::detect` found the features that the
-        // function is compiled for.
-        unsafe { iterate(graph, beliefs) }
+    /// One iteration over all rows; `bits` become the signs.
+    pub(crate) fn iterate(&self, graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
+        if self.wide {
+            // SAFETY: `wide` is set only if `Kernels::detect` found every feature that the function
+            // is compiled for.
+            unsafe { wide(graph, beliefs, bits) }
+        } else {
+            // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
+            unsafe { half(graph, beliefs, bits) }
+        }
     }
+}
 
-    /// The signs of all beliefs, in words.
-    pub(crate) fn signs(&self, graph: &Graph, beliefs: &Beliefs, bits: &mut [u64]) {
-        // SAFETY: as above.
-        unsafe { signs(graph, beliefs, bits) }
-    }
+/// The portable loops, compiled for 32 checks in a register.
+#[target_feature(enable = "avx2")]
+fn half(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
+    beliefs.iterate(graph);
+    beliefs.signs(graph, bits);
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn wide(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
+    iterate(graph, beliefs);
+    signs(graph, beliefs, bits);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
