@@ -3,10 +3,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use vellum_disk::{Policy, profiles};
+use vellum_machine::disk::{CopyOnWrite, Disk, ModelDisk, Zeros};
 use vellum_machine::{Config, Machine, Stop, disk};
 use vellum_replay::{Error, Expect, Outside, Script, Seeded, Stamp, WallClock, When};
 use vellum_state::{from_bytes, to_bytes};
 
+/// Bytes of the disk.
+const DISK: u64 = 4 << 20;
 const KERNEL: &[u8] = include_bytes!("../../../guests/small.img");
 
 /// An outside that the test can still reach when the machine has it.
@@ -33,10 +37,14 @@ impl Outside for Door {
 
 /// A machine with an empty disk that types `lines` at the prompt.
 fn machine(harts: u32, lines: &[&str]) -> (Machine, Door) {
+    machine_on(Box::new(disk::in_memory(DISK).unwrap()), harts, lines)
+}
+
+fn machine_on(disk: Box<dyn Disk>, harts: u32, lines: &[&str]) -> (Machine, Door) {
     let mut config = Config::new(KERNEL.to_vec());
     config.memory = 32 << 20;
     config.harts = harts;
-    config.disks.push(Box::new(disk::in_memory(4 << 20).unwrap()));
+    config.disks.push(disk);
     let script = lines.iter().fold(Script::new(), |script, line| {
         script.then(When::Shown(b"folio$ ".to_vec()), format!("{line}\n")).unwrap()
     });
@@ -70,6 +78,30 @@ fn the_guests_own_test_of_its_disk_passes() {
             "{printed}"
         );
     }
+}
+
+/// The same work on a magnetic disk of 1991: the guest does the same and feels the arm.
+#[test]
+fn a_model_of_a_drive_is_a_disk_like_another() {
+    let drive = || {
+        let model = vellum_disk::Disk::new(&profiles::find("hp97560").unwrap(), Policy::Sptf);
+        let content = CopyOnWrite::new(Zeros::new(DISK).unwrap());
+        Box::new(ModelDisk::new(model.unwrap(), content).unwrap())
+    };
+    let (mut quick, _) = machine(1, &LINES);
+    let fast = run(&mut quick, 10_000_000);
+    let (mut slow, _) = machine_on(drive(), 1, &LINES);
+    let (stop, _) = run(&mut slow, 10_000_000);
+    assert_eq!((&stop, &fast.0), (&Stop::PowerOff { code: 9 }, &stop));
+    assert!(slow.nanos() > 10 * quick.nanos(), "{} and {} ns", slow.nanos(), quick.nanos());
+    // Saved while the arm moves.
+    let (mut first, door) = machine_on(drive(), 1, &LINES);
+    assert_eq!(first.run(slow.instructions() / 2), Stop::Slice);
+    let (mut second, other) = machine_on(drive(), 1, &LINES);
+    second.restore_from(&first.save()).unwrap();
+    from_bytes(&mut *other.0.borrow_mut(), &to_bytes(&*door.0.borrow())).unwrap();
+    run(&mut second, 1_000_000);
+    assert_eq!(second.state_hash(), slow.state_hash());
 }
 
 /// How far a call of `run` goes makes no difference, and neither does a stop in between: the machine

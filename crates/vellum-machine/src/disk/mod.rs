@@ -100,13 +100,20 @@ pub enum DiskError {
         /// Bytes of the disk's.
         sector_bytes: u32,
     },
-    /// Device and content are of different sizes.
-    #[error("the disk model has {model} bytes, the content {content}")]
+    /// The content does not fit the device.
+    #[error(
+        "a disk model of {model} bytes in sectors of {model_sector} can't hold {content} bytes in \
+         sectors of {content_sector}"
+    )]
     Mismatch {
         /// Bytes of the model.
         model: u64,
+        /// Bytes of its sectors.
+        model_sector: u32,
         /// Bytes of the content.
         content: u64,
+        /// Bytes of its sectors.
+        content_sector: u32,
     },
 }
 

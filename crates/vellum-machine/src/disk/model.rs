@@ -24,16 +24,21 @@ pub struct ModelDisk<D, C> {
 }
 
 impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
-    /// Joins a model and content.
+    /// Joins a model and content, which may be smaller: the rest of the model is then not used.
     ///
     /// # Errors
-    /// When they differ in size, or the model's sectors are smaller than the guest's.
+    /// When the content is larger, their sectors differ in size, or are smaller than the guest's.
     pub fn new(device: D, content: C) -> Result<Self, DiskError> {
         let shape = device.shape();
         let bytes = content.sectors().saturating_mul(content.sector_bytes().into());
         let sector_bytes = content.sector_bytes();
-        if shape.bytes() != bytes || shape.sector_bytes != sector_bytes {
-            return Err(DiskError::Mismatch { model: shape.bytes(), content: bytes });
+        if shape.bytes() < bytes || shape.sector_bytes != sector_bytes {
+            return Err(DiskError::Mismatch {
+                model: shape.bytes(),
+                model_sector: shape.sector_bytes,
+                content: bytes,
+                content_sector: sector_bytes,
+            });
         }
         if u64::from(sector_bytes) < SECTOR {
             return Err(DiskError::Unaligned { sector: 0, sectors: 1, sector_bytes });
@@ -91,7 +96,7 @@ impl<D: Device + State + core::fmt::Debug, C: Content> Disk for ModelDisk<D, C> 
     fn shape(&self) -> Shape {
         let shape = self.device.shape();
         Shape {
-            sectors: shape.bytes() / SECTOR,
+            sectors: self.content.sectors() * (u64::from(shape.sector_bytes) / SECTOR),
             logical: shape.sector_bytes,
             physical: shape.physical_bytes.max(shape.sector_bytes),
             read_only: self.content.read_only(),
@@ -124,6 +129,9 @@ impl<D: Device + State + core::fmt::Debug, C: Content> Disk for ModelDisk<D, C> 
         if !self.device.supports(request.op) {
             return Err(vellum_block::SubmitError::Unsupported { op: request.op }.into());
         }
+        // The model may be larger than what the guest sees of it.
+        let capacity = self.content.sectors();
+        request.check(capacity)?;
         self.device.submit(now, request)?;
         if let Some(data) = data {
             self.writes.insert(ticket, data);

@@ -139,6 +139,18 @@ fn discarding_a_large_empty_disk_keeps_nothing() {
 }
 
 #[test]
+fn content_may_be_smaller_than_its_model_but_not_larger() {
+    let model = || Fixed::new(FixedConfig { sectors: 100, ..FixedConfig::default() });
+    let content = |sectors: u64| CopyOnWrite::new(Zeros::new(sectors * 512).unwrap());
+    let mut disk = ModelDisk::new(model(), content(10)).unwrap();
+    assert_eq!(disk.shape().sectors, 10);
+    let beyond = disk.submit(Instant::ZERO, Ticket(0), request(0, 10, 1, 0));
+    assert!(matches!(beyond, Err(DiskError::Submit(SubmitError::PastEnd { capacity: 10, .. }))));
+    let refused = ModelDisk::new(model(), content(101)).unwrap_err();
+    assert!(matches!(refused, DiskError::Mismatch { model: 51_200, content: 51_712, .. }));
+}
+
+#[test]
 fn a_state_of_another_disk_is_refused() {
     let bytes = to_bytes(&in_memory(8192).unwrap());
     assert!(from_bytes(&mut in_memory(4096).unwrap(), &bytes).is_err());
