@@ -99,6 +99,7 @@ impl<'a> Session<'a> {
                 Stop::Reset => return Ok(End::Reset),
                 Stop::Host(why) => bail!("the host can't go on with the guest: {why}"),
                 Stop::Idle(Expect::Nothing) => return Ok(End::Waits),
+                Stop::Idle(_) if !self.open => return Ok(End::Waits),
                 Stop::Idle(_) => LONGEST_WAIT,
                 // A person's guest must not run ahead of the clock on the wall.
                 _ if self.terminal => idle / 1_000_000,

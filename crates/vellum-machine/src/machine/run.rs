@@ -37,15 +37,23 @@ pub enum Stop {
 }
 
 impl Machine {
-    /// Runs until at least `instructions` more are retired, or something else stops it.
+    /// Runs until at least `instructions` more are retired, or something else stops it. A guest
+    /// that traps without end retires nothing; it comes back after as much virtual time as that
+    /// many instructions take.
     pub fn run(&mut self, instructions: u64) -> Stop {
         let goal = self.instructions().saturating_add(instructions);
-        while self.instructions() < goal {
+        let late = self.busy_nanos().saturating_add(instructions.saturating_mul(NS_PER_INSN));
+        while self.instructions() < goal && self.busy_nanos() < late {
             if let Some(stop) = self.round() {
                 return stop;
             }
         }
         Stop::Slice
+    }
+
+    /// Virtual time in which some hart did not wait.
+    fn busy_nanos(&self) -> u64 {
+        self.nanos.saturating_sub(self.counters.idle_nanos)
     }
 
     /// One round.
@@ -166,7 +174,8 @@ impl Machine {
                 None
             }
             None => match self.outside.idle(self.stamp()) {
-                Expect::Input => None,
+                // A guest that takes no input is not woken by it.
+                Expect::Input if self.devices.uart.wanted() > 0 => None,
                 expect => Some(Stop::Idle(expect)),
             },
         }
