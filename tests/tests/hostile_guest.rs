@@ -78,7 +78,7 @@ fn word() -> impl Strategy<Value = u32> {
 fn with_tables(mode: u64, entries: &[u64], body: &[u32]) -> Vec<u8> {
     // auipc t0, 0; addi t0, t0, 64; csrw stvec, t0: traps go on in the body.
     let mut code = vec![0x0000_0297, 0x0402_8293, 0x1052_9073];
-    let satp = mode << 60 | (LOADED_AT >> 12) + 1;
+    let satp = (mode << 60) | ((LOADED_AT >> 12) + 1);
     // The root's number is built from 12-bit pieces.
     let piece = |shift: u32| (satp >> shift & 0x7ff) as u32;
     code.push(piece(55) << 20 | 6 << 7 | 0x13);

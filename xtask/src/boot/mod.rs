@@ -1,5 +1,6 @@
 //! `cargo xtask boot`: a machine, a guest, a console, and what happened.
 
+mod disks;
 mod door;
 mod guest;
 mod keys;
@@ -56,7 +57,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
         None => Script::new(),
     };
     let door = Door::new(args.seed, args.live, script);
-    let mut machine = Machine::new(config(args, guest), Box::new(door.clone()))
+    let mut machine = Machine::new(config(args, guest)?, Box::new(door.clone()))
         .with_context(|| format!("{} can't be loaded", guest.name))?;
     if let Some(path) = &args.restore {
         let bytes = fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
@@ -84,7 +85,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     })
 }
 
-fn config(args: &Args, guest: &Guest) -> Config {
+fn config(args: &Args, guest: &Guest) -> Result<Config> {
     let mut config = Config::new(guest.kernel.clone());
     config.memory = args.memory;
     config.harts = args.harts;
@@ -101,7 +102,8 @@ fn config(args: &Args, guest: &Guest) -> Config {
     config.frame_quota = args.quota.map(|bytes| bytes >> 12);
     config.initrd.clone_from(&guest.initrd);
     config.cmdline.clone_from(&guest.cmdline);
-    config
+    config.disks = args.disk.iter().map(|text| disks::open(text)).collect::<Result<_>>()?;
+    Ok(config)
 }
 
 /// The report. It goes to standard error, so that standard output holds what the guest printed and
