@@ -84,11 +84,11 @@ impl VmMemory {
                 }
                 let install = Install { satp, va, leaf, path: &path[..depth], frame, rights };
                 self.shadow.install(hart, &mut self.host, &install, &mut self.shoot);
+                let mut rights = rights & leaf.rights;
                 // Shadowing a table may have withdrawn the right to write this very page.
-                if access == Access::Store && self.shadow.is_table(leaf.gfn) {
-                    return Ok(self.translation(leaf.gfn, frame, Rights::empty(), flags));
+                if self.shadow.is_table(leaf.gfn) {
+                    rights -= Rights::WRITE;
                 }
-                let rights = rights & leaf.rights;
                 self.note(|| Event::Installed(frame, rights));
                 Ok(self.translation(leaf.gfn, frame, rights, flags))
             }

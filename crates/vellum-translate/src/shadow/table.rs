@@ -202,9 +202,11 @@ impl Shadow {
             }
         }
         let slot = what.va.page() as usize % ENTRIES;
+        // Shadowing a table on the way may have withdrawn the right to write this very page.
+        let withheld = if self.is_table(what.leaf.gfn) { Rights::WRITE } else { Rights::empty() };
         let leaf = ShadowLeaf {
             frame: what.frame,
-            rights: what.leaf.leaf_rights & what.rights,
+            rights: (what.leaf.leaf_rights & what.rights) - withheld,
             user: what.leaf.user,
             global: what.leaf.global,
             guest_writable: what.leaf.leaf_rights.contains(Rights::WRITE),

@@ -1,0 +1,145 @@
+//! The pool against a plain model, and the promise that a frame is not reused under a reader.
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use vellum_frames::{Error, FrameId, FramePool, Options, PAGE_SIZE};
+
+const QUOTA: u64 = 24;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Allocate,
+    Copy(usize),
+    Retain(usize),
+    Release(usize),
+    Store(usize, usize, u64),
+    Trim(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => Just(Step::Allocate),
+        2 => any::<usize>().prop_map(Step::Copy),
+        1 => any::<usize>().prop_map(Step::Retain),
+        4 => any::<usize>().prop_map(Step::Release),
+        4 => (any::<usize>(), 0..512_usize, 1..u64::MAX).prop_map(|(f, w, v)| Step::Store(f, w, v)),
+        1 => (0..8_usize).prop_map(Step::Trim),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn frames_hold_what_was_stored_and_come_back(steps in steps()) {
+        let pool = FramePool::new(Options::new(QUOTA)).unwrap();
+        // By frame: references, and the words that are not zero.
+        let mut model: BTreeMap<FrameId, (u32, BTreeMap<usize, u64>)> = BTreeMap::new();
+        let pick = |model: &BTreeMap<FrameId, _>, n: usize| {
+            (!model.is_empty()).then(|| *model.keys().nth(n % model.len()).unwrap())
+        };
+        for step in &steps {
+            match *step {
+                Step::Allocate => match pool.allocate() {
+                    Ok(frame) => prop_assert!(model.insert(frame, (1, BTreeMap::new())).is_none()),
+                    Err(Error::OutOfFrames { used, quota }) => {
+                        prop_assert_eq!((used, quota, model.len() as u64), (QUOTA, QUOTA, QUOTA));
+                    }
+                    Err(other) => prop_assert!(false, "{other}"),
+                },
+                Step::Copy(n) => {
+                    let from = pick(&model, n).unwrap_or(FrameId::ZERO);
+                    if let Ok(frame) = pool.allocate_copy(from) {
+                        let words = model.get(&from).map(|f| f.1.clone()).unwrap_or_default();
+                        prop_assert!(model.insert(frame, (1, words)).is_none());
+                    }
+                }
+                Step::Retain(n) => {
+                    if let Some(frame) = pick(&model, n) {
+                        pool.retain(frame);
+                        model.get_mut(&frame).unwrap().0 += 1;
+                    }
+                }
+                Step::Release(n) => {
+                    if let Some(frame) = pick(&model, n) {
+                        pool.release(frame);
+                        let references = &mut model.get_mut(&frame).unwrap().0;
+                        *references -= 1;
+                        if *references == 0 {
+                            model.remove(&frame);
+                        }
+                    }
+                }
+                Step::Store(n, word, value) => {
+                    if let Some(frame) = pick(&model, n) {
+                        pool.store(frame, word * 8, 8, value);
+                        model.get_mut(&frame).unwrap().1.insert(word, value);
+                    }
+                }
+                Step::Trim(keep) => {
+                    pool.trim(keep).unwrap();
+                }
+            }
+            prop_assert_eq!(pool.counters().used, model.len() as u64);
+        }
+        for (&frame, (references, words)) in &model {
+            prop_assert_eq!(pool.references(frame), *references);
+            prop_assert_eq!(pool.is_all_zero(frame), words.is_empty());
+            let mut bytes = [0; PAGE_SIZE];
+            pool.read(frame, 0, &mut bytes);
+            for (word, chunk) in bytes.chunks(8).enumerate() {
+                let held = u64::from_le_bytes(chunk.try_into().unwrap());
+                prop_assert_eq!(held, words.get(&word).copied().unwrap_or(0));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_frame_is_not_reused_while_a_reader_may_hold_it() {
+    let pool = FramePool::new(Options { frames: 3, quota: 2 }).unwrap();
+    let reader = pool.reader();
+    let other = pool.reader();
+    reader.quiesce();
+    other.quiesce();
+    let (a, b) = (pool.allocate().unwrap(), pool.allocate().unwrap());
+    pool.release(a);
+    assert!(pool.allocate().is_err(), "both readers may still look at {a}");
+    reader.quiesce();
+    assert!(pool.allocate().is_err(), "the other one still may");
+    other.quiesce();
+    assert_eq!(pool.allocate().unwrap(), a);
+    // Who holds nothing at all holds nobody up; nor does a reader that is gone.
+    pool.release(b);
+    reader.offline();
+    drop(other);
+    assert_eq!(pool.allocate().unwrap(), b);
+}
+
+#[test]
+fn a_version_tells_of_every_change_but_a_store() {
+    let pool = FramePool::new(Options::new(2)).unwrap();
+    let frame = pool.allocate().unwrap();
+    let version = pool.content_version(frame);
+    pool.mark_code(frame);
+    assert!(pool.is_code(frame));
+    pool.store(frame, 0, 8, 1);
+    assert_eq!(pool.content_version(frame), version, "whoever stores says so itself");
+    pool.write(frame, 5, b"text");
+    assert_ne!(pool.content_version(frame), version);
+    assert!(!pool.is_code(frame), "what was decoded is stale");
+    let version = pool.content_version(frame);
+    pool.release(frame);
+    assert_eq!(pool.allocate().unwrap(), frame);
+    assert_ne!(pool.content_version(frame), version, "another owner, another content");
+}
+
+#[test]
+fn a_pool_that_cannot_be_is_an_error() {
+    assert!(matches!(FramePool::new(Options { frames: 1, quota: 1 }), Err(Error::Size { .. })));
+    assert!(matches!(
+        FramePool::new(Options { frames: 1 << 40, quota: 1 }),
+        Err(Error::Size { .. })
+    ));
+}

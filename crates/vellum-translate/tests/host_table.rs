@@ -1,0 +1,193 @@
+//! The host table against plain maps: content, kept roots, reference counts.
+
+use proptest::prelude::*;
+use std::sync::Arc;
+use vellum_frames::{FrameId, FramePool, Options};
+use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Resolved, Snapshot, Token};
+use vellum_translate::{Gfn, Rights};
+
+const PAGES: u64 = 1600;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A page gets a frame of its own, whose first word is this value.
+    Write(u64, u64),
+    Absent(u64, u64),
+    Fill(u64, u64, bool),
+    Keep,
+    Reset(usize),
+    Forget(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let page = prop_oneof![0..8_u64, 510..514_u64, 0..PAGES];
+    let step = prop_oneof![
+        8 => (page.clone(), 1..1000_u64).prop_map(|(p, v)| Step::Write(p, v)),
+        2 => (page.clone(), 0..1_u64 << 48).prop_map(|(p, t)| Step::Absent(p, t)),
+        1 => (0..PAGES, 0..PAGES, any::<bool>()).prop_map(|(a, b, z)| Step::Fill(a, b, z)),
+        1 => Just(Step::Keep),
+        1 => (0..4_usize).prop_map(Step::Reset),
+        1 => (0..4_usize).prop_map(Step::Forget),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+/// What a page is, plainly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Plain {
+    Hole,
+    Zero,
+    Value(u64),
+    Absent(u64),
+}
+
+struct World {
+    pool: Arc<FramePool>,
+    table: HostTable,
+    model: Vec<Plain>,
+    kept: Vec<(Snapshot, Vec<Plain>)>,
+}
+
+impl World {
+    fn release(&self, old: HostEntry) {
+        if let HostEntry::Frame { frame, .. } = old {
+            self.pool.release(frame);
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Write(page, value) => {
+                let gfn = Gfn::new(page);
+                let own = match (self.table.resolve(gfn), self.table.get(gfn)) {
+                    // Writable as it is: nobody else may see the write.
+                    (Resolved::Frame { frame, rights }, _) if rights.contains(Rights::WRITE) => {
+                        frame
+                    }
+                    (_, old) => {
+                        let from = match old {
+                            HostEntry::Frame { frame, .. } => frame,
+                            _ => FrameId::ZERO,
+                        };
+                        let frame = self.pool.allocate_copy(from).unwrap();
+                        let entry = HostEntry::Frame { frame, rights: Rights::all() };
+                        let old = self.table.replace(gfn, entry);
+                        self.release(old);
+                        frame
+                    }
+                };
+                self.pool.store(own, 0, 8, value);
+                self.model[page as usize] = Plain::Value(value);
+            }
+            Step::Absent(page, token) => {
+                let token = Token::new(token).unwrap();
+                let entry = HostEntry::Absent { owner: OwnerId(3), token };
+                let old = self.table.replace(Gfn::new(page), entry);
+                self.release(old);
+                self.model[page as usize] = Plain::Absent(token.get());
+            }
+            Step::Fill(a, b, zero) => {
+                let range = a.min(b)..a.max(b);
+                let entry = if zero { HostEntry::ZERO } else { HostEntry::Hole };
+                self.table.fill(range.clone(), entry);
+                let plain = if zero { Plain::Zero } else { Plain::Hole };
+                self.model[range.start as usize..range.end as usize].fill(plain);
+            }
+            Step::Keep => self.kept.push((self.table.snapshot(), self.model.clone())),
+            Step::Reset(which) => {
+                if let Some((kept, model)) = self.kept.get(which) {
+                    let generation = self.table.generation();
+                    self.table.reset_to(kept);
+                    self.model.clone_from(model);
+                    assert!(self.table.generation() > generation, "rights to write are void");
+                }
+            }
+            Step::Forget(which) => {
+                if which < self.kept.len() {
+                    self.kept.remove(which);
+                }
+            }
+        }
+    }
+
+    fn check(&self) {
+        for (page, &plain) in self.model.iter().enumerate() {
+            let found = match self.table.get(Gfn::new(page as u64)) {
+                HostEntry::Hole => Plain::Hole,
+                HostEntry::Absent { token, .. } => Plain::Absent(token.get()),
+                HostEntry::Frame { frame, .. } if frame.is_zero_frame() => Plain::Zero,
+                HostEntry::Frame { frame, .. } => Plain::Value(self.pool.load(frame, 0, 8)),
+            };
+            assert_eq!(found, plain, "page {page}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn content_roots_and_references(steps in steps()) {
+        let pool = FramePool::new(Options::new(4096)).unwrap();
+        let table = HostTable::new(PAGES, Arc::<FramePool>::clone(&pool));
+        let model = vec![Plain::Hole; PAGES as usize];
+        let mut world = World { pool: Arc::clone(&pool), table, model, kept: Vec::new() };
+        for step in &steps {
+            world.step(step);
+        }
+        world.check();
+        for which in 0..world.kept.len() {
+            world.step(&Step::Reset(which));
+            world.check();
+        }
+        drop(world);
+        prop_assert_eq!(pool.counters().used, 0, "every frame came back");
+    }
+}
+
+#[test]
+fn clients_release_only_their_own_reason() {
+    let pool = FramePool::new(Options::new(8)).unwrap();
+    let mut table = HostTable::new(8, Arc::<FramePool>::clone(&pool));
+    let frame = pool.allocate().unwrap();
+    let _hole = table.replace(Gfn::new(1), HostEntry::Frame { frame, rights: Rights::all() });
+    let (writes, all) = (
+        table.register_guard(Rights::WRITE).unwrap(),
+        table.register_guard(Rights::all()).unwrap(),
+    );
+    let rights = |table: &HostTable| match table.resolve(Gfn::new(1)) {
+        Resolved::Frame { rights, .. } => rights,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(rights(&table), Rights::all());
+    assert!(table.add_guard(Gfn::new(1), writes));
+    assert!(!table.add_guard(Gfn::new(1), writes), "it holds already");
+    assert_eq!(rights(&table), Rights::READ | Rights::EXECUTE);
+    table.add_guard(Gfn::new(1), all);
+    assert_eq!(rights(&table), Rights::empty());
+    assert!(table.remove_guard(Gfn::new(1), all));
+    assert_eq!(rights(&table), Rights::READ | Rights::EXECUTE, "the other reason still holds");
+    assert!(table.remove_guard(Gfn::new(1), writes));
+    assert_eq!(rights(&table), Rights::all());
+    assert_eq!(
+        (2..Guard::MAX).filter(|_| table.register_guard(Rights::READ).is_some()).count(),
+        14
+    );
+    assert!(table.register_guard(Rights::READ).is_none(), "sixteen are all there are");
+}
+
+#[test]
+fn a_kept_root_costs_the_same_for_any_size() {
+    // The table of a large machine shares all but one node a level with its snapshot.
+    let pool = FramePool::new(Options::new(8)).unwrap();
+    let mut table = HostTable::new(1 << 20, Arc::<FramePool>::clone(&pool));
+    table.fill(0..1 << 20, HostEntry::ZERO);
+    let before = table.overhead();
+    let kept = table.snapshot();
+    let frame = pool.allocate().unwrap();
+    let _zero = table.replace(Gfn::new(12345), HostEntry::Frame { frame, rights: Rights::all() });
+    assert!(table.overhead() - before < 64 << 10, "{} bytes", table.overhead() - before);
+    table.reset_to(&kept);
+    assert_eq!(table.get(Gfn::new(12345)), HostEntry::ZERO);
+    assert_eq!(pool.counters().used, 0);
+}

@@ -1,0 +1,177 @@
+//! The TLB against a plain list: it may forget at any time, and must never remember what a fence or
+//! a shootdown took away, nor mix up address spaces, modes or rights.
+
+use proptest::prelude::*;
+use vellum_translate::riscv::{Mode, Satp};
+use vellum_translate::tlb::{PageFlags, Shootdown, Tlb, Translation};
+use vellum_translate::{Access, Environment, FrameId, Gfn, Gva, Privilege, Rights};
+
+#[derive(Debug, Clone)]
+enum Step {
+    Fill { page: u64, rights: u8, access: Access, global: bool, piece: bool },
+    Fence { va: Option<u64>, asid: Option<u16> },
+    Shoot(u8, u64),
+    Space { root: u64, asid: u16 },
+    Environment { user: bool, sum: bool, mxr: bool },
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    prop_oneof![Just(Access::Load), Just(Access::Store), Just(Access::Fetch)]
+}
+
+/// Pages that meet in one slot, and pages of one larger page.
+fn page() -> impl Strategy<Value = u64> {
+    prop_oneof![0..4_u64, 512..516_u64, 1024..1028_u64, Just(0x7_ffff_ffff_u64)]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (page(), 1..8_u8, access(), any::<bool>(), any::<bool>()).prop_map(
+            |(page, rights, access, global, piece)| Step::Fill { page, rights, access, global, piece }
+        ),
+        2 => (prop::option::of(page()), prop::option::of(0..3_u16))
+            .prop_map(|(va, asid)| Step::Fence { va, asid }),
+        2 => (0..7_u8, page()).prop_map(|(kind, page)| Step::Shoot(kind, page)),
+        2 => (0..70_u64, 0..3_u16).prop_map(|(root, asid)| Step::Space { root, asid }),
+        1 => any::<(bool, bool, bool)>()
+            .prop_map(|(user, sum, mxr)| Step::Environment { user, sum, mxr }),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// What was filled and not yet taken away.
+#[derive(Debug, Clone)]
+struct Known {
+    satp: Satp,
+    environment: Environment,
+    page: u64,
+    access: Access,
+    frame: FrameId,
+    global: bool,
+    piece: bool,
+}
+
+/// The same page in every space is the same frame here, so that a mix-up of pages shows.
+fn frame_of(page: u64, root: u64) -> FrameId {
+    FrameId::from_index((page % 5000 + root * 5000) as u32)
+}
+
+const HOST: u64 = 1 << 40;
+
+fn host_of(frame: FrameId) -> u64 {
+    HOST + frame.base().get()
+}
+
+fn rights_of(step: u8, access: Access) -> Rights {
+    Rights::from_bits_truncate(step) | access.right()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_outlives_what_took_it_away(steps in steps()) {
+        let mut tlb = Tlb::new();
+        let mut known: Vec<Known> = Vec::new();
+        for step in &steps {
+            match *step {
+                Step::Fill { page, rights, access, global, piece } => {
+                    let (satp, environment) = (tlb.satp(), tlb.environment());
+                    let frame = frame_of(page, satp.root.get());
+                    let mut flags = PageFlags::empty();
+                    flags.set(PageFlags::GLOBAL, global);
+                    flags.set(PageFlags::PIECE, piece);
+                    let rights = rights_of(rights, access);
+                    let to = Translation { gfn: Gfn::new(page), frame, host: host_of(frame), rights, flags };
+                    tlb.fill(Gva::new(page << 12), access, to);
+                    let data = [(Access::Load, Rights::READ), (Access::Store, Rights::WRITE)];
+                    let filled: Vec<Access> = if access == Access::Fetch {
+                        vec![Access::Fetch]
+                    } else {
+                        data.iter().filter(|d| rights.contains(d.1)).map(|d| d.0).collect()
+                    };
+                    for access in filled {
+                        known.push(Known { satp, environment, page, access, frame, global, piece });
+                    }
+                }
+                Step::Fence { va, asid } => {
+                    tlb.fence(va.map(|p| Gva::new(p << 12)), asid);
+                    known.retain(|k| {
+                        let space = asid.is_none_or(|a| k.satp.asid == a && !k.global);
+                        let near = va.is_none_or(|p| k.page == p || k.piece && k.page >> 9 == p >> 9);
+                        !(space && near)
+                    });
+                }
+                Step::Shoot(kind, page) => {
+                    let va = Gva::new(page << 12);
+                    let frame = frame_of(page, tlb.satp().root.get());
+                    let what = match kind {
+                        0 => Shootdown::Page(va),
+                        1 => Shootdown::Range(va, 100),
+                        2 => Shootdown::Write(va),
+                        3 => Shootdown::Gfn(Gfn::new(page)),
+                        4 => Shootdown::GfnWrite(Gfn::new(page)),
+                        5 => Shootdown::HostWrite(host_of(frame)),
+                        _ => Shootdown::FrameExecute(frame),
+                    };
+                    tlb.shoot_down(what);
+                    known.retain(|k| match kind {
+                        0 | 3 => k.page != page,
+                        1 => !(page..page + 100).contains(&k.page),
+                        2 | 4 => k.page != page || k.access != Access::Store,
+                        5 => k.frame != frame || k.access != Access::Store,
+                        _ => k.frame != frame || k.access != Access::Fetch,
+                    });
+                }
+                Step::Space { root, asid } => {
+                    tlb.set_satp(Satp { mode: Mode::Sv39, asid, root: Gfn::new(root) });
+                }
+                Step::Environment { user, sum, mxr } => {
+                    let privilege = if user { Privilege::User } else { Privilege::Supervisor };
+                    tlb.set_environment(Environment { privilege, sum: sum && !user, mxr });
+                }
+            }
+            // Every hit is one that was filled for this space, this environment and this access.
+            let (satp, environment) = (tlb.satp(), tlb.environment());
+            for page in [0, 1, 2, 3, 512, 513, 1024, 1027, 0x7_ffff_ffff] {
+                for (access, size) in
+                    [(Access::Load, 8), (Access::Store, 1), (Access::Fetch, 2), (Access::Load, 1)]
+                {
+                    let va = Gva::new(page << 12 | 0x10);
+                    let hit = match access {
+                        Access::Load => tlb.load(va, size).map(|host| host - 0x10),
+                        Access::Store => tlb.store(va, size).map(|host| host - 0x10),
+                        Access::Fetch => tlb.fetch(va).map(host_of),
+                    };
+                    let Some(host) = hit else { continue };
+                    let filled = known.iter().any(|k| {
+                        (k.satp, k.environment, k.page, k.access) == (satp, environment, page, access)
+                            && host_of(k.frame) == host
+                    });
+                    prop_assert!(filled, "a {:?} of page {:#x} hits after {:?}", access, page, step);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_misaligned_access_never_hits() {
+    let mut tlb = Tlb::new();
+    let frame = FrameId::from_index(1);
+    let to = Translation {
+        gfn: Gfn::new(0),
+        frame,
+        host: host_of(frame),
+        rights: Rights::all(),
+        flags: PageFlags::empty(),
+    };
+    tlb.fill(Gva::new(0x1000), Access::Load, to);
+    for size in [1, 2, 4, 8] {
+        for offset in 0..64 {
+            let hit = tlb.load(Gva::new(0x1000 + offset), size);
+            assert_eq!(hit.is_some(), offset % size == 0);
+            assert_eq!(tlb.store(Gva::new(0x1000 + offset), size), hit);
+        }
+    }
+}
