@@ -38,7 +38,8 @@ pub fn text(path: &Path) -> Result<String> {
 impl Source for Packed {
     fn text(&self, name: &str) -> Result<String, vellum_disk::Error> {
         let path = self.0.join(name);
-        text(&path).map_err(|e| vellum_disk::Error::Io { path, source: io::Error::other(e.to_string()) })
+        text(&path)
+            .map_err(|e| vellum_disk::Error::Io { path, source: io::Error::other(e.to_string()) })
     }
 }
 

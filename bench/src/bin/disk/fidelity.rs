@@ -64,10 +64,8 @@ pub fn schedule(data: &Data, _: &Args) -> Result<Table> {
     let head = ["policy", "load", "mean ms", "DiskSim", "off", "p99 ms", "DiskSim"];
     let mut table = Table::new(&head);
     for (load, eighths) in [("wsrch", 8), ("wsrch5", 5)] {
-        let stretched = |r: &Record| Record {
-            at: Instant::from_ps(r.at.as_ps() / 8 * eighths),
-            ..*r
-        };
+        let stretched =
+            |r: &Record| Record { at: Instant::from_ps(r.at.as_ps() / 8 * eighths), ..*r };
         let records: Vec<Record> = log.iter().map(|l| stretched(&l.record)).collect();
         for (name, theirs, policy) in POLICIES {
             let done = open_loop(&mut Disk::new(&profile, policy)?, &records)?;
@@ -75,9 +73,10 @@ pub fn schedule(data: &Data, _: &Args) -> Result<Table> {
             let line = summary.lines().find(|l| l.starts_with(&format!("{load}|{theirs}|")));
             let cell = |i: usize| line.and_then(|l| l.split('|').nth(i)).unwrap_or("aborts");
             let (mean, theirs) = (ours.mean().as_ms_f64(), cell(3));
-            let off = theirs
-                .parse::<f64>()
-                .map_or_else(|_| "–".to_string(), |t| format!("{:+.2} %", 100.0 * (mean / t - 1.0)));
+            let off = theirs.parse::<f64>().map_or_else(
+                |_| "–".to_string(),
+                |t| format!("{:+.2} %", 100.0 * (mean / t - 1.0)),
+            );
             table.row(&[
                 name.to_string(),
                 load.to_string(),

@@ -53,7 +53,14 @@ pub fn demerit(data: &Data, _: &Args) -> Result<Table> {
         ]);
     }
     let mean = product.powf(1.0 / DRIVES.len() as f64);
-    table.row(&["geometric mean".into(), String::new(), String::new(), String::new(), format!("{mean:.2}"), String::new()]);
+    table.row(&[
+        "geometric mean".into(),
+        String::new(),
+        String::new(),
+        String::new(),
+        format!("{mean:.2}"),
+        String::new(),
+    ]);
     Ok(table)
 }
 
@@ -71,7 +78,8 @@ fn locked(profile: &Profile, first: &[Record]) -> Result<(Profile, f64)> {
 /// Median and 90th percentile of |ours - measured|, and the standard deviation of the difference.
 fn errors(done: &[Completion], records: &[Record]) -> (Duration, Duration, f64) {
     let pairs = || done.iter().zip(records).filter_map(|(c, r)| Some((c.response(), r.service?)));
-    let off = Cdf::new(pairs().map(|(a, b)| Duration::from_ps(a.as_ps().abs_diff(b.as_ps()))).collect());
+    let off =
+        Cdf::new(pairs().map(|(a, b)| Duration::from_ps(a.as_ps().abs_diff(b.as_ps()))).collect());
     let diffs: Vec<f64> = pairs().map(|(a, b)| a.as_ms_f64() - b.as_ms_f64()).collect();
     let mean = diffs.iter().sum::<f64>() / diffs.len().max(1) as f64;
     let var = diffs.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / diffs.len().max(1) as f64;
@@ -79,7 +87,8 @@ fn errors(done: &[Completion], records: &[Record]) -> (Duration, Duration, f64) 
 }
 
 pub fn phase(data: &Data, _: &Args) -> Result<Table> {
-    let head = ["drive", "rpm", "coherence", "requests", "median error", "p90", "σ ms", "DiskSim σ ms"];
+    let head =
+        ["drive", "rpm", "coherence", "requests", "median error", "p90", "σ ms", "DiskSim σ ms"];
     let mut table = Table::new(&head);
     for name in ["hp_c2247a", "hp_c2490a"] {
         let (records, profile) = (data.validate(name)?, data.drive(name)?);
@@ -94,7 +103,9 @@ pub fn phase(data: &Data, _: &Args) -> Result<Table> {
             .filter_map(|(l, r)| Some(l.response().as_ms_f64() - r.service?.as_ms_f64()))
             .collect();
         let mean = theirs.iter().sum::<f64>() / theirs.len().max(1) as f64;
-        let sigma = (theirs.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / theirs.len().max(1) as f64).sqrt();
+        let sigma = (theirs.iter().map(|d| (d - mean).powi(2)).sum::<f64>()
+            / theirs.len().max(1) as f64)
+            .sqrt();
         let rpm = 60e12 / locked.mechanics.turn.as_ps() as f64;
         for (what, op) in [("writes", Some(Op::Write)), ("reads", Some(Op::Read)), ("all", None)] {
             let keep = |r: &Record| op.is_none_or(|o| r.op == o);

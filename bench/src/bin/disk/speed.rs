@@ -6,8 +6,8 @@ use anyhow::Result;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use vellum_bench::{Series, Table};
-use vellum_block::trace::Record;
 use vellum_block::Rng;
+use vellum_block::trace::Record;
 use vellum_disk::replay::open_loop;
 use vellum_disk::{Disk, Policy};
 
@@ -91,7 +91,8 @@ pub fn map(data: &Data, args: &Args) -> Result<Table> {
 pub fn nvm(_: &Data, args: &Args) -> Result<Table> {
     // NVMain 2.0, byte endurance, 100,000 requests: operations a second.
     const THEIRS: f64 = 8_800.0;
-    let mut table = Table::new(&["device", "line operations/s (median, spread)", "NVMain", "ratio"]);
+    let mut table =
+        Table::new(&["device", "line operations/s (median, spread)", "NVMain", "ratio"]);
     for name in vellum_nvm::profiles::NAMES {
         let profile = vellum_nvm::profiles::find(name).expect("a shipped profile");
         let mut series = Series::default();
@@ -101,7 +102,12 @@ pub fn nvm(_: &Data, args: &Args) -> Result<Table> {
             series.add(n? as f64 / seconds);
         }
         let ratio = series.median() / THEIRS;
-        table.row(&[name.to_string(), series.to_string(), format!("{THEIRS}"), format!("{ratio:.0}")]);
+        table.row(&[
+            name.to_string(),
+            series.to_string(),
+            format!("{THEIRS}"),
+            format!("{ratio:.0}"),
+        ]);
     }
     Ok(table)
 }
