@@ -17,6 +17,7 @@ mod riscv_tests;
 mod shell;
 mod table;
 mod tidy;
+mod trace;
 
 /// Vellum: the memory of a virtual machine.
 #[derive(Debug, Parser)]
@@ -44,6 +45,8 @@ enum Command {
     RiscvTests(riscv_tests::Args),
     /// Flash by formula: the time of a write, what collection adds, what a code carries
     FlashCalc(flash_calc::Args),
+    /// Run a trace of block requests on a model of a disk
+    Trace(trace::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::DiffUser(args) => diff_user::run(&args),
         Command::RiscvTests(args) => riscv_tests::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };

@@ -1,0 +1,245 @@
+//! `cargo xtask trace FILE --device PROFILE`: a trace of block requests on a model of a drive.
+
+mod report;
+
+use crate::table::Table;
+use anyhow::{Context, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::fs::File;
+use std::io::{BufReader, IsTerminal, Read, stderr, stdin};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use vellum_block::trace::{Format, Reader, Record};
+use vellum_block::{Cdf, Completion, Device, Instant, Lba, Op, Phase, Request, Tag, drain};
+use vellum_disk::profile::Profile;
+use vellum_disk::replay::closed_loop;
+use vellum_disk::{Disk, Policy, profiles};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The trace; `-` for standard input (so that packed traces can be piped in)
+    file: PathBuf,
+    /// A drive: hp97560, enterprise15k, desktop7200, or a DiskSim .parv/.diskspecs file
+    #[arg(long, default_value = "desktop7200")]
+    device: String,
+    /// The trace's format; without it, the beginning tells. One of disksim, validate, srt, msr, spc,
+    /// vscsi, blkparse, fio, mqsim
+    #[arg(long)]
+    format: Option<String>,
+    /// Scheduling: fcfs, sstf, look, clook, vscan, sptf, spctf, satf, asptf, wptf
+    #[arg(long, default_value = "fcfs")]
+    policy: String,
+    /// Stretch the trace's times by this many percent: 200 halves the load
+    #[arg(long, default_value_t = 100)]
+    stretch: u64,
+    /// Take only the first so many requests
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Write a report with the distribution, seek distances and where the time went; .svg or .html
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Most records that are read from a trace.
+const RECORDS: usize = 1 << 26;
+
+/// What a run gave.
+struct Outcome {
+    name: String,
+    done: Vec<Completion>,
+    /// Requests beyond the drive's end, which were wrapped into it.
+    wrapped: usize,
+    accesses: u64,
+    hits: u64,
+    distance: u64,
+    /// Cylinders between the homes of successive requests.
+    distances: Vec<u32>,
+    measured: Option<Cdf>,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let records = read(args)?;
+    let profile = device(&args.device)?;
+    let outcome = play(args, &profile, records)?;
+    let responses = Cdf::new(outcome.done.iter().map(Completion::response).collect());
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&as_json(&outcome, &responses))?);
+    } else {
+        tables(&outcome, &responses).iter().for_each(|t| println!("{}", t.text()));
+    }
+    if let Some(path) = &args.report {
+        let svg = report::svg(&outcome, &responses);
+        let html = path.extension().is_some_and(|e| e == "html");
+        let text = if html { report::html(&outcome.name, &svg) } else { svg };
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn device(name: &str) -> Result<Profile> {
+    if let Some(profile) = profiles::find(name) {
+        return Ok(profile);
+    }
+    if !Path::new(name).exists() {
+        bail!("no drive `{name}`: not one of {}, and no file", profiles::NAMES.join(", "));
+    }
+    Ok(vellum_disk::disksim::read_drive(Path::new(name))?.profile)
+}
+
+fn read(args: &Args) -> Result<Vec<Record>> {
+    let format = match args.format.as_deref() {
+        None => None,
+        Some(name) => match Format::from_name(name) {
+            Some(format) => Some(format),
+            None => bail!("no trace format `{name}`"),
+        },
+    };
+    let input: Box<dyn Read> = if args.file == Path::new("-") {
+        Box::new(stdin())
+    } else {
+        Box::new(File::open(&args.file).with_context(|| args.file.display().to_string())?)
+    };
+    let name = args.file.display().to_string();
+    let reader = Reader::new(BufReader::with_capacity(1 << 16, input), &name, format)?;
+    let limit = args.limit.unwrap_or(RECORDS).min(RECORDS);
+    let records: Vec<Record> = reader.take(limit).collect::<Result<_, _>>()?;
+    if records.is_empty() {
+        bail!("{name}: no requests");
+    }
+    Ok(records)
+}
+
+/// Brings records into the drive and in order of time.
+fn fit(args: &Args, disk: &Disk, records: &mut Vec<Record>) -> usize {
+    let total = disk.geometry().sectors();
+    let mut wrapped = 0;
+    records.retain(|r| disk.supports(r.op) && u64::from(r.sectors) <= total);
+    for r in records.iter_mut() {
+        let room = total - u64::from(r.sectors) + 1;
+        wrapped += usize::from(r.lba.get() >= room);
+        r.lba = Lba::new(r.lba.get() % room);
+        r.at = Instant::from_ps((u128::from(r.at.as_ps()) * u128::from(args.stretch) / 100) as u64);
+    }
+    records.sort_by_key(|r| r.at);
+    wrapped
+}
+
+fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outcome> {
+    let Some(policy) = Policy::from_name(&args.policy) else {
+        bail!("no policy `{}`", args.policy);
+    };
+    let mut disk = Disk::new(profile, policy)?;
+    let wrapped = fit(args, &disk, &mut records);
+    if records.is_empty() {
+        bail!("no request of the trace is one that {} can do", profile.name);
+    }
+    let closed = records.iter().all(|r| r.gap.is_some());
+    let measured = records.iter().map(|r| r.service).collect::<Option<Vec<_>>>().map(Cdf::new);
+    let done = if closed { closed_loop(&mut disk, &records)? } else { open(&mut disk, &records)? };
+    let cylinder = |r: &Record| {
+        let g = disk.geometry();
+        g.locate(r.lba.get()).map_or(0, |s| g.place(s).cylinder)
+    };
+    let distances = records.windows(2).map(|w| cylinder(&w[0]).abs_diff(cylinder(&w[1]))).collect();
+    let m = disk.media();
+    Ok(Outcome {
+        name: profile.name.clone(),
+        done,
+        wrapped,
+        accesses: m.accesses,
+        hits: m.hits,
+        distance: m.distance,
+        distances,
+        measured,
+    })
+}
+
+/// Open loop, with a bar on a terminal.
+fn open(disk: &mut Disk, records: &[Record]) -> Result<Vec<Completion>> {
+    let bar = if stderr().is_terminal() {
+        ProgressBar::new(records.len() as u64)
+    } else {
+        ProgressBar::hidden()
+    };
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} requests, {eta} left")?);
+    let mut done = vec![None; records.len()];
+    for (i, r) in records.iter().enumerate() {
+        disk.advance(r.at, &mut |c: Completion| done[c.tag().0 as usize] = Some(c));
+        let request = Request::new(Tag(i as u64), r.op, r.lba, r.sectors);
+        disk.submit(r.at, request).with_context(|| format!("request {i}"))?;
+        if i % 4096 == 0 {
+            bar.set_position(i as u64);
+        }
+    }
+    drain(disk, &mut |c: Completion| done[c.tag().0 as usize] = Some(c));
+    bar.finish_and_clear();
+    Ok(done.into_iter().flatten().collect())
+}
+
+const PERCENTILES: [(&str, u64, u64); 5] =
+    [("p50", 50, 100), ("p95", 95, 100), ("p99", 99, 100), ("p99.9", 999, 1000), ("max", 1, 1)];
+
+fn mean_ms(o: &Outcome, phase: Phase) -> f64 {
+    let sum: f64 = o.done.iter().map(|c| c.breakdown.get(phase).as_ms_f64()).sum();
+    sum / o.done.len().max(1) as f64
+}
+
+fn tables(o: &Outcome, responses: &Cdf) -> Vec<Table> {
+    let mut table = Table::new("the run", &["measure", "value"]);
+    let mut row = |name: &str, value: String| table.row([json!(name), json!(value)]);
+    let reads = o.done.iter().filter(|c| c.request.op == Op::Read).count();
+    let last = o.done.iter().map(|c| c.at).max().unwrap_or(Instant::ZERO);
+    let bytes: u64 = o.done.iter().map(|c| u64::from(c.request.sectors) * 512).sum();
+    row("drive", o.name.clone());
+    row("requests", format!("{} ({reads} reads)", o.done.len()));
+    row("wrapped into the drive", o.wrapped.to_string());
+    row("virtual time", last.to_string());
+    let seconds = last.since(Instant::ZERO).as_ms_f64() / 1000.0;
+    row("throughput", format!("{:.3} MB/s", bytes as f64 / 1e6 / seconds.max(1e-9)));
+    row("mean response", format!("{:.3} ms", responses.mean().as_ms_f64()));
+    for (name, part, whole) in PERCENTILES {
+        row(name, format!("{:.3} ms", responses.percentile(part, whole).as_ms_f64()));
+    }
+    row("buffer hits", o.hits.to_string());
+    let mean = o.distance as f64 / o.accesses.max(1) as f64;
+    row("mean seek distance", format!("{mean:.1} cylinders"));
+    if let Some(real) = &o.measured {
+        let demerit = responses.demerit(real);
+        let part = 100.0 * demerit.as_ms_f64() / real.mean().as_ms_f64().max(1e-9);
+        row("measured mean", format!("{:.3} ms", real.mean().as_ms_f64()));
+        row("demerit", format!("{demerit} ({part:.2} % of the measured mean)"));
+    }
+    let mut parts = Table::new("where the time went", &["part of the response", "mean ms"]);
+    for phase in Phase::ALL {
+        let mean = mean_ms(o, phase);
+        if mean > 0.0 {
+            parts.row([json!(phase.name()), json!(format!("{mean:.4}"))]);
+        }
+    }
+    vec![table, parts]
+}
+
+fn as_json(o: &Outcome, responses: &Cdf) -> serde_json::Value {
+    let parts: serde_json::Map<_, _> =
+        Phase::ALL.iter().map(|&p| (p.name().to_string(), json!(mean_ms(o, p)))).collect();
+    let percentiles: serde_json::Map<_, _> = PERCENTILES
+        .iter()
+        .map(|&(n, a, b)| (n.to_string(), json!(responses.percentile(a, b).as_ms_f64())))
+        .collect();
+    json!({
+        "drive": o.name,
+        "requests": o.done.len(),
+        "wrapped": o.wrapped,
+        "mean_ms": responses.mean().as_ms_f64(),
+        "percentiles_ms": percentiles,
+        "parts_ms": parts,
+        "buffer_hits": o.hits,
+        "media_accesses": o.accesses,
+        "demerit_ms": o.measured.as_ref().map(|m| responses.demerit(m).as_ms_f64()),
+    })
+}
