@@ -31,6 +31,10 @@ mod breakdown;
 mod device;
 mod fixed;
 mod media;
+#[cfg(feature = "std")]
+pub mod nbd;
+#[cfg(feature = "std")]
+mod overlay;
 mod request;
 mod rng;
 #[cfg(feature = "std")]
@@ -47,6 +51,8 @@ pub use breakdown::{Breakdown, Phase};
 pub use device::{Completion, Device, Fate, Landed, Loss, Shape, Sink, Status, drain};
 pub use fixed::{Fixed, FixedConfig};
 pub use media::{Media, MediaError, Ram};
+#[cfg(feature = "std")]
+pub use overlay::Overlay;
 pub use request::{Flags, Lba, Op, Order, Request, SubmitError, Tag};
 pub use rng::Rng;
 #[cfg(feature = "std")]

@@ -173,13 +173,16 @@ pub fn fit(
 ) -> Result<Fitted, ReplayError> {
     let referee = referee(records);
     let mut disk = Disk::new(profile, Policy::Fcfs)?;
-    descend(profile, options, &mut |p| score(&mut disk, p, records, options.phases, &referee, true))
+    descend(profile, options, &KNOBS, &mut |p| {
+        score(&mut disk, p, records, options.phases, &referee, true)
+    })
 }
 
 /// Coordinate descent on what `judge` says.
 fn descend(
     profile: &Profile,
     options: FitOptions,
+    knobs: &[Knob],
     judge: &mut dyn FnMut(&Profile) -> Result<Duration, ReplayError>,
 ) -> Result<Fitted, ReplayError> {
     let mut best = profile.clone();
@@ -187,7 +190,7 @@ fn descend(
     let (mut low, mut step, mut replays) = (before, options.step.as_ps() as i64, 1);
     while step >= options.least.as_ps().max(1) as i64 {
         let mut better = false;
-        for knob in KNOBS {
+        for &knob in knobs {
             for by in [step, -step] {
                 let trial = moved(&best, knob, by);
                 let got = judge(&trial)?;
@@ -237,5 +240,10 @@ pub fn fit_requests(
         };
         Ok(Duration::from_ps(off(true) + off(false)))
     };
-    descend(profile, options, &mut judge)
+    let mut knobs: Vec<Knob> = vec![|m, _, by| {
+        let turn = m.turn.as_ps().max(1) as i128;
+        m.phase.0 = m.phase.0.wrapping_add(((i128::from(by) << 32) / turn) as u32);
+    }];
+    knobs.extend(KNOBS);
+    descend(profile, options, &knobs, &mut judge)
 }

@@ -1,0 +1,83 @@
+//! The NBD server against real clients, where they are installed, and against broken ones.
+
+use std::io::Read;
+use std::process::Command;
+use std::thread;
+use vellum_block::nbd::{NbdConfig, NbdServer, serve};
+use vellum_block::{Lba, Media, Ram, Rng};
+
+fn installed(tool: &str) -> bool {
+    Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success())
+}
+
+/// Serves `connections` connections while `client` runs with the address.
+fn with_server(media: &mut Ram, connections: u64, client: impl FnOnce(String) + Send + 'static) {
+    let server = NbdServer::bind(NbdConfig::default()).unwrap();
+    let uri = format!("nbd://{}/vellum", server.address().unwrap());
+    let client = thread::spawn(move || client(uri));
+    for _ in 0..connections {
+        server.serve_one(media).unwrap();
+    }
+    client.join().unwrap();
+}
+
+#[test]
+fn nbdinfo_sees_the_size_and_the_flags() {
+    if !installed("nbdinfo") {
+        eprintln!("skipped: nbdinfo is not installed");
+        return;
+    }
+    let mut ram = Ram::new(2048, 512).unwrap();
+    with_server(&mut ram, 1, |uri| {
+        let out = Command::new("nbdinfo").args(["--size", &uri]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "1048576", "{out:?}");
+    });
+}
+
+#[test]
+fn nbdcopy_brings_a_file_there_and_back() {
+    if !installed("nbdcopy") {
+        eprintln!("skipped: nbdcopy is not installed");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+    let mut rng = Rng::new(1);
+    let bytes: Vec<u8> = (0..1 << 20).map(|_| rng.next_u64() as u8).collect();
+    std::fs::write(&from, &bytes).unwrap();
+    let mut ram = Ram::new(2048, 512).unwrap();
+    let copy = |from: String, to: String| {
+        let one = ["--connections=1", "--requests=4", &from, &to];
+        assert!(Command::new("nbdcopy").args(one).status().unwrap().success());
+    };
+    let source = from.display().to_string();
+    with_server(&mut ram, 1, move |uri| copy(source, uri));
+    let mut held = vec![0; 1 << 20];
+    ram.read(Lba::new(0), &mut held).unwrap();
+    assert!(held == bytes, "what was copied in is there");
+    let target = to.display().to_string();
+    with_server(&mut ram, 1, move |uri| copy(uri, target));
+    assert!(std::fs::read(to).unwrap() == bytes, "what was copied out is the same");
+}
+
+#[test]
+fn broken_clients_end_the_connection_and_nothing_else() {
+    let mut ram = Ram::new(64, 512).unwrap();
+    let mut rng = Rng::new(3);
+    let option = 0x4948_4156_454f_5054u64.to_be_bytes();
+    for round in 0..2000 {
+        // Flags, an option header and then noise, so that the noise gets to the inner states.
+        let mut bytes = vec![0, 0, 0, 3];
+        bytes.extend_from_slice(&option);
+        bytes.extend_from_slice(&[0, 0, 0, 1 + (round % 8) as u8]);
+        if round % 3 == 0 {
+            bytes.extend_from_slice(&[0, 0, 0, 0]);
+            bytes.extend_from_slice(&0x2560_9513u32.to_be_bytes());
+        }
+        let n = rng.below(80);
+        bytes.extend((0..n).map(|_| rng.next_u64() as u8 & if round % 2 == 0 { 0xff } else { 7 }));
+        let mut input: Box<dyn Read> = Box::new(&bytes[..]);
+        let end = serve(&mut input, &mut std::io::sink(), &mut ram, &NbdConfig::default());
+        assert!(end.is_err() || round % 8 == 1 || bytes.len() > 20);
+    }
+}
