@@ -33,5 +33,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     };
     println!("\n{end:?} after {} instructions, {}", machine.instructions(), machine.state_hash());
+    for slot in 0.. {
+        let Some(device) = machine.virtio().get(slot) else { break };
+        println!("virtio slot {slot}: {:?}", device.counters());
+    }
     Ok(())
 }

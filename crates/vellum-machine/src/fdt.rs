@@ -44,10 +44,6 @@ impl Mmu {
     }
 }
 
-/// The extensions of a processor that runs Debian's kernel and nothing beyond: RV64GC with counters.
-pub const BASE_EXTENSIONS: [&str; 9] =
-    ["i", "m", "a", "f", "d", "c", "zicntr", "zicsr", "zifencei"];
-
 /// What a device tree says that is not the same in every machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description<'a> {
@@ -276,4 +272,4 @@ fn power(w: &mut FdtWriter, harts: u32) -> FdtWriterResult<()> {
 
 #[cfg(test)]
 #[path = "fdt_tests.rs"]
-mod tests;
+pub(crate) mod tests;

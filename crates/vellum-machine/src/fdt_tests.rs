@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+/// The least that runs Debian's kernel: RV64GC with counters.
+pub(crate) const BASE_EXTENSIONS: [&str; 9] =
+    ["i", "m", "a", "f", "d", "c", "zicntr", "zicsr", "zifencei"];
+
 type Tree = BTreeMap<String, Vec<u8>>;
 
 fn word(blob: &[u8], at: usize) -> u32 {

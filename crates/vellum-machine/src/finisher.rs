@@ -40,11 +40,6 @@ impl Finisher {
     pub fn ending(&self) -> Option<Ending> {
         self.ending
     }
-
-    /// Forgets the ending, for a machine that starts anew.
-    pub fn clear(&mut self) {
-        self.ending = None;
-    }
 }
 
 impl MmioDevice for Finisher {

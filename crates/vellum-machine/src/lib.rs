@@ -21,3 +21,7 @@ pub use machine::{Config, Counters, Error, HartReport, Machine, Report, Stop, tr
 pub use monitor::{Cause, Supervisor};
 pub use vellum::Paging;
 pub use vellum_translate::riscv::Mode;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -232,7 +232,7 @@ fn the_largest_device_tree_fits_its_room() {
     let blob = crate::fdt::build(&crate::fdt::Description {
         harts: crate::plic::MAX_HARTS,
         memory: MEMORY,
-        extensions: &crate::fdt::BASE_EXTENSIONS,
+        extensions: &crate::fdt::tests::BASE_EXTENSIONS,
         mmu: crate::fdt::Mmu::Sv57,
         bootargs: &"x".repeat(crate::fdt::COMMAND_LINE_LIMIT - 1),
         initrd: Some(MEMORY),

@@ -110,6 +110,11 @@ impl Machine {
         self.cores.get(number).map(|core| &core.hart)
     }
 
+    /// The virtio devices, to look at.
+    pub fn virtio(&self) -> &crate::virtio::Slots {
+        &self.devices.virtio
+    }
+
     /// The door to the outside.
     pub fn outside_mut(&mut self) -> &mut dyn Outside {
         &mut *self.outside

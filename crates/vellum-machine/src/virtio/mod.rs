@@ -116,6 +116,23 @@ pub struct Used {
     pub written: u32,
 }
 
+/// What a device's transport did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Times that the driver notified it.
+    pub notifications: u64,
+    /// Chains taken.
+    pub chains: u64,
+    /// Bytes of the buffers that the device could read.
+    pub bytes_in: u64,
+    /// Bytes that the device wrote.
+    pub bytes_out: u64,
+    /// Times that the interrupt was raised while it was not.
+    pub interrupts: u64,
+    /// Times that the driver broke a rule.
+    pub broken: u64,
+}
+
 /// What a device works with during one call.
 pub struct Io<'a> {
     /// The instant.

@@ -13,7 +13,9 @@ use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRE
 use vm_memory::GuestMemory;
 
 use super::queue::VirtQueue;
-use super::{ADVANCE_BYTES, Broken, GuestDma, Io, MAX_QUEUES, QUEUE_SIZE, Used, VirtioDevice};
+use super::{
+    ADVANCE_BYTES, Broken, Counters, GuestDma, Io, MAX_QUEUES, QUEUE_SIZE, Used, VirtioDevice,
+};
 use crate::bus::{MmioDevice, Width};
 use crate::clock::Instant;
 
@@ -46,6 +48,7 @@ pub struct Transport {
     /// The latest instant that the device has seen.
     now: Instant,
     broken: Option<Broken>,
+    counters: Counters,
 }
 
 impl Transport {
@@ -63,6 +66,7 @@ impl Transport {
             queues: (0..queues).map(|_| VirtQueue::default()).collect(),
             now: Instant::ZERO,
             broken: None,
+            counters: Counters::default(),
         }
     }
 
@@ -74,6 +78,11 @@ impl Transport {
     /// What the driver did wrong, if the device needs a reset.
     pub fn broken(&self) -> Option<Broken> {
         self.broken
+    }
+
+    /// What it did since the machine was made; not part of its state.
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// When the device has something to do; in the past when it can do it at once.
@@ -120,6 +129,8 @@ impl Transport {
         while let Some(number) = self.serviceable() {
             let Some(chain) = self.queues[number].pop(number, memory)? else { continue };
             let bytes = chain.readable() + chain.writable();
+            self.counters.chains += 1;
+            self.counters.bytes_in += chain.readable();
             used.extend(self.device.start(io, number, chain)?);
             // A chain without bytes costs something, too.
             budget = budget.saturating_sub(bytes.max(1 << 10));
@@ -129,8 +140,9 @@ impl Transport {
         }
         self.device.advance(io, &mut used)?;
         for Used { queue, head, written } in used {
+            self.counters.bytes_out += u64::from(written);
             if self.queues[queue].push(queue, memory, head, written)? {
-                self.interrupt |= reg::VIRTIO_MMIO_INT_VRING;
+                self.raise(reg::VIRTIO_MMIO_INT_VRING);
             }
         }
         Ok(())
@@ -139,14 +151,20 @@ impl Transport {
     /// The driver broke a rule: the device stops and says so (section 2.1.2).
     fn fail(&mut self, broken: Broken) {
         self.broken = Some(broken);
+        self.counters.broken += 1;
         self.device.reset();
         for queue in &mut self.queues {
             *queue = VirtQueue::default();
         }
         self.status |= NEEDS_RESET;
         if self.status & DRIVER_OK != 0 {
-            self.interrupt |= reg::VIRTIO_MMIO_INT_CONFIG;
+            self.raise(reg::VIRTIO_MMIO_INT_CONFIG);
         }
+    }
+
+    fn raise(&mut self, cause: u32) {
+        self.counters.interrupts += u64::from(self.interrupt == 0);
+        self.interrupt |= cause;
     }
 
     fn offered(&self) -> u64 {
@@ -224,6 +242,7 @@ impl Transport {
             }
             reg::VIRTIO_MMIO_QUEUE_SEL => self.selected = value,
             reg::VIRTIO_MMIO_QUEUE_NOTIFY => {
+                self.counters.notifications += 1;
                 if let Some(queue) = self.queues.get_mut(value as usize) {
                     queue.kicked = queue.ready();
                 }

@@ -45,19 +45,6 @@ impl Status {
     }
 }
 
-/// What the device has done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Requests that were handed to the disk.
-    pub requests: u64,
-    /// Bytes read by the guest.
-    pub bytes_read: u64,
-    /// Bytes written by the guest.
-    pub bytes_written: u64,
-    /// Requests that ended with an error.
-    pub errors: u64,
-}
-
 /// The device.
 #[derive(Debug)]
 pub struct Block {
@@ -67,44 +54,26 @@ pub struct Block {
     flushes: bool,
     next: u64,
     held: BTreeMap<Ticket, Chain>,
-    counters: Counters,
 }
 
 impl Block {
     /// A device for `disk`, which tells the guest `name` (cut to 20 bytes) as its serial number.
     pub fn new(disk: Box<dyn Disk>, name: &str) -> Self {
-        Block {
-            disk,
-            name: name.into(),
-            flushes: false,
-            next: 0,
-            held: BTreeMap::new(),
-            counters: Counters::default(),
-        }
-    }
-
-    /// What it has done.
-    pub fn counters(&self) -> Counters {
-        self.counters
+        Block { disk, name: name.into(), flushes: false, next: 0, held: BTreeMap::new() }
     }
 
     /// Writes the answer: the data from the first writable byte on, the status into the last one.
     fn answer(
-        &mut self,
+        &self,
         io: &Io<'_>,
         chain: &Chain,
         mut status: Status,
         data: &[u8],
     ) -> Result<Used, Broken> {
         let room = chain.writable() - 1;
-        if status == Status::Ok {
-            if chain.put(io.memory, 0, data).is_err() {
-                status = Status::Failed;
-            } else {
-                self.counters.bytes_read += data.len() as u64;
-            }
+        if status == Status::Ok && chain.put(io.memory, 0, data).is_err() {
+            status = Status::Failed;
         }
-        self.counters.errors += u64::from(status != Status::Ok);
         chain.put(io.memory, room, &[status.byte()])?;
         // A driver that sees an error looks at the status alone, which lies behind the data.
         let written = room.saturating_add(1).min(DATA_LIMIT + 1) as u32;
@@ -172,15 +141,9 @@ impl VirtioDevice for Block {
             Parsed::Known(data) => self.answer(io, &chain, Status::Ok, &data).map(Some),
             Parsed::Disk(request) => {
                 let ticket = Ticket(self.next);
-                let written = match &request {
-                    crate::disk::Request::Write { data, .. } => data.len() as u64,
-                    _ => 0,
-                };
                 match self.disk.submit(io.now, ticket, request) {
                     Ok(()) => {
                         self.next += 1;
-                        self.counters.requests += 1;
-                        self.counters.bytes_written += written;
                         self.held.insert(ticket, chain);
                         Ok(None)
                     }

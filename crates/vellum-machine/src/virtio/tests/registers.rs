@@ -74,6 +74,25 @@ fn the_interrupt_is_a_level_until_acknowledged() {
 }
 
 #[test]
+fn what_was_done_is_counted() {
+    let mut g = Guest::with_disk();
+    block::write_sector(&mut g, 0, 1);
+    block::write_sector(&mut g, 1, 1);
+    g.set(reg::VIRTIO_MMIO_INTERRUPT_ACK, 1);
+    g.offer(500);
+    g.settle();
+    let expected = Counters {
+        notifications: 3,
+        chains: 2,
+        bytes_in: 2 * (16 + 512),
+        bytes_out: 2,
+        interrupts: 2,
+        broken: 1,
+    };
+    assert_eq!(g.slots.get(0).unwrap().counters(), expected);
+}
+
+#[test]
 fn configuration_is_read_in_any_width() {
     let mut g = Guest::with_disk();
     let at = |offset: u64| 0x100 + offset;
