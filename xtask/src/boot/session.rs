@@ -38,8 +38,8 @@ impl End {
     pub fn code(self) -> u8 {
         match self {
             Self::PowerOff(code) => u8::try_from(code).unwrap_or(u8::MAX),
-            Self::Waits => 1,
-            Self::Reset | Self::Enough | Self::Left => 0,
+            Self::Waits | Self::Reset => 1,
+            Self::Enough | Self::Left => 0,
         }
     }
 }
