@@ -52,6 +52,8 @@ struct Sealed {
     segment: Arc<Segment>,
     /// The chain's value at its end.
     check: u32,
+    /// Its last frame ends a record.
+    complete: bool,
 }
 
 /// An append-only log of frames in segments. One writer; see [`crate`] for how it is used.
@@ -75,6 +77,8 @@ pub struct Log {
     buffer: Vec<u8>,
     /// `check` of the last frame.
     check: u32,
+    /// The last frame says that its record goes on.
+    open_record: bool,
     /// Frames were written since the last sync.
     unsynced: bool,
     poison: Option<String>,
@@ -131,6 +135,7 @@ impl Log {
         let total = (self.buffer.len() - before) as u64;
         active.at += total;
         active.seq += 1;
+        self.open_record = more;
         self.counters.frames += 1;
         self.counters.bytes += total;
         Ok(())
@@ -206,7 +211,8 @@ impl Log {
             self.sync(Bug::SkipSwitchSync)?;
         }
         if let Some(active) = self.active.take() {
-            self.sealed.push_back(Sealed { segment: active.segment, check: self.check });
+            let (segment, complete) = (active.segment, !self.open_record);
+            self.sealed.push_back(Sealed { segment, check: self.check, complete });
         }
         Ok(())
     }
@@ -265,10 +271,11 @@ impl Log {
         sealed + self.active.as_ref().map_or(0, |active| active.at - SEGMENT_HEADER)
     }
 
-    /// The segments that are full, oldest first: their frames are durable and can be read by
-    /// anybody while the log goes on.
+    /// The segments that are full, oldest first, up to the last that ends with a record's end:
+    /// their frames are durable and can be read by anybody while the log goes on.
     pub fn sealed(&self) -> Vec<Arc<Segment>> {
-        self.sealed.iter().map(|sealed| sealed.segment.clone()).collect()
+        let whole = self.sealed.iter().rposition(|sealed| sealed.complete).map_or(0, |at| at + 1);
+        self.sealed.iter().take(whole).map(|sealed| sealed.segment.clone()).collect()
     }
 
     /// Costs so far.

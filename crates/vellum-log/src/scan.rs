@@ -72,15 +72,20 @@ impl Scan<'_> {
     }
 
     /// Scans all segments, oldest first, from the chain value `check`; returns the chain's value
-    /// at the end of the log and at the end of each segment.
-    pub(crate) fn run(&mut self, all: &[Arc<Segment>], mut check: u32) -> Result<Vec<u32>, Error> {
+    /// at the end of each segment, and whether a record ends there.
+    pub(crate) fn run(
+        &mut self,
+        all: &[Arc<Segment>],
+        mut check: u32,
+    ) -> Result<Vec<(u32, bool)>, Error> {
         let links: Result<Vec<_>, _> = all.iter().map(|segment| self.first_link(segment)).collect();
         let links = links?;
         let mut checks = Vec::with_capacity(all.len());
         for (turn, segment) in all.iter().enumerate() {
             let next = links[turn + 1..].iter().flatten().next().copied();
-            check = self.segment(segment, check, next)?;
-            checks.push(check);
+            let complete;
+            (check, complete) = self.segment(segment, check, next)?;
+            checks.push((check, complete));
         }
         Ok(checks)
     }
@@ -114,7 +119,7 @@ impl Scan<'_> {
     /// What the segment's first frame is chained to.
     fn first_link(&self, segment: &Segment) -> Result<Option<u32>, Error> {
         let start = Mark { at: SEGMENT_HEADER, frames: 0, check: 0 };
-        let mut window = Window::new(segment);
+        let mut window = Window::small(segment);
         Ok(self.frame(&mut window, segment, start, None)?.map(|header| header.prev))
     }
 
@@ -123,7 +128,7 @@ impl Scan<'_> {
         segment: &Arc<Segment>,
         check: u32,
         next: Option<u32>,
-    ) -> Result<u32, Error> {
+    ) -> Result<(u32, bool), Error> {
         let mut window = Window::new(segment);
         let mut last = Mark { at: SEGMENT_HEADER, frames: 0, check };
         let mut complete = last;
@@ -135,6 +140,8 @@ impl Scan<'_> {
             let index = &mut bytes[FRAME_HEADER..FRAME_HEADER + header.index];
             segment.key.index(header.seq, index);
             let (offset, body, more) = (last.at, header.body, header.more);
+            // So that the frame can be read while it is delivered.
+            segment.end.store(last.at + total as u64, Ordering::Release);
             (self.take)(Found::Frame { segment, offset, index, body, more });
             last = Mark {
                 at: last.at + total as u64,
@@ -164,7 +171,7 @@ impl Scan<'_> {
         }
         let end = if drop { complete } else { last };
         segment.end.store(end.at, Ordering::Release);
-        Ok(end.check)
+        Ok((end.check, end.at == complete.at))
     }
 
     /// Gathers the evidence at the end of a segment's good frames.

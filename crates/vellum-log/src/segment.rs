@@ -227,6 +227,7 @@ pub(crate) struct Window<'a> {
     segment: &'a Segment,
     buffer: Vec<u8>,
     start: u64,
+    step: u64,
 }
 
 /// Bytes read at a time.
@@ -234,7 +235,12 @@ const STEP: u64 = 1 << 20;
 
 impl<'a> Window<'a> {
     pub(crate) fn new(segment: &'a Segment) -> Self {
-        Self { segment, buffer: Vec::new(), start: 0 }
+        Self { segment, buffer: Vec::new(), start: 0, step: STEP }
+    }
+
+    /// For a look at the first frame alone.
+    pub(crate) fn small(segment: &'a Segment) -> Self {
+        Self { step: 4096, ..Self::new(segment) }
     }
 
     /// The `len` bytes at `offset`, which the caller has checked to lie in the file.
@@ -242,7 +248,8 @@ impl<'a> Window<'a> {
         let held = self.start..self.start + self.buffer.len() as u64;
         let end = offset + len as u64;
         if !(held.contains(&offset) && end <= held.end) {
-            let step = STEP.max(len as u64).min(self.segment.capacity - offset).max(len as u64);
+            let step =
+                self.step.max(len as u64).min(self.segment.capacity - offset).max(len as u64);
             self.buffer.resize(step as usize, 0);
             self.start = offset;
             let failed = io_error("read", &self.segment.place, &self.segment.name);

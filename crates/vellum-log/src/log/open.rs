@@ -27,7 +27,7 @@ pub(crate) fn lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>, Error> {
 
 impl Log {
     /// Opens the log in `storage`, or makes one where none is, and hands every frame that is there
-    /// to `take`, oldest first. Cost: one sync and one sequential read of each segment.
+    /// to `take`, oldest first. Cost: one sequential read of each segment, and two syncs.
     /// An existing log is not written to before the first append.
     ///
     /// # Errors
@@ -62,7 +62,10 @@ impl Log {
         let open = |generation: &u64| {
             let skip = is_planted(options.planted, Bug::SkipGeneration);
             let seed = frame::seed(&head.id, (!skip).then_some(*generation));
-            let sync = !is_planted(options.planted, Bug::SkipOpenSync);
+            // A segment is synced before the next one gets its name, so only the newest may stand
+            // in the page cache alone.
+            let sync = Some(generation) == live.last();
+            let sync = sync && !is_planted(options.planted, Bug::SkipOpenSync);
             Segment::open(&*storage, &head.id, *generation, seed, (sync, skip)).map(Arc::new)
         };
         let segments = live.iter().map(open).collect::<Result<Vec<_>, _>>()?;
@@ -75,7 +78,7 @@ impl Log {
         let unclean = dead.map(|g| crate::segment::log_name(*g));
         let unclean =
             unclean.chain(spares.iter().map(|s| crate::segment::spare_name(*s))).collect();
-        let check = checks.last().copied().unwrap_or(head.check);
+        let check = checks.last().map_or(head.check, |(check, _)| *check);
         let sealed = segments.into_iter().zip(checks);
         let log = Self {
             place,
@@ -84,7 +87,7 @@ impl Log {
             head: Arc::new(Mutex::new(head)),
             active: None,
             sealed: sealed
-                .map(|(segment, check)| Sealed { segment, check })
+                .map(|(segment, (check, complete))| Sealed { segment, check, complete })
                 .collect::<VecDeque<_>>(),
             spares: Vec::new(),
             unclean,
@@ -93,6 +96,7 @@ impl Log {
             next_size: options.segment_min,
             buffer: Vec::with_capacity(options.buffer),
             check,
+            open_record: false,
             unsynced: false,
             poison: None,
             counters: Counters::default(),

@@ -146,8 +146,12 @@ impl Log {
 
     /// A spare that should be made ahead of need, if one should.
     pub fn wants_spare(&mut self) -> Option<SpareJob> {
-        let wanted = self.active.is_some() && self.spares.is_empty() && self.unclean.is_empty();
-        wanted.then(|| self.new_spare_job(self.options.segment_min))
+        self.needs_spare().then(|| self.new_spare_job(self.options.segment_min))
+    }
+
+    /// Whether [`Log::wants_spare`] would give a job.
+    pub fn needs_spare(&self) -> bool {
+        self.active.is_some() && self.spares.is_empty() && self.unclean.is_empty()
     }
 
     /// The next size: doubled with every new file, because a file is new only when the log grows.
