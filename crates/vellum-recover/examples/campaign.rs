@@ -1,0 +1,20 @@
+//! The power-cut campaign: images of many seeded workloads, until as many as asked for are checked.
+//!
+//! `cargo run --release -p vellum-recover --example campaign -- [IMAGES]` (100,000 by default)
+
+#[path = "../tests/common/campaign.rs"]
+mod common;
+
+use vellum_recover::log::Cipher;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let wanted: u64 = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
+    let (mut images, mut seed) = (0, 1000);
+    while images < wanted {
+        let cipher = if seed % 2 == 0 { Cipher::Aes256Gcm } else { Cipher::None };
+        images += common::campaign(seed, cipher, None, 100)?;
+        seed += 1;
+    }
+    println!("{images} images of {} workloads: 0 lost commits, 0 half transactions", seed - 1000);
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Background work: flushes that somebody asked for without waiting, truncation when the log has
+//! grown, and segments made ahead of need.
+
+use super::{Shared, Store, lock};
+use crate::error::{Error, io_error};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Wishes {
+    flush: bool,
+    tend: bool,
+    stop: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    wishes: Mutex<Wishes>,
+    changed: Condvar,
+}
+
+/// The store's thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    inbox: Arc<Inbox>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(crate) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let inbox = Arc::new(Inbox::default());
+        let (shared, theirs) = (shared.clone(), inbox.clone());
+        let place = shared.place.clone();
+        let thread = std::thread::Builder::new()
+            .name("vellum-recover".to_owned())
+            .spawn(move || work(&shared, &theirs))
+            .map_err(io_error("start a thread for", &place, "."))?;
+        Ok(Self { inbox, thread: Some(thread) })
+    }
+
+    fn wish(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut lock(&self.inbox.wishes));
+        self.inbox.changed.notify_one();
+    }
+
+    /// Asks for a flush.
+    pub(crate) fn flush(&self) {
+        self.wish(|wishes| wishes.flush = true);
+    }
+
+    /// Asks for whatever is due, if something is.
+    pub(crate) fn look(&self, shared: &Shared) {
+        if shared.is_due() {
+            self.wish(|wishes| wishes.tend = true);
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.wish(|wishes| wishes.stop = true);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has poisoned the store already, by the group's own guard.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(shared: &Shared, inbox: &Inbox) {
+    loop {
+        let mut wishes = lock(&inbox.wishes);
+        while !(wishes.flush || wishes.tend || wishes.stop) {
+            wishes = inbox.changed.wait(wishes).unwrap_or_else(PoisonError::into_inner);
+        }
+        let now = std::mem::take(&mut *wishes);
+        drop(wishes);
+        // Errors poison the store, which tells whoever uses it next.
+        if now.flush {
+            let _ = shared.flush();
+        }
+        if now.tend && !now.stop {
+            let _ = shared.tend();
+        }
+        if now.stop {
+            return;
+        }
+    }
+}
+
+impl Store {
+    /// Does the background work that is due: truncation when the log has grown past
+    /// [`Options::truncate_at`](crate::Options::truncate_at), and a spare segment.
+    ///
+    /// # Errors
+    /// When the medium fails, or the store is poisoned.
+    pub fn tend(&self) -> Result<(), Error> {
+        self.alive()?;
+        self.shared.tend()
+    }
+}
+
+impl Shared {
+    /// Whether [`Shared::tend`] would do something. Skipped when the log is busy: whoever has it
+    /// will look as well.
+    fn is_due(&self) -> bool {
+        self.log
+            .try_lock()
+            .is_ok_and(|log| log.live_bytes() > self.options.truncate_at || log.needs_spare())
+    }
+
+    pub(super) fn tend(&self) -> Result<(), Error> {
+        let job = lock(&self.log).wants_spare();
+        if let Some(job) = job {
+            let made = job.run();
+            let mut log = lock(&self.log);
+            match made {
+                Ok(spare) => log.adopt([spare]),
+                Err(error) => {
+                    log.poison(&error);
+                    return Err(error.into());
+                }
+            }
+        }
+        if lock(&self.log).live_bytes() > self.options.truncate_at {
+            self.truncate()?;
+        }
+        Ok(())
+    }
+}

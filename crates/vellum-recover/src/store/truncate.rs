@@ -1,0 +1,177 @@
+//! Truncation: what the log says is written to the regions' files, and the log lets go of it.
+
+use super::commit::describe;
+use super::{Shared, Store, lock};
+use crate::catalog::{self, Entry, REGION_HEADER, region_file};
+use crate::error::{Error, io_error};
+use crate::lazy::{Recovered, apply_frame};
+use crate::memory::PAGE;
+use crate::stats::micros;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use vellum_log::{Bug, File, Segment, is_planted};
+
+/// New bytes of one page; they stand in an arena.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    region: u32,
+    start: u64,
+    at: usize,
+    len: usize,
+}
+
+/// A region's file, as truncation needs it.
+struct Target {
+    entry: Entry,
+    file: Arc<dyn File>,
+    /// The file has it already.
+    skip: bool,
+}
+
+impl Store {
+    /// Empties the log: everything in it is written to the regions' files, and the keys of its
+    /// segments are destroyed. Commits go on meanwhile; they wait for no more than the end of a
+    /// segment. Cost: a read of the log, a write of what changed, a sync of each file.
+    ///
+    /// # Errors
+    /// When the medium fails (the store is poisoned then), or the store is poisoned.
+    pub fn truncate(&self) -> Result<(), Error> {
+        self.alive()?;
+        self.shared.truncate()
+    }
+}
+
+impl Shared {
+    pub(super) fn truncate(&self) -> Result<(), Error> {
+        let _turn = lock(&self.truncating);
+        let mut result = Ok(());
+        let time = micros(|| result = self.truncate_now());
+        if let Err(error) = &result {
+            self.group.fail(&describe(error));
+        }
+        let mut stats = lock(&self.stats);
+        stats.truncations += 1;
+        stats.truncate_us.add(time);
+        result
+    }
+
+    fn truncate_now(&self) -> Result<(), Error> {
+        self.flush()?;
+        let segments = {
+            // Behind the gate every record of a page capture is in its file as well.
+            let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            let mut log = lock(&self.log);
+            log.seal()?;
+            log.sealed()
+        };
+        let Some(last) = segments.last().map(|segment| segment.generation()) else { return Ok(()) };
+        let targets = self.targets()?;
+        for segment in &segments {
+            self.apply(segment, &targets)?;
+        }
+        if !is_planted(self.options.log.planted, Bug::SkipDataSync) {
+            for target in targets.values() {
+                let name = region_file(target.entry.id);
+                target.file.sync().map_err(io_error("sync", &self.place, &name))?;
+            }
+        }
+        // The files have it now: nobody needs to look into the log any more.
+        *self.recovered.write().unwrap_or_else(PoisonError::into_inner) = Recovered::default();
+        let retired = lock(&self.log).release(last);
+        let recycled = retired.recycle();
+        let mut log = lock(&self.log);
+        match recycled {
+            Ok(spares) => log.adopt(spares),
+            Err(error) => {
+                log.poison(&error);
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// All regions of the catalog, open or not.
+    fn targets(&self) -> Result<BTreeMap<u32, Target>, Error> {
+        let catalog = lock(&self.catalog).clone();
+        let open = lock(&self.regions).clone();
+        let mut targets = BTreeMap::new();
+        for entry in &catalog.entries {
+            let (file, skip) = match open.get(&entry.id) {
+                Some(inner) => {
+                    (inner.file.clone(), inner.written_at_commit.load(Ordering::Acquire))
+                }
+                None => (catalog::open_region(&*self.storage, &catalog.id, entry)?, false),
+            };
+            targets.insert(entry.id, Target { entry: entry.clone(), file, skip });
+        }
+        Ok(targets)
+    }
+
+    /// Writes what a segment says, page by page: small changes of one page cost one write.
+    /// Memory: the segment's bodies and an entry for each range.
+    fn apply(&self, segment: &Segment, targets: &BTreeMap<u32, Target>) -> Result<(), Error> {
+        let (mut arena, mut parts) = (Vec::new(), Vec::<Part>::new());
+        segment.for_each_frame(|index, body, _| {
+            let fits = apply_frame(index, body, |region, mut start, mut bytes| {
+                while !bytes.is_empty() {
+                    let room = (PAGE as u64 - start % PAGE as u64) as usize;
+                    let (now, later) = bytes.split_at(room.min(bytes.len()));
+                    parts.push(Part { region, start, at: arena.len(), len: now.len() });
+                    arena.extend_from_slice(now);
+                    start += now.len() as u64;
+                    bytes = later;
+                }
+            });
+            if fits {
+                return Ok(());
+            }
+            let why = "a frame's index and body don't fit each other".to_owned();
+            let (place, name) = (self.place.clone(), "log".to_owned());
+            Err(Error::Damaged { place, name, why })
+        })?;
+        let page_of = |part: &Part| (part.region, part.start / PAGE as u64);
+        // Stable, so that later parts of a page stay later.
+        parts.sort_by_key(page_of);
+        for page in parts.chunk_by(|one, two| page_of(one) == page_of(two)) {
+            let (first, bytes) = (page[0], |part: &Part| &arena[part.at..part.at + part.len]);
+            let target = targets.get(&first.region);
+            if page.len() == 1 {
+                self.write_back(target, first.region, first.start, bytes(&first))?;
+                continue;
+            }
+            let start = page.iter().map(|part| part.start).min().unwrap_or(0);
+            let end = page.iter().map(|part| part.start + part.len as u64).max().unwrap_or(0);
+            let mut merged = vec![0; (end - start) as usize];
+            if let Some(target) = target.filter(|target| end <= target.entry.len) {
+                let read = target.file.read_at(REGION_HEADER + start, &mut merged);
+                read.map_err(io_error("read", &self.place, &region_file(first.region)))?;
+            }
+            for part in page {
+                let at = (part.start - start) as usize;
+                merged[at..at + part.len].copy_from_slice(bytes(part));
+            }
+            self.write_back(target, first.region, start, &merged)?;
+        }
+        Ok(())
+    }
+
+    fn write_back(
+        &self,
+        target: Option<&Target>,
+        region: u32,
+        start: u64,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let name = region_file(region);
+        let Some(target) = target.filter(|t| start + bytes.len() as u64 <= t.entry.len) else {
+            let why = format!("the log has bytes at {start} that the region doesn't have");
+            return Err(Error::Damaged { place: self.place.clone(), name, why });
+        };
+        if target.skip {
+            return Ok(());
+        }
+        let write = target.file.write_at(REGION_HEADER + start, bytes);
+        write.map_err(io_error("write", &self.place, &name))
+    }
+}

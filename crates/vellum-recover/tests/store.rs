@@ -1,0 +1,372 @@
+//! What a user of a store sees: committed is there, aborted isn't, and bad input is refused.
+
+use std::sync::Arc;
+use vellum_recover::log::{Bug, Cipher, CrashDisk, Entropy, Fault, Storage};
+use vellum_recover::{Background, Durability, Error, Load, Options, Restore, Store};
+
+fn options() -> Options {
+    let log = vellum_recover::log::Options {
+        segment_min: 6144,
+        segment_max: 12_288,
+        buffer: 2048,
+        spares: 2,
+        cipher: Cipher::Aes256Gcm,
+        entropy: Entropy::from_fn(|bytes| {
+            bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = at as u8 + 1);
+            Ok(())
+        }),
+        planted: None,
+    };
+    Options { log, background: Background::Caller, ..Options::default() }
+}
+
+fn open(disk: &CrashDisk, options: Options) -> Result<Store, Error> {
+    Store::open_in(Arc::new(disk.clone()), options)
+}
+
+fn put(store: &Store, region: &vellum_recover::Region, at: u64, bytes: &[u8], how: Durability) {
+    let mut transaction = store.begin(Restore::Yes);
+    transaction.set_range(region, at..at + bytes.len() as u64).unwrap().copy_from_slice(bytes);
+    transaction.commit(how).unwrap();
+}
+
+#[test]
+fn committed_is_there_after_reopening_and_aborted_is_not() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100_000).unwrap();
+    put(&store, &region, 65_530, b"across two chunks", Durability::Flush);
+    let mut transaction = store.begin(Restore::Yes);
+    transaction.set_range(&region, 0..4).unwrap().copy_from_slice(b"lost");
+    transaction.abort().unwrap();
+    assert_eq!(&*region.read(0..4).unwrap(), [0; 4], "aborting restores");
+    drop(store);
+    for load in [Load::Lazy, Load::Eager] {
+        let store = open(&disk, Options { load, ..options() }).unwrap();
+        let region = store.open_region("r").unwrap();
+        assert_eq!(&*region.read(65_530..65_547).unwrap(), b"across two chunks");
+        assert_eq!(&*region.read(0..4).unwrap(), [0; 4]);
+    }
+}
+
+#[test]
+fn truncation_moves_the_log_into_the_files_and_empties_it() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 4096).unwrap();
+    for turn in 0..200_u64 {
+        put(&store, &region, turn * 16 % 4000, &[turn as u8; 40], Durability::Flush);
+    }
+    let before = region.read(0..4096).unwrap().to_vec();
+    assert!(store.log_bytes() > 4000);
+    store.truncate().unwrap();
+    assert_eq!(store.log_bytes(), 0);
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(store.opened().log.frames, 0);
+    assert_eq!(&*store.open_region("r").unwrap().read(0..4096).unwrap(), &before[..]);
+}
+
+#[test]
+fn ranges_are_exclusive_between_transactions() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100).unwrap();
+    let mut one = store.begin(Restore::Yes);
+    one.set_range(&region, 10..20).unwrap().fill(1);
+    one.set_range(&region, 15..30).unwrap().fill(2);
+    assert_eq!(&*one.read(&region, 14..16).unwrap(), [1, 2]);
+    let mut two = store.begin(Restore::Yes);
+    assert!(two.set_range(&region, 29..31).unwrap_err().is_conflict());
+    assert!(region.read(0..11).unwrap_err().is_conflict());
+    two.set_range(&region, 30..31).unwrap();
+    let guard = region.read(50..60).unwrap();
+    assert!(two.set_range(&region, 59..61).unwrap_err().is_conflict());
+    drop(guard);
+    two.set_range(&region, 59..61).unwrap();
+    drop(two);
+    one.abort().unwrap();
+    assert_eq!(&*region.read(0..100).unwrap(), [0; 100]);
+}
+
+#[test]
+fn without_restore_abandoning_poisons() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100).unwrap();
+    let mut transaction = store.begin(Restore::No);
+    transaction.set_range(&region, 0..1).unwrap()[0] = 1;
+    transaction.commit(Durability::Flush).unwrap();
+    let mut transaction = store.begin(Restore::No);
+    transaction.set_range(&region, 0..1).unwrap()[0] = 2;
+    assert!(matches!(transaction.abort(), Err(Error::NoRestore)));
+    assert!(matches!(store.flush(), Err(Error::Poisoned { .. })));
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(store.open_region("r").unwrap().read(0..1).unwrap()[0], 1);
+}
+
+#[test]
+fn unflushed_commits_are_merged_and_reach_the_log_with_the_next_flush() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100).unwrap();
+    for turn in 0..50 {
+        put(&store, &region, 0, &[turn; 80], Durability::NoFlush);
+    }
+    assert_eq!(store.stats().log.frames, 0);
+    put(&store, &region, 90, b"x", Durability::Flush);
+    let stats = store.stats();
+    assert_eq!((stats.log.frames, stats.log.flushes, stats.commits), (1, 1, 51));
+    assert_eq!((stats.declared_bytes, stats.saved_bytes), (50 * 80 + 1, 49 * 80));
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(&*store.open_region("r").unwrap().read(0..80).unwrap(), [49; 80]);
+}
+
+#[test]
+fn asynchronous_commits_become_durable() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), Options::default()).unwrap();
+    let region = store.region("r", 100).unwrap();
+    let mut transaction = store.begin(Restore::Yes);
+    transaction.set_range(&region, 0..1).unwrap()[0] = 7;
+    let commit = transaction.commit(Durability::Async).unwrap();
+    commit.wait(&store).unwrap();
+    assert!(commit.is_durable(&store));
+}
+
+#[test]
+fn one_flush_a_commit_alone_and_as_few_log_bytes_as_promised() {
+    let disk = CrashDisk::new();
+    let log = vellum_recover::log::Options {
+        segment_min: 1 << 18,
+        segment_max: 1 << 20,
+        ..options().log
+    };
+    let log = vellum_recover::log::Options { buffer: 1 << 16, ..log };
+    let store = open(&disk, Options { log, ..options() }).unwrap();
+    let accounts = store.region("accounts", 100_000 * 128).unwrap();
+    let history = store.region("history", 1 << 16).unwrap();
+    put(&store, &accounts, 0, b"first", Durability::Flush);
+    let before = store.stats().log;
+    for turn in 0..100_u64 {
+        let mut transaction = store.begin(Restore::Yes);
+        for record in 0..4 {
+            let at = (turn * 7919 + record * 25_013) % 100_000 * 128;
+            transaction.set_range(&accounts, at..at + 128).unwrap().fill(turn as u8);
+        }
+        transaction.set_range(&history, turn * 64..turn * 64 + 64).unwrap().fill(1);
+        transaction.commit(Durability::Flush).unwrap();
+    }
+    let after = store.stats().log;
+    assert_eq!((after.flushes - before.flushes, after.writes - before.writes), (100, 100));
+    let bytes = (after.bytes - before.bytes) as f64 / 100.0;
+    assert!(bytes <= 645.0, "{bytes} log bytes a transaction of 576");
+}
+
+#[test]
+fn a_transaction_larger_than_segments_is_whole_or_nothing() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100_000).unwrap();
+    put(&store, &region, 0, &vec![3; 90_000], Durability::Flush);
+    store.truncate().unwrap();
+    put(&store, &region, 5, &vec![4; 70_000], Durability::Flush);
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    let region = store.open_region("r").unwrap();
+    let bytes = region.read(0..100_000).unwrap();
+    assert!(bytes[..5].iter().chain(&bytes[70_005..90_000]).all(|b| *b == 3));
+    assert!(bytes[5..70_005].iter().all(|b| *b == 4));
+}
+
+#[test]
+fn an_io_error_poisons_the_store_and_reopening_shows_what_was_durable() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100).unwrap();
+    put(&store, &region, 0, b"a", Durability::Flush);
+    let kind = std::io::ErrorKind::StorageFull;
+    disk.plant(Some(Fault { at: disk.operations(), kind, forever: false }));
+    let mut transaction = store.begin(Restore::Yes);
+    transaction.set_range(&region, 0..1).unwrap()[0] = b'b';
+    let error = transaction.commit(Durability::Flush).unwrap_err();
+    assert!(error.to_string().contains("no storage space"), "{error}");
+    let mut transaction = store.begin(Restore::Yes);
+    assert!(matches!(transaction.set_range(&region, 0..1), Err(Error::Poisoned { .. })));
+    drop(transaction);
+    drop(store);
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(store.open_region("r").unwrap().read(0..1).unwrap()[0], b'a');
+}
+
+/// Opening must fail with an error that `fits`, and write nothing.
+fn refused(disk: &CrashDisk, fits: impl Fn(&Error) -> bool) {
+    let before = disk.operations();
+    let error = open(disk, options()).expect_err("an error");
+    assert!(fits(&error), "{error}");
+    // Syncs before reading are the only operations.
+    let writes = disk.operations() - before;
+    assert!(writes <= 2, "{writes} operations");
+}
+
+#[test]
+fn what_is_not_a_store_is_refused_and_left_alone() {
+    let disk = CrashDisk::new();
+    disk.create("letter.txt").unwrap();
+    refused(&disk, |e| matches!(e, Error::NotAStore { found, .. } if found.contains("letter.txt")));
+
+    let disk = CrashDisk::new();
+    disk.create("store").unwrap().write_at(0, &[b'x'; 100]).unwrap();
+    refused(&disk, |e| matches!(e, Error::NotAStore { .. }));
+
+    let disk = CrashDisk::new();
+    drop(open(&disk, options()).unwrap());
+    disk.damage("store", 8, |bytes| bytes[0] = 9);
+    refused(&disk, |e| matches!(e, Error::Version { found: 9, known: 1, .. }));
+
+    let disk = CrashDisk::new();
+    drop(open(&disk, options()).unwrap());
+    disk.damage("store", 20, |bytes| bytes[0] ^= 1);
+    refused(&disk, |e| matches!(e, Error::Damaged { .. }));
+}
+
+#[test]
+fn a_region_of_another_size_or_with_another_file_is_refused() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    store.region("r", 100).unwrap();
+    let error = store.region("r", 101).unwrap_err();
+    assert!(matches!(error, Error::RegionLength { found: 100, asked: 101, .. }));
+    assert!(matches!(store.open_region("q"), Err(Error::NoRegion { .. })));
+    assert!(matches!(store.region("", 1), Err(Error::RegionLimit { .. })));
+    assert!(matches!(store.region("z", 0), Err(Error::RegionLimit { .. })));
+    let region = store.region("r", 100).unwrap();
+    assert!(matches!(region.read(99..101), Err(Error::OutOfRange { length: 100, .. })));
+    drop(store);
+    disk.open("region-00000000").unwrap().set_len(50).unwrap();
+    let store = open(&disk, options()).unwrap();
+    assert!(matches!(store.open_region("r"), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_second_opener_is_told_so() {
+    let home = tempfile::tempdir().unwrap();
+    let _held = Store::open(home.path(), Options::default()).unwrap();
+    let error = Store::open(home.path(), Options::default()).unwrap_err();
+    let place = home.path().display().to_string();
+    assert!(error.to_string().contains("in use") && error.to_string().contains(&place), "{error}");
+}
+
+#[test]
+fn reusing_one_transaction_of_another_store_is_refused() {
+    let (one, two) = (CrashDisk::new(), CrashDisk::new());
+    let (one, two) = (open(&one, options()).unwrap(), open(&two, options()).unwrap());
+    let (_, theirs) = (one.region("r", 10).unwrap(), two.region("r", 10).unwrap());
+    let mut transaction = one.begin(Restore::Yes);
+    assert!(matches!(transaction.set_range(&theirs, 0..1), Err(Error::NoRegion { .. })));
+}
+
+/// What a store keeps of the log it was told to leave in place must survive its file being synced
+/// late: the sync of the regions' files comes before the log lets go.
+#[test]
+fn the_sync_of_the_regions_files_is_needed() {
+    for (planted, lost) in [(None, false), (Some(Bug::SkipDataSync), true)] {
+        let disk = CrashDisk::new();
+        let log = vellum_recover::log::Options { planted, ..options().log };
+        let store = open(&disk, Options { log, ..options() }).unwrap();
+        let region = store.region("r", 1000).unwrap();
+        put(&store, &region, 0, b"promised", Durability::Flush);
+        store.truncate().unwrap();
+        let cut = disk.cuts().last().unwrap();
+        let found = cut.images(200, 1).filter(|image| {
+            let store = open(image, options()).unwrap();
+            let region = store.open_region("r").unwrap();
+            let bytes = region.read(0..8).unwrap();
+            *bytes != *b"promised"
+        });
+        assert_eq!(found.count() > 0, lost);
+    }
+}
+
+#[test]
+fn capture_by_pages_commits_what_differs_and_rolls_back_the_rest() {
+    use vellum_recover::Capture;
+    for capture in [Capture::WriteProtect, Capture::Fault, Capture::Hash] {
+        let disk = CrashDisk::new();
+        let store = open(&disk, options()).unwrap();
+        let plain = store.region("plain", 100).unwrap();
+        let Ok(mut region) = store.paged_region("r", 50_000, Some(capture)) else {
+            assert_ne!(capture, Capture::Hash);
+            continue;
+        };
+        region[10] = 1;
+        region[20_000..20_100].fill(2);
+        assert_eq!(region.commit().unwrap(), 101);
+        assert_eq!(region.commit().unwrap(), 0, "nothing changed since");
+        put(&store, &plain, 0, b"other", Durability::Flush);
+        region[10] = 9;
+        region[49_999] = 9;
+        region.rollback().unwrap();
+        assert_eq!((region[10], region[49_999]), (1, 0));
+        store.truncate().unwrap();
+        region[11] = 3;
+        assert_eq!(region.commit().unwrap(), 1);
+        region[12] = 4;
+        assert!(store.open_region("r").unwrap().read(0..1).unwrap_err().is_conflict());
+        assert_eq!(store.stats().page_capture, Some(capture.name()));
+        drop(region);
+        drop(store);
+        let store = open(&disk, options()).unwrap();
+        let region = store.open_region("r").unwrap();
+        let bytes = region.read(0..50_000).unwrap();
+        assert_eq!(bytes[10..13], [1, 3, 0]);
+        assert!(bytes[20_000..20_100].iter().all(|b| *b == 2) && bytes[20_100] == 0);
+    }
+}
+
+#[test]
+fn a_power_cut_leaves_a_page_commit_whole_or_absent() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let mut region = store.paged_region("r", 3000, None).unwrap();
+    region.fill(1);
+    region.commit().unwrap();
+    disk.forget_record();
+    region.fill(2);
+    region.commit().unwrap();
+    let mut seen = [0; 3];
+    for cut in disk.cuts() {
+        for image in cut.images(40, 3) {
+            let store = open(&image, options()).unwrap();
+            let region = store.open_region("r").unwrap();
+            let bytes = region.read(0..3000).unwrap();
+            assert!(bytes.iter().all(|b| *b == bytes[0]), "torn at cut {}", cut.index);
+            seen[bytes[0] as usize] += 1;
+        }
+    }
+    assert!(seen[0] == 0 && seen[1] > 0 && seen[2] > 0, "{seen:?}");
+}
+
+/// The audit finds what a forgotten `set_range` of unsafe code would lose. Safe code can't do it, so
+/// the damage is done by a device that writes to memory: here, through the kernel.
+#[test]
+fn the_audit_names_the_byte_that_was_not_declared() {
+    use std::io::{Seek, SeekFrom, Write};
+    let disk = CrashDisk::new();
+    let store = open(&disk, Options { audit: true, ..options() }).unwrap();
+    let region = store.region("r", 10_000).unwrap();
+    put(&store, &region, 100, &[1; 50], Durability::Flush);
+    put(&store, &region, 120, &[2; 50], Durability::Flush);
+    let address = region.read(0..1).unwrap().as_ptr() as u64;
+    let mut memory = std::fs::File::options().write(true).open("/proc/self/mem").unwrap();
+    memory.seek(SeekFrom::Start(address + 170)).unwrap();
+    memory.write_all(&[9]).unwrap();
+    let mut transaction = store.begin(Restore::Yes);
+    transaction.set_range(&region, 160..168).unwrap().fill(3);
+    let error = transaction.commit(Durability::Flush).unwrap_err();
+    let expected =
+        matches!(&error, Error::Undeclared { at: 170, nearest, .. } if nearest == "160..168");
+    assert!(expected, "{error}");
+}
