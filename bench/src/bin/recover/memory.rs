@@ -1,0 +1,192 @@
+//! Checkpoints, opening and restoring of a large memory.
+
+use crate::rounds::Row;
+use crate::{median, seconds};
+use anyhow::Result;
+use std::path::Path;
+use std::sync::Arc;
+use vellum_recover::checkpoint::{Captured, Checkpoints, Compression, DirObjects, Pages, Restored};
+use vellum_recover::{Capture, Durability, Options, PAGE, Restore, Store, Tracked};
+
+/// The rows about a memory of `len` bytes.
+pub fn measure(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
+    let mut rows = checkpoints(home, len, rounds)?;
+    rows.extend(tracking(rounds)?);
+    rows.extend(opening(home, len)?);
+    rows.extend(replay(home)?);
+    Ok(rows)
+}
+
+/// Every hundredth page, scattered.
+fn scattered(pages: u64) -> impl Iterator<Item = u64> {
+    let step = 100 * 97 % pages.max(1);
+    (0..pages / 100).map(move |turn| turn * step.max(1) % pages)
+}
+
+fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
+    let size = format!("{} MiB", len >> 20);
+    let mut memory = Tracked::new(usize::try_from(len)?, None)?;
+    for (page, bytes) in memory.bytes_mut().chunks_exact_mut(PAGE).enumerate() {
+        bytes[..8].copy_from_slice(&(page as u64 % 5000 + 1).to_le_bytes());
+    }
+    memory.take_dirty()?;
+    let objects = Arc::new(DirObjects::open(home.join("checkpoints"))?);
+    let checkpoints = Checkpoints::new(objects.clone(), Compression::Lz4);
+    let everything: Vec<_> = std::iter::once(0..memory.pages()).collect();
+    let (id, _) = checkpoints.save("m", &Captured::take(&memory, &everything), b"", false)?;
+    let (mut pauses, mut captured) = (Vec::new(), Captured::default());
+    for round in 0..rounds.max(3) {
+        for page in scattered(memory.pages()) {
+            memory.bytes_mut()[page as usize * PAGE + 100] = round as u8 + 1;
+        }
+        pauses.push(
+            1e3 * seconds(|| {
+                let dirty = memory.take_dirty()?;
+                captured.take_again(&memory, &dirty);
+                Ok(())
+            })?,
+        );
+        checkpoints.save("m", &captured, b"", true)?;
+    }
+    let mut firsts = Vec::new();
+    for _ in 0..rounds.max(3) {
+        firsts.push(
+            1e3 * seconds(|| {
+                let mut restored = Restored::open(objects.clone(), id)?;
+                let mut page = [0; PAGE];
+                restored.read_page(len / PAGE as u64 / 2, &mut page)?;
+                anyhow::ensure!(page[0] != 0 || page[1] != 0, "an empty page");
+                Ok(())
+            })?,
+        );
+    }
+    let way = memory.capture().name();
+    let pause = format!("incremental checkpoint of {size}, 1 % dirty: pause, ms");
+    let first = format!("lazy restore of {size}: to the first byte touched, ms");
+    Ok(vec![
+        (
+            "written pages are found by".to_owned(),
+            "",
+            way.split(' ').next().unwrap_or(way).to_owned(),
+        ),
+        (pause, "≤ 3", format!("{:.2}", median(&pauses))),
+        (first, "≤ 2", format!("{:.2}", median(&firsts))),
+    ])
+}
+
+/// The cost of a first write to a page, in nanoseconds.
+fn first_write(capture: Capture) -> Result<f64> {
+    const PAGES: usize = 8192;
+    let mut memory = Tracked::new(PAGES * PAGE, Some(capture))?;
+    memory.bytes_mut().fill(1);
+    memory.take_dirty()?;
+    let took = seconds(|| {
+        // Every other page, as scattered writes are.
+        memory.bytes_mut().chunks_exact_mut(2 * PAGE).for_each(|pages| pages[0] = 2);
+        Ok(())
+    })?;
+    Ok(took * 1e9 / (PAGES / 2) as f64)
+}
+
+fn tracking(rounds: u32) -> Result<Vec<Row>> {
+    let (mut ratios, mut costs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds.max(3) {
+        let ours = first_write(Capture::WriteProtect)?;
+        ratios.push(ours / first_write(Capture::Fault)?);
+        costs.push(ours);
+    }
+    let ratio = "tracking a first write, against SIGSEGV + mprotect".to_owned();
+    let cost = "tracking a first write, ns".to_owned();
+    let (ratios, costs) = (median(&ratios), median(&costs));
+    Ok(vec![(ratio, "≤ 0.20", format!("{ratios:.2}")), (cost, "", format!("{costs:.0}"))])
+}
+
+/// Opening after a crash: the log is as full as it gets before truncation.
+fn opening(home: &Path, len: u64) -> Result<Vec<Row>> {
+    let path = home.join("open");
+    let options =
+        || Options { background: vellum_recover::Background::Caller, ..Options::default() };
+    let store = Store::open(&path, options())?;
+    let region = store.region("r", len)?;
+    let mut turn = 0_u64;
+    while store.log_bytes() < options().truncate_at {
+        let mut transaction = store.begin(Restore::Yes);
+        for piece in 0..64 {
+            let at = (turn * 64 + piece).wrapping_mul(0x9E37_79B9_7F4A_7C15) % (len - 4096);
+            if let Ok(bytes) = transaction.set_range(&region, at..at + 512) {
+                bytes.fill(turn as u8);
+            }
+        }
+        transaction.commit(Durability::NoFlush)?;
+        turn += 1;
+    }
+    store.flush()?;
+    let bytes = store.log_bytes();
+    drop((region, store));
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let mut kept = None;
+        times.push(
+            1e3 * seconds(|| {
+                let store = Store::open(&path, options())?;
+                let region = store.region("r", len)?;
+                anyhow::ensure!(region.read(len / 2..len / 2 + 8)?.len() == 8);
+                kept = Some(store);
+                Ok(())
+            })?,
+        );
+        drop(kept);
+    }
+    let what = format!(
+        "open after a crash, {} MiB region, {:.1} MiB of log: to first use, ms",
+        len >> 20,
+        bytes as f64 / f64::from(1 << 20)
+    );
+    Ok(vec![(what, "≤ 5", format!("{:.2}", median(&times)))])
+}
+
+/// Replay: read, check and decrypt a log of 4 KiB ranges, and put the bytes into memory.
+fn replay(home: &Path) -> Result<Vec<Row>> {
+    const LEN: u64 = 64 << 20;
+    let path = home.join("replay");
+    let options =
+        || Options { background: vellum_recover::Background::Caller, ..Options::default() };
+    let store = Store::open(&path, options())?;
+    let region = store.region("r", LEN)?;
+    for chunk in 0..LEN >> 16 {
+        let mut transaction = store.begin(Restore::No);
+        transaction.set_range(&region, chunk << 16..(chunk + 1) << 16)?.fill(chunk as u8 | 1);
+        transaction.commit(Durability::NoFlush)?;
+    }
+    store.flush()?;
+    let bytes = store.log_bytes() as f64;
+    drop((region, store));
+    let mut rates = Vec::new();
+    for _ in 0..3 {
+        let mut target = vec![1_u8; usize::try_from(LEN)?];
+        let mut segments = Vec::new();
+        let storage = Arc::new(vellum_recover::log::DirStorage::new(&path)?);
+        let took = seconds(|| {
+            let log = vellum_recover::log::Log::open(storage, options().log, &mut |found| {
+                if let vellum_recover::log::Found::Frame { segment, offset: 4096, .. } = found {
+                    segments.push(segment.clone());
+                }
+            })?;
+            let mut at = 0;
+            for segment in &segments {
+                segment.for_each_frame(|_, body, _| {
+                    let end = (at + body.len()).min(target.len());
+                    target[at..end].copy_from_slice(&body[..end - at]);
+                    at = end;
+                    Ok::<(), vellum_recover::log::Error>(())
+                })?;
+            }
+            anyhow::ensure!(at == target.len(), "{at} bytes");
+            drop(log);
+            Ok(())
+        })?;
+        rates.push(bytes / took / 1e9);
+    }
+    let what = "log replay (scan, check, decrypt, apply), encrypted, GB/s".to_owned();
+    Ok(vec![(what, "≥ 1", format!("{:.2}", median(&rates)))])
+}

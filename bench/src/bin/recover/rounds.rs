@@ -1,0 +1,131 @@
+//! Windows in turn: transactions a second of each engine, as a ratio to the raw loop of its round.
+
+use crate::engines::{Engine, Fjall, Lmdb, RECORDS, Raw, Redb, Sqlite, Vellum, Work};
+use crate::{median, seconds};
+use anyhow::Result;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A measure, what it has to reach, and what it was.
+pub type Row = (String, &'static str, String);
+
+/// CPU seconds of this process.
+fn cpu() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// One window: transactions a second, and CPU microseconds a transaction.
+fn window(engine: &dyn Engine, threads: u64, length: f64, turn: u64) -> Result<(f64, f64)> {
+    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
+    let failed = Mutex::new(None);
+    let before = cpu();
+    let took = seconds(|| {
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (stop, done, failed) = (&stop, &done, &failed);
+                scope.spawn(move || {
+                    let mut state = turn << 32 | thread << 24 | 1;
+                    while !stop.load(Ordering::Relaxed) {
+                        let records = [0; 4].map(|_: u64| {
+                            // SplitMix64, as everywhere.
+                            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+                            let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+                            (z ^ (z >> 27)) % RECORDS
+                        });
+                        let entry = done.fetch_add(1, Ordering::Relaxed) + turn * (1 << 20);
+                        if let Err(error) = engine.run(&Work { records, entry, value: state as u8 })
+                        {
+                            if let Ok(mut failed) = failed.lock() {
+                                *failed = Some(error);
+                            }
+                            stop.store(true, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(Duration::from_secs_f64(length));
+            stop.store(true, Ordering::Relaxed);
+        });
+        Ok(())
+    })?;
+    if let Ok(mut failed) = failed.lock()
+        && let Some(error) = failed.take()
+    {
+        return Err(error.context(engine.name()));
+    }
+    let count = done.load(Ordering::Relaxed).max(1) as f64;
+    Ok((count / took, (cpu() - before) / count * 1e6))
+}
+
+/// The table of engines, and the rows of the reach table that are about transactions.
+pub fn transactions(home: &Path, length: f64, rounds: u32, quiet: bool) -> Result<Vec<Row>> {
+    let (raw, vellum) = (Raw::new(home)?, Vellum::new(home)?);
+    let (redb, lmdb) = (Redb::new(home)?, Lmdb::new(home)?);
+    let (sqlite, fjall) = (Sqlite::new(home)?, Fjall::new(home)?);
+    let engines: [&dyn Engine; 6] = [&raw, &vellum, &redb, &lmdb, &sqlite, &fjall];
+    let mut rows = Vec::new();
+    for threads in [1, 8] {
+        let (mut rates, mut cpus) =
+            (vec![Vec::new(); engines.len()], vec![Vec::new(); engines.len()]);
+        let before = vellum.store.stats();
+        for round in 0..rounds {
+            for (at, engine) in engines.iter().enumerate() {
+                let turn = u64::from(round) * 8 + threads;
+                let (rate, cpu) = window(*engine, threads, length, turn)?;
+                rates[at].push(rate);
+                cpus[at].push(cpu);
+            }
+        }
+        let after = vellum.store.stats();
+        let ratio = |at: usize, of: usize| {
+            let ratios: Vec<f64> = rates[at].iter().zip(&rates[of]).map(|(a, b)| a / b).collect();
+            median(&ratios)
+        };
+        if !quiet {
+            println!(
+                "\n{threads} thread(s)              median txn/s   (least … most)   CPU µs/txn   ÷ raw"
+            );
+            for (at, engine) in engines.iter().enumerate() {
+                let least = rates[at].iter().copied().fold(f64::MAX, f64::min);
+                let most = rates[at].iter().copied().fold(0.0, f64::max);
+                println!(
+                    "{:<30} {:>10.0}   ({least:.0} … {most:.0})   {:>8.1}   {:>6.2}",
+                    engine.name(),
+                    median(&rates[at]),
+                    median(&cpus[at]),
+                    ratio(at, 0)
+                );
+            }
+        }
+        let commits = (after.commits - before.commits) as f64;
+        let flushes = (after.log.flushes - before.log.flushes) as f64 / commits;
+        let bytes = (after.log.bytes - before.log.bytes) as f64 / commits;
+        let best = (2..engines.len()).map(|peer| ratio(1, peer)).fold(f64::MAX, f64::min);
+        let reach = if threads == 1 { "≥ 0.92" } else { "≥ 1.3" };
+        rows.push((
+            format!("{threads} thread(s), against the raw loop"),
+            reach,
+            format!("{:.2}", ratio(1, 0)),
+        ));
+        let reach = if threads == 1 { "" } else { "≥ 3" };
+        rows.push((
+            format!("{threads} thread(s), against the best peer"),
+            reach,
+            format!("{best:.2}"),
+        ));
+        let reach = if threads == 1 { "1.00" } else { "≤ 0.3" };
+        rows.push((
+            format!("{threads} thread(s), flushes a transaction"),
+            reach,
+            format!("{flushes:.3}"),
+        ));
+        let reach = if threads == 1 { "≤ 645" } else { "" };
+        let what = format!("{threads} thread(s), log bytes a transaction of 576, encrypted");
+        rows.push((what, reach, format!("{bytes:.1}")));
+    }
+    rows.push(("RocksDB, WAL sync".to_owned(), "", "skipped: no library".to_owned()));
+    Ok(rows)
+}
