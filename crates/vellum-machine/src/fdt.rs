@@ -194,6 +194,7 @@ fn cpu(w: &mut FdtWriter, d: &Description<'_>, hart: u32) -> FdtWriterResult<()>
         w.property_string("mmu-type", d.mmu.name())?;
         node(w, "interrupt-controller", |w| {
             w.property_u32("#interrupt-cells", 1)?;
+            w.property_u32("#address-cells", 0)?;
             w.property_null("interrupt-controller")?;
             w.property_string("compatible", "riscv,cpu-intc")?;
             w.property_phandle(hart_intc(hart))

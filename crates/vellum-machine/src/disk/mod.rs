@@ -27,6 +27,9 @@ pub const PER_SECTOR: Duration = Duration::from_ns(256);
 /// Requests that the usual disks hold.
 pub const DEPTH: u32 = 128;
 
+/// Bytes of one request at most, of whatever kind.
+pub const REQUEST_LIMIT: u64 = 64 << 20;
+
 /// The submitter's name for a request; not used again while the disk has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -99,6 +102,12 @@ pub enum DiskError {
         sectors: u64,
         /// Bytes of the disk's.
         sector_bytes: u32,
+    },
+    /// A request that is too large to be held.
+    #[error("a request of {bytes} bytes; one has {REQUEST_LIMIT} at most")]
+    TooLarge {
+        /// Its bytes.
+        bytes: u64,
     },
     /// The content does not fit the device.
     #[error(

@@ -8,11 +8,8 @@ use std::collections::BTreeMap;
 use vellum_block::{Completion, Device, Flags, Lba, Op, Tag};
 use vellum_state::{Error, Reader, State, Writer};
 
-use super::{Content, Disk, DiskError, Done, Request, SECTOR, Shape, Ticket};
+use super::{Content, Disk, DiskError, Done, REQUEST_LIMIT, Request, SECTOR, Shape, Ticket};
 use crate::clock::Instant;
-
-/// Bytes of a write in flight that a saved state may hold.
-const WRITE_LIMIT: usize = 1 << 26;
 
 /// Any device model of the block contract, with any content.
 #[derive(Debug)]
@@ -67,12 +64,21 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         Ok((Lba::new(sector / each), u32::try_from(sectors / each).unwrap_or(u32::MAX)))
     }
 
+    /// Checks a request against the content: the model may be larger than that, and what a model
+    /// restored from a file has in flight may be anything.
+    fn check(&self, request: &vellum_block::Request) -> Result<(), DiskError> {
+        request.check(self.content.sectors())?;
+        let bytes = u64::from(request.sectors) * u64::from(self.content.sector_bytes());
+        if bytes > REQUEST_LIMIT { Err(DiskError::TooLarge { bytes }) } else { Ok(()) }
+    }
+
     fn finish(&mut self, completion: &Completion) -> Result<Vec<u8>, DiskError> {
         let ticket = Ticket(completion.tag().0);
         let data = self.writes.remove(&ticket);
         if !completion.status.is_ok() {
             return Err(DiskError::Failed(completion.status));
         }
+        self.check(&completion.request)?;
         let vellum_block::Request { op, lba, sectors, .. } = completion.request;
         match (op, data) {
             (Op::Read, _) => {
@@ -129,9 +135,7 @@ impl<D: Device + State + core::fmt::Debug, C: Content> Disk for ModelDisk<D, C> 
         if !self.device.supports(request.op) {
             return Err(vellum_block::SubmitError::Unsupported { op: request.op }.into());
         }
-        // The model may be larger than what the guest sees of it.
-        let capacity = self.content.sectors();
-        request.check(capacity)?;
+        self.check(&request)?;
         self.device.submit(now, request)?;
         if let Some(data) = data {
             self.writes.insert(ticket, data);
@@ -172,7 +176,7 @@ impl<D: Device + State, C: Content> State for ModelDisk<D, C> {
             self.writes.clear();
             for _ in 0..r.u32()? {
                 let ticket = Ticket(r.u64()?);
-                self.writes.insert(ticket, r.bytes(WRITE_LIMIT)?.to_vec());
+                self.writes.insert(ticket, r.bytes(REQUEST_LIMIT as usize)?.to_vec());
             }
             Ok(())
         })

@@ -133,7 +133,10 @@ fn a_disk_of_large_sectors_takes_whole_ones() {
 #[test]
 fn discarding_a_large_empty_disk_keeps_nothing() {
     let mut disk = in_memory(1 << 30).unwrap();
-    disk.submit(Instant::ZERO, Ticket(0), request(2, 1, (1 << 21) - 1, 0)).unwrap();
+    let most = (REQUEST_LIMIT / SECTOR) as u32;
+    let refused = disk.submit(Instant::ZERO, Ticket(0), request(2, 1, most + 1, 0));
+    assert!(matches!(refused, Err(DiskError::TooLarge { bytes }) if bytes == REQUEST_LIMIT + 512));
+    disk.submit(Instant::ZERO, Ticket(0), request(2, 1, most - 1, 0)).unwrap();
     assert!(finish(&mut disk)[0].result.is_ok());
     assert_eq!(disk.content().kept_bytes(), 4096, "the first block only");
 }

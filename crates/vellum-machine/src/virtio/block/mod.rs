@@ -27,6 +27,11 @@ pub const DATA_LIMIT: u64 = SIZE_MAX as u64 * SEG_MAX as u64;
 /// Sectors that one request discards or clears at most.
 pub const CLEAR_LIMIT: u32 = 1 << 17;
 
+const _: () = assert!(
+    DATA_LIMIT <= crate::disk::REQUEST_LIMIT
+        && CLEAR_LIMIT as u64 * crate::disk::SECTOR <= crate::disk::REQUEST_LIMIT
+);
+
 /// How a request ended, as the guest sees it (section 5.2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {

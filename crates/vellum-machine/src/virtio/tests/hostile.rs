@@ -213,4 +213,40 @@ proptest! {
         }
         prop_assert_eq!(g.broken(), None);
     }
+
+    /// A state that somebody changed is refused, or is a state in which the devices go on without
+    /// harm, with requests in flight that nobody made.
+    #[test]
+    fn a_changed_state_is_harmless(
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+        entropy: bool,
+    ) {
+        let mut g = if entropy {
+            let mut g = Guest::with(super::Rng::new());
+            g.start(VERSION_1);
+            g
+        } else {
+            Guest::with_disk()
+        };
+        g.chain(&[(BUFFERS, 16, false), (BUFFERS + 0x1000, 512, true), (BUFFERS + 0x100, 1, true)]);
+        g.offer(0);
+        g.offer(0);
+        g.advance();
+        let mut bytes = Vec::new();
+        State::save(&g.slots, &mut vellum_state::Writer::new(&mut bytes));
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        let restored =
+            State::restore(&mut g.slots, &mut vellum_state::Reader::new(&bytes));
+        if restored.is_ok() {
+            for _ in 0..300 {
+                let Some(at) = g.slots.next_event() else { break };
+                g.now = g.now.max(at);
+                g.advance();
+            }
+            g.get(reg::VIRTIO_MMIO_STATUS);
+        }
+    }
 }
