@@ -11,19 +11,29 @@ fn add_rotated(sum: &mut [u64], bits: &[u64], shift: usize) {
     let (word, bit) = (shift / 64, shift % 64);
     let (wrapped, straight) = bits.split_at(word);
     let (first, second) = sum.split_at_mut(straight.len());
-    // Funnel shift over the words straight ++ wrapped, and around.
-    let part = |to: &mut [u64], from: &[u64], after: u64| {
-        let next = from.iter().skip(1).copied().chain([after]);
-        for ((to, low), high) in to.iter_mut().zip(from).zip(next) {
-            *to ^= if bit == 0 { *low } else { low >> bit | high << (64 - bit) };
-        }
-    };
     let around = straight.first().copied().unwrap_or(0);
-    part(first, straight, wrapped.first().copied().unwrap_or(around));
-    part(second, wrapped, around);
+    add_shifted(first, straight, wrapped.first().copied().unwrap_or(around), bit);
+    add_shifted(second, wrapped, around, bit);
+}
+
+/// Adds `from` shifted down by `bit`, the bits of `after` coming in behind its last word.
+#[inline(always)]
+fn add_shifted(to: &mut [u64], from: &[u64], after: u64, bit: usize) {
+    if bit == 0 {
+        to.iter_mut().zip(from).for_each(|(to, word)| *to ^= word);
+        return;
+    }
+    let Some((last, _)) = from.split_last() else { return };
+    for ((to, low), high) in to.iter_mut().zip(from).zip(&from[1..]) {
+        *to ^= low >> bit | high << (64 - bit);
+    }
+    if let Some(to) = to.last_mut() {
+        *to ^= last >> bit | after << (64 - bit);
+    }
 }
 
 /// Adds the columns of `row` that are below `limit` to `sum`.
+#[inline(always)]
 fn add_row(graph: &Graph, row: usize, limit: usize, bits: &[u64], sum: &mut [u64]) {
     let words = graph.z / 64;
     for edge in &graph.rows[row] {
@@ -35,14 +45,19 @@ fn add_row(graph: &Graph, row: usize, limit: usize, bits: &[u64], sum: &mut [u64
     }
 }
 
-/// Whether `bits` (all columns, words of little-endian bytes) are a codeword.
+/// Whether `bits` (all columns, words of little-endian bytes) are a codeword. Inlined, so that a caller
+/// compiled for wider vectors gets them.
+#[inline(always)]
 pub(crate) fn is_codeword(graph: &Graph, bits: &[u64]) -> bool {
     let mut sum = vec![0; graph.z / 64];
-    (0..graph.rows.len()).all(|row| {
+    for row in 0..graph.rows.len() {
         sum.fill(0);
         add_row(graph, row, graph.columns, bits, &mut sum);
-        sum.iter().all(|word| *word == 0)
-    })
+        if sum.iter().any(|word| *word != 0) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The parity columns of `data`, which is all data columns.

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 /// What a bit that was read once is believed: large enough that ¾ of it differs, small enough that
 /// many checks together overrule it before the eight bits saturate.
-const HARD_BELIEF: u8 = 16;
+pub(crate) const HARD_BELIEF: u8 = 16;
 
 /// Checks side by side, and the bytes of a column that are kept twice.
 pub(crate) const LANES: usize = 64;
@@ -68,6 +68,7 @@ impl Beliefs {
     }
 
     /// Starts from the bits as read, each believed as much as the other.
+    #[inline(always)]
     pub(crate) fn start_hard(&mut self, graph: &Graph, bits: &[u64]) {
         self.messages.fill(0);
         let columns = self.columns.chunks_exact_mut(self.stride);
@@ -160,6 +161,7 @@ pub(crate) fn place(graph: &Graph, stride: usize, edge: Edge, z: usize) -> usize
 }
 
 /// Eight beliefs for the bits of a byte, the lowest first.
+#[inline(always)]
 fn hard_beliefs(byte: u8) -> [i8; 8] {
     const EACH: u64 = 0x0101_0101_0101_0101;
     // Bit i stays in byte i, and becomes that byte's lowest.

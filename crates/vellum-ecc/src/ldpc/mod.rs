@@ -16,10 +16,11 @@ use crate::kernels::Kernels;
 use crate::simd::MinSum;
 use alloc::vec;
 use alloc::vec::Vec;
+pub(crate) use bits::is_codeword;
 pub(crate) use graph::Graph;
 pub(crate) use minsum::Beliefs;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub(crate) use {graph::Edge, minsum::LANES, minsum::place};
+pub(crate) use {graph::Edge, minsum::HARD_BELIEF, minsum::LANES, minsum::place};
 
 /// Which LDPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,7 +165,7 @@ impl Ldpc {
         if let Some(outcome) = self.without_iterating(&mut workspace.bits, data, parity) {
             return Ok(outcome);
         }
-        workspace.beliefs.start_hard(&self.graph, &workspace.bits);
+        self.start_hard(&mut workspace.beliefs, &workspace.bits);
         Ok(self.run(workspace, data, parity))
     }
 
@@ -179,7 +180,7 @@ impl Ldpc {
             return Some(erased);
         }
         load(data, parity, bits);
-        bits::is_codeword(&self.graph, bits).then_some(Outcome::Corrected { bits: 0 })
+        self.is_codeword(bits).then_some(Outcome::Corrected { bits: 0 })
     }
 
     /// Iterates until the bits are a codeword, and stores it.
@@ -188,11 +189,29 @@ impl Ldpc {
         for iteration in 1..=self.params.iterations {
             self.iterate(beliefs, bits);
             *iterations = iteration;
-            if bits::is_codeword(&self.graph, bits) {
+            if self.is_codeword(bits) {
                 return Outcome::Corrected { bits: store(bits, data, parity) };
             }
         }
         Outcome::Uncorrectable
+    }
+
+    /// Whether `bits` are a codeword.
+    fn is_codeword(&self, bits: &[u64]) -> bool {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(wide) = &self.wide {
+            return wide.is_codeword(&self.graph, bits);
+        }
+        is_codeword(&self.graph, bits)
+    }
+
+    /// Starts from the bits as read.
+    fn start_hard(&self, beliefs: &mut Beliefs, bits: &[u64]) {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(wide) = &self.wide {
+            return wide.start_hard(&self.graph, beliefs, bits);
+        }
+        beliefs.start_hard(&self.graph, bits);
     }
 
     /// One iteration; `bits` become the signs.
@@ -244,7 +263,7 @@ impl Codec for Ldpc {
             return Ok(outcome);
         }
         let mut workspace = LdpcWorkspace { bits, ..self.workspace() };
-        workspace.beliefs.start_hard(&self.graph, &workspace.bits);
+        self.start_hard(&mut workspace.beliefs, &workspace.bits);
         Ok(self.run(&mut workspace, data, parity))
     }
 

@@ -2,7 +2,7 @@
 //! bits.
 
 use crate::kernels::Kernels;
-use crate::ldpc::{Beliefs, Edge, Graph, LANES, place};
+use crate::ldpc::{Beliefs, Edge, Graph, HARD_BELIEF, LANES, is_codeword, place};
 use core::arch::x86_64::*;
 
 /// Which of the kernels below; the proof that the processor can.
@@ -17,6 +17,29 @@ impl MinSum {
         (kernels >= Kernels::Avx2).then_some(Self { wide: kernels >= Kernels::Avx512 })
     }
 
+    /// Whether `bits` are a codeword.
+    pub(crate) fn is_codeword(&self, graph: &Graph, bits: &[u64]) -> bool {
+        if self.wide {
+            // SAFETY: `wide` is set only if `Kernels::detect` found every feature that the function
+            // is compiled for.
+            unsafe { wide_is_codeword(graph, bits) }
+        } else {
+            // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
+            unsafe { half_is_codeword(graph, bits) }
+        }
+    }
+
+    /// Starts from the bits as read.
+    pub(crate) fn start_hard(&self, graph: &Graph, beliefs: &mut Beliefs, bits: &[u64]) {
+        if self.wide {
+            // SAFETY: `wide` is set only if `Kernels::detect` found every feature that the function
+            // is compiled for.
+            unsafe { wide_start(graph, beliefs, bits) }
+        } else {
+            beliefs.start_hard(graph, bits);
+        }
+    }
+
     /// One iteration over all rows; `bits` become the signs.
     pub(crate) fn iterate(&self, graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
         if self.wide {
@@ -26,6 +49,31 @@ impl MinSum {
         } else {
             // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
             unsafe { half(graph, beliefs, bits) }
+        }
+    }
+}
+
+/// The portable loops, compiled for longer words.
+#[target_feature(enable = "avx2")]
+fn half_is_codeword(graph: &Graph, bits: &[u64]) -> bool {
+    is_codeword(graph, bits)
+}
+
+/// The portable loops, compiled for longer words.
+#[target_feature(enable = "avx512f,avx512bw")]
+fn wide_is_codeword(graph: &Graph, bits: &[u64]) -> bool {
+    is_codeword(graph, bits)
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn wide_start(graph: &Graph, beliefs: &mut Beliefs, bits: &[u64]) {
+    beliefs.messages.fill(0);
+    let (zero, one) = (_mm512_set1_epi8(HARD_BELIEF as i8), _mm512_set1_epi8(-(HARD_BELIEF as i8)));
+    let columns = beliefs.columns.chunks_exact_mut(beliefs.stride);
+    for (column, bits) in columns.zip(bits.chunks_exact(graph.z / 64)) {
+        let words = bits.iter().chain(&bits[..1]);
+        for (lanes, word) in column.as_chunks_mut::<LANES>().0.iter_mut().zip(words) {
+            store(lanes, _mm512_mask_blend_epi8(*word, zero, one));
         }
     }
 }
