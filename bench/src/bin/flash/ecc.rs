@@ -18,12 +18,22 @@ pub struct Args {
     /// CPU seconds a measurement
     #[arg(long, default_value_t = 0.1)]
     seconds: f64,
+    /// Only one of both
+    #[arg(long, value_enum)]
+    only: Option<Family>,
     /// LDPC codewords of the frame error rate's run
     #[arg(long, default_value_t = 20_000)]
     frames: u32,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A family of codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Family {
+    Bch,
+    Ldpc,
 }
 
 /// One row: the same work, in MB of data a CPU second, by each contender.
@@ -71,9 +81,14 @@ impl Row {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let mut rows = bch::run(args)?;
-    rows.extend(ldpc::run(args)?);
-    let frames = ldpc::frame_errors(args.frames)?;
+    let (mut rows, mut frames) = (Vec::new(), Vec::new());
+    if args.only != Some(Family::Ldpc) {
+        rows.extend(bch::run(args)?);
+    }
+    if args.only != Some(Family::Bch) {
+        rows.extend(ldpc::run(args)?);
+        frames = ldpc::frame_errors(args.frames)?;
+    }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&Report { rows, frames })?);
         return Ok(());
