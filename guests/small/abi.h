@@ -42,6 +42,7 @@ enum {
     SYS_process,       // (index, struct process *)  for ps
     SYS_system,        // (struct system *)          for free and the tests
     SYS_program,       // (index, char name[16])     the built-in programs
+    SYS_random,        // (buffer, bytes)            random bytes, some 64 at once
     SYS_poweroff,      // (exit code)
     SYS_crash,         // (CRASH_)                   break the kernel on purpose
 };
@@ -51,7 +52,7 @@ enum {
     E_INVAL = -1,  // an argument makes no sense
     E_FAULT = -2,  // a pointer outside the caller's memory
     E_NOMEM = -3,  // out of memory or of table slots
-    E_NOENT = -4,  // no such file, program, process or child
+    E_NOENT = -4,  // no such file, program, process, child or device
     E_BADF = -5,   // not an open file of the right kind
     E_NODISK = -6, // there is no disk
     E_FULL = -7,   // the disk or its directory is full

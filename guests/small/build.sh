@@ -72,12 +72,12 @@ user_program() {
 
 user_program sh sh.c
 user_program tools tools.c
-user_program tests tests.c test_process.c test_memory.c test_hart.c test_disk.c misbehave.c
+user_program tests tests.c test_process.c test_memory.c test_hart.c test_devices.c misbehave.c
 
 objects=()
 for source in head.S trap.S main.c string.c print.c panic.c sbi.c fdt.c bootargs.c lock.c frames.c table.c \
     kmap.c areas.c mm.c fault.c map.c tlb.c usercopy.c trap.c sched.c proc.c exec.c syscall.c file.c pipe.c uart.c console.c \
-    plic.c virtio.c cache.c fs.c programs.S; do
+    plic.c virtio.c disk.c entropy.c cache.c fs.c programs.S; do
     object=$out/kernel-${source//./-}.o
     (cd "$here/kernel" && $cc "${common[@]}" "${kernel[@]}" -Wa,-I,"$out" -c "$source" -o "$object")
     objects+=("$object")

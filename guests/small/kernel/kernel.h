@@ -307,12 +307,25 @@ void plic_init(void);
 void plic_enable(u32 irq);
 void plic_interrupt(void);
 
-// ---- virtio.c: a block device of 4 KiB blocks
-extern u64 disk_blocks;                  // 0: none
-void virtio_init(void);
+// ---- virtio.c
+struct virtio;
+struct part { void *data; u32 bytes; int device_writes; };
+struct virtio *virtio_start(u32 kind, u64 *features);
+u64 virtio_config(struct virtio *v, u32 offset);
+void virtio_begin(struct virtio *v);
+u32 virtio_request(struct virtio *v, const struct part *parts, int count); // sleeps
+void virtio_end(struct virtio *v);
 void virtio_interrupt(u32 irq);
+
+// ---- disk.c: blocks of 4 KiB
+extern u64 disk_blocks;                  // 0: no disk
+void disk_init(void);
 int disk_transfer(u64 block, pa_t frame, int write); // 0 or E_IO; sleeps
 int disk_flush(void);
+
+// ---- entropy.c
+void entropy_init(void);
+i64 entropy_read(va_t to, u64 n);
 
 // ---- cache.c
 i64 cache_fetch(u64 block, int read, u8 **out);      // `read` 0: the content does not matter

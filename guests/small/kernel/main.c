@@ -89,7 +89,8 @@ void kernel_main(u64 boot_id, pa_t fdt) {
     if (!sbi.time) panic("the environment has no timer (SBI TIME)");
     plic_init();
     uart_start();
-    virtio_init();
+    disk_init();
+    entropy_init();
     start_harts();
     harts[0].context.sp = stack;
     harts[0].context.ra = (u64)on_idle_stack;

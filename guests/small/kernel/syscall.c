@@ -190,6 +190,7 @@ static i64 dispatch(struct frame *f) {
     case SYS_process: return sys_process(a, b);
     case SYS_system: return sys_system(a);
     case SYS_program: return sys_program(a, b);
+    case SYS_random: return entropy_read(a, b);
     case SYS_poweroff: power_off((int)(a & 0xff));
     case SYS_crash: return sys_crash((int)a);
     default: return E_INVAL;

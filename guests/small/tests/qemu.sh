@@ -13,7 +13,7 @@ failures=0
 while read -r harts memory arguments; do
     log=$(timeout 300 qemu-system-riscv64 -M virt -smp "$harts" -m "$memory" -nographic -bios default \
         -global virtio-mmio.force-legacy=false -drive "file=$disk,if=none,format=raw,id=d" \
-        -device virtio-blk-device,drive=d -kernel "$image" -append "$arguments run=selftest" </dev/null) && verdict=ok || verdict=FAILED
+        -device virtio-blk-device,drive=d -device virtio-rng-device -kernel "$image" -append "$arguments run=selftest" </dev/null) && verdict=ok || verdict=FAILED
     echo "$verdict: $harts harts, $memory MiB, $arguments: $(grep '^selftest:' <<<"$log" || echo 'no verdict')"
     if [ $verdict != ok ]; then
         failures=$((failures + 1))

@@ -3,7 +3,7 @@
 
 static const struct test tests[] = {
     { "forktest", forktest, 1 }, { "cowtest", cowtest, 1 }, { "pagetest", pagetest, 1 }, { "memtest", memtest, 1 },
-    { "blktest", blktest, 1 }, { "floattest", floattest, 1 }, { "smctest", smctest, 1 }, { "tlbtest", tlbtest, 1 },
+    { "blktest", blktest, 1 }, { "rngtest", rngtest, 1 }, { "floattest", floattest, 1 }, { "smctest", smctest, 1 }, { "tlbtest", tlbtest, 1 },
     { "pipetest", pipetest, 1 }, { "exectest", exectest, 1 }, { "sleeptest", sleeptest, 1 },
     { "crashtest", crashtest, 1 },
     { "segv", segv, 0 }, { "illegal", illegal, 0 }, { "misaligned", misaligned, 0 }, { "spin", spin, 0 },

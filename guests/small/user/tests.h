@@ -24,8 +24,9 @@ int memtest(int argc, char **argv);
 int floattest(int argc, char **argv);
 int smctest(int argc, char **argv);
 int tlbtest(int argc, char **argv);
-// test_disk.c
+// test_devices.c
 int blktest(int argc, char **argv);
+int rngtest(int argc, char **argv);
 // misbehave.c
 int crashtest(int argc, char **argv);
 int segv(int argc, char **argv);

@@ -16,10 +16,11 @@ static int help(int argc, char **argv) {
           "write FILE WORDS     put words into a file (or: echo words > FILE)\n"
           "rm FILE..., sync     remove; forget cached blocks\n"
           "wc                   count lines, words, bytes of the input\n"
+          "random [N]           N random bytes of the entropy device, in hexadecimal\n"
           "time [COMMAND]       how long it takes, or since the start\n"
           "sleep MS, kill PID   \n"
           "selftest             all tests, or one of:\n"
-          "  forktest [N] cowtest pagetest [ROUNDS] memtest [MIB] blktest floattest smctest\n"
+          "  forktest [N] cowtest pagetest [ROUNDS] memtest [MIB] blktest rngtest floattest smctest\n"
           "  tlbtest [ROUNDS] pipetest exectest crashtest sleeptest\n"
           "segv, illegal, misaligned, spin   misbehave\n"
           "crash panic|null|stack|text       break the kernel\n"
@@ -132,6 +133,18 @@ static int wc(int argc, char **argv) {
     return n < 0;
 }
 
+static int random(int argc, char **argv) {
+    u8 bytes[64];
+    for (u64 left = number_of(argc > 1 ? argv[1] : NULL, 16); left;) {
+        i64 n = get_random(bytes, left < sizeof bytes ? left : sizeof bytes);
+        if (n <= 0) return fail("random", n);
+        for (i64 i = 0; i < n; i++) print("%x%x", bytes[i] >> 4, bytes[i] & 15);
+        left -= (u64)n;
+    }
+    print("\n");
+    return 0;
+}
+
 static int time_command(int argc, char **argv) {
     u64 start = uptime_us();
     if (argc == 1) {
@@ -169,7 +182,7 @@ static int no(int argc, char **argv) { (void)argc, (void)argv; return 1; }
 
 static const struct { const char *name; int (*main)(int, char **); } commands[] = {
     { "help", help }, { "ps", ps }, { "free", free_memory }, { "echo", echo }, { "cat", cat }, { "ls", ls },
-    { "write", write_file }, { "rm", rm }, { "wc", wc }, { "time", time_command }, { "sleep", sleep_command },
+    { "write", write_file }, { "rm", rm }, { "wc", wc }, { "random", random }, { "time", time_command }, { "sleep", sleep_command },
     { "kill", kill_command }, { "sync", sync_command }, { "shutdown", shutdown }, { "true", yes }, { "false", no },
 };
 

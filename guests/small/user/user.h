@@ -42,6 +42,7 @@ CALL(i64, set_foreground, SYS_foreground, (int group), group, 0, 0)
 CALL(i64, get_process, SYS_process, (u64 index, struct process *out), index, out, 0)
 CALL(i64, get_system, SYS_system, (struct system *out), out, 0, 0)
 CALL(i64, get_program, SYS_program, (u64 index, char *name), index, name, 0)
+CALL(i64, get_random, SYS_random, (void *to, u64 n), to, n, 0)
 CALL(i64, power_off, SYS_poweroff, (int code), code, 0, 0)
 CALL(i64, crash, SYS_crash, (int how), how, 0, 0)
 

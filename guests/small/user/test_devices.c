@@ -1,4 +1,5 @@
-// The disk: files of many blocks, written, re-read from the disk, removed. Without a disk: nothing.
+// The devices. The disk: files of many blocks, written, re-read from the disk, removed. The entropy
+// device: bytes that differ. Where there is no such device, nothing is tested.
 #include "tests.h"
 
 static u8 buffer[3000]; // not a divisor of the block size, on purpose
@@ -67,4 +68,27 @@ int blktest(int argc, char **argv) {
     get_system(&after);
     if (after.disk_free != before.disk_free) return failed("blktest", "free blocks", after.disk_free, before.disk_free);
     return result;
+}
+
+int rngtest(int argc, char **argv) {
+    (void)argc, (void)argv;
+    static u8 bytes[4][64];
+    for (u64 i = 0; i < LEN(bytes); i++)
+        for (u64 at = 0; at < sizeof bytes[i];) {
+            i64 n = get_random(bytes[i] + at, sizeof bytes[i] - at);
+            if (n == E_NOENT) {
+                print("rngtest: no entropy device, nothing tested\n");
+                return 0;
+            }
+            if (n <= 0) return failed("rngtest", "read", (u64)n, 1);
+            at += (u64)n;
+        }
+    for (u64 i = 0; i < LEN(bytes); i++)
+        for (u64 j = i + 1; j < LEN(bytes); j++)
+            if (!memcmp(bytes[i], bytes[j], 16)) return failed("rngtest", "repeated bytes", i, j);
+    u64 ones = 0; // of 2,048 bits; 300 from the middle is 13 standard deviations
+    for (u64 i = 0; i < sizeof bytes; i++)
+        for (u32 bit = 0; bit < 8; bit++) ones += (&bytes[0][0])[i] >> bit & 1;
+    if (ones < 724 || ones > 1324) return failed("rngtest", "bits set", ones, 1024);
+    return 0;
 }
