@@ -58,7 +58,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 /// The ELF files, in order of their names.
 fn find(dir: &Path, filter: &str) -> Result<Vec<PathBuf>> {
-    let entries = match dir.is_dir() {
+    let kind = fs::metadata(dir).with_context(|| dir.display().to_string())?;
+    let entries = match kind.is_dir() {
         true => fs::read_dir(dir)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?,
         false => vec![dir.to_owned()],
     };

@@ -23,8 +23,7 @@
 //! ("jamming"), and one function rounds and packs. 64 bits leave 11 below a double's 53, so a sticky
 //! bit can never be mistaken for a half. The method is that of J. Hauser's notes on Berkeley
 //! SoftFloat and of Muller et al., *Handbook of Floating-Point Arithmetic*, chapter 8; the code is
-//! our own. `cargo xtask bench-compare isa` says what a call costs: about as
-//! much as ten to thirty integer instructions, a square root three times that.
+//! our own. `cargo xtask bench-compare isa` says what a call costs.
 
 mod arith;
 mod compare;
