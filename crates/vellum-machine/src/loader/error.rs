@@ -89,7 +89,7 @@ pub enum LoadError {
         memory: u64,
     },
     /// An archive that is damaged.
-    #[error("the initrd is damaged at byte {at}: {why}")]
+    #[error("the initrd is damaged at byte {at}: {why}; make it or fetch it again")]
     Initrd {
         /// Where.
         at: u64,
