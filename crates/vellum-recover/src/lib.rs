@@ -26,7 +26,8 @@
 //!
 //! **Memory.** A store uses no more than its regions' touched pages, the old values of declared
 //! ranges while their transactions run, one batch ([`Options::pending_max`] plus one transaction),
-//! one log buffer, and 12 bytes for each 64 KiB chunk and frame that a crashed log touches.
+//! one log buffer, one segment while it truncates, and 16 bytes for each frame of a crashed log and for
+//! each 64 KiB chunk that one touches.
 
 #![deny(unsafe_code)]
 
