@@ -74,24 +74,25 @@ impl Float {
     /// off, or the dynamic rounding mode is none.
     #[inline(never)]
     pub(crate) fn operate(&mut self, x: &mut [u64; 256], op: MicroOp) -> bool {
+        let what = op.op.op();
         if !self.enabled {
             return false;
         }
         let rm = match (op.imm >> 8) as u8 {
-            _ if !rounds(op.op) => 0,
+            _ if !rounds(what) => 0,
             7 => self.fcsr >> 5,
             rm => rm,
         };
         let Some(rounding) = Rounding::from_bits(rm) else { return false };
         let f = |r: u8| self.regs[usize::from(r & 31)];
-        let a = if from_x(op.op) { x[usize::from(op.rs1)] } else { f(op.rs1) };
+        let a = if from_x(what) { x[usize::from(op.rs1)] } else { f(op.rs1) };
         let mut flags = Flags::default();
-        let result = execute(op.op, rounding, a, f(op.rs2), f(op.imm as u8), &mut flags);
+        let result = execute(what, rounding, a, f(op.rs2), f(op.imm as u8), &mut flags);
         if flags.bits() != 0 {
             self.fcsr |= flags.bits();
             self.dirty = true;
         }
-        if to_x(op.op) {
+        if to_x(what) {
             x[usize::from(op.rd)] = result;
         } else {
             self.write(op.rd, result);

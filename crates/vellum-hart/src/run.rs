@@ -11,11 +11,11 @@
 // UNSAFETY: stepping a pointer through a block's micro-operations without a bounds check each.
 #![expect(unsafe_code, reason = "stepping through a block's micro-operations")]
 
-use crate::code::{CodeCache, MicroOp, NO_LINK};
+use crate::code::{Code, CodeCache, MicroOp, NO_LINK, Second};
 use crate::exit::{Exit, MmioAccess};
 use crate::hart::{Hart, JUMPS};
 use crate::{Memory, SINK, Stop, Stored, atomic, fast, slow};
-use vellum_isa::{Insn, Op};
+use vellum_isa::Insn;
 use vellum_translate::{Access, Fault, FaultKind, FrameId, Gva, PAGE_MASK};
 
 /// A recent jump's target.
@@ -57,7 +57,7 @@ macro_rules! fields {
     };
 }
 
-fields!(op: Op, rd: u8, rs1: u8, rs2: u8, imm: i32);
+fields!(op: Code, rd: u8, rs1: u8, rs2: u8, imm: i32);
 fields!(offset: u8, insns: u8, accesses: u8, link: u32);
 
 impl Cursor {
@@ -358,6 +358,30 @@ impl Hart {
                 }
             };
         }
+        // A short immediate of a pair's first operation.
+        macro_rules! short {
+            ($op:ident) => { $op.rs2() as i8 as u64 };
+        }
+        // Two operations: the first one's value, then the second one's, of its first source.
+        macro_rules! pair {
+            ($op:ident, $s:ident, $a:ident, $first:expr, $second:expr) => {{
+                let $s = Second($op.imm());
+                x!($op.rd()) = $first;
+                let $a = x!($s.source());
+                x!($s.first()) = $second;
+            }};
+        }
+        // An operation and a branch.
+        macro_rules! pair_branch {
+            ($op:ident, $a:ident, $b:ident, $first:expr, $taken:expr) => {{
+                let s = Second($op.imm());
+                x!($op.rd()) = $first;
+                let ($a, $b) = (x!(s.first()), x!(s.source()));
+                if $taken {
+                    jump!($op, pc.wrapping_add(s.distance()))
+                }
+            }};
+        }
         macro_rules! amo {
             ($op:ident, 4, $f:expr) => {{
                 let f: fn(u32, u32) -> u32 = $f;
@@ -403,7 +427,7 @@ impl Hart {
             // A block ends in an operation that leaves it, so `at` stays inside it; nothing below
             // changes the arena, which is borrowed for as long as this runs: what `Cursor` needs.
             let op = Cursor(at);
-            use Op::*;
+            use Code::*;
             match op.op() {
                 Lui => x!(op.rd()) = op.imm() as u64,
                 Auipc => x!(op.rd()) = pc.wrapping_add(op.imm() as u64),
@@ -553,6 +577,31 @@ impl Hart {
                 Fsw => store!(op, 4, store32, u32, u64::from(float.regs[usize::from(op.rs2() & 31)] as u32)),
                 Fsd => store!(op, 8, store64, u64, float.regs[usize::from(op.rs2() & 31)]),
                 // Code is never stale to the guest.
+                AddiBeq => pair_branch!(op, a, b, x!(op.rs1()).wrapping_add(short!(op)), a == b),
+                AddiBne => pair_branch!(op, a, b, x!(op.rs1()).wrapping_add(short!(op)), a != b),
+                AddiBltu => pair_branch!(op, a, b, x!(op.rs1()).wrapping_add(short!(op)), a < b),
+                AddiBgeu => pair_branch!(op, a, b, x!(op.rs1()).wrapping_add(short!(op)), a >= b),
+                AddiwBeq => pair_branch!(op, a, b, word(x!(op.rs1()).wrapping_add(short!(op))), a == b),
+                AddiwBne => pair_branch!(op, a, b, word(x!(op.rs1()).wrapping_add(short!(op))), a != b),
+                AndiBeq => pair_branch!(op, a, b, x!(op.rs1()) & short!(op), a == b),
+                AndiBne => pair_branch!(op, a, b, x!(op.rs1()) & short!(op), a != b),
+                AddwBeq => pair_branch!(op, a, b, word(x!(op.rs1()).wrapping_add(x!(op.rs2()))), a == b),
+                AddwBne => pair_branch!(op, a, b, word(x!(op.rs1()).wrapping_add(x!(op.rs2()))), a != b),
+                SrliwBeq => pair_branch!(op, a, b, word(u64::from(x!(op.rs1()) as u32 >> (op.rs2() & 31))), a == b),
+                SrliwBne => pair_branch!(op, a, b, word(u64::from(x!(op.rs1()) as u32 >> (op.rs2() & 31))), a != b),
+                OrBeq => pair_branch!(op, a, b, x!(op.rs1()) | x!(op.rs2()), a == b),
+                OrBne => pair_branch!(op, a, b, x!(op.rs1()) | x!(op.rs2()), a != b),
+                AddiAddi => pair!(op, s, a, x!(op.rs1()).wrapping_add(short!(op)), a.wrapping_add(s.distance())),
+                AddiAdd => pair!(op, s, a, x!(op.rs1()).wrapping_add(short!(op)), a.wrapping_add(x!(s.other()))),
+                AddAdd => pair!(op, s, a, x!(op.rs1()).wrapping_add(x!(op.rs2())), a.wrapping_add(x!(s.other()))),
+                MulwAddw => pair!(op, s, a, word(x!(op.rs1()).wrapping_mul(x!(op.rs2()))), word(a.wrapping_add(x!(s.other())))),
+                SlliSrli => pair!(op, s, a, x!(op.rs1()) << (op.rs2() & 63), a >> (s.other() & 63)),
+                SlliAdd => pair!(op, s, a, x!(op.rs1()) << (op.rs2() & 63), a.wrapping_add(x!(s.other()))),
+                XorAndi => pair!(op, s, a, x!(op.rs1()) ^ x!(op.rs2()), a & s.distance()),
+                XorSlli => pair!(op, s, a, x!(op.rs1()) ^ x!(op.rs2()), a << (s.other() & 63)),
+                SltiuAndi => pair!(op, s, a, u64::from(x!(op.rs1()) < short!(op)), a & s.distance()),
+                AndiOr => pair!(op, s, a, x!(op.rs1()) & short!(op), a | x!(s.other())),
+                AddiwAddi => pair!(op, s, a, word(x!(op.rs1()).wrapping_add(short!(op))), a.wrapping_add(s.distance())),
                 FenceI => jump!(op, pc.wrapping_add(op.next())),
                 Ecall => stop!(op, Exit::Ecall, 0),
                 Ebreak => stop!(op, Exit::Breakpoint, 0),
@@ -615,7 +664,7 @@ fn or_combine(a: u64) -> u64 {
 /// The instruction that a micro-operation came from.
 fn raise(op: MicroOp) -> Insn {
     let rd = if op.rd == SINK { 0 } else { op.rd };
-    Insn { op: op.op, rd, rs1: op.rs1, rs2: op.rs2, rs3: 0, rm: 0, len: op.len, imm: op.imm }
+    Insn { op: op.op.op(), rd, rs1: op.rs1, rs2: op.rs2, rs3: 0, rm: 0, len: op.len, imm: op.imm }
 }
 
 fn fetch_exit(stop: Stop, va: Gva) -> Exit {

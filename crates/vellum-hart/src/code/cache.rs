@@ -6,6 +6,7 @@
 //! runs into the mark and looks again. `fence.i` therefore has nothing to do.
 
 use super::MicroOp;
+use super::fuse::fuse;
 use super::lower::{Kind, MAX_INSNS, kind, lower, run_on};
 use crate::Memory;
 use vellum_isa::Insn;
@@ -193,7 +194,15 @@ impl CodeCache {
             let op = lower(&insn, (at - offset) as u32);
             insns += 1;
             accesses += op.accesses;
-            self.ops.push(MicroOp { insns, accesses, ..op });
+            let op = MicroOp { insns, accesses, ..op };
+            let first = self.ops.len() - 1 == header;
+            match self.ops.last_mut() {
+                Some(last) if !first => match fuse(*last, op) {
+                    Some(both) => *last = both,
+                    None => self.ops.push(op),
+                },
+                _ => self.ops.push(op),
+            }
             at += usize::from(insn.len);
             ended = kind(insn.op) == Kind::End;
         }

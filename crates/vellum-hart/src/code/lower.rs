@@ -1,5 +1,6 @@
 //! Lowering: one decoded instruction to one micro-operation.
 
+use super::opcode::Code;
 use super::{MicroOp, NO_LINK};
 use crate::SINK;
 use vellum_isa::{Insn, Op};
@@ -57,7 +58,7 @@ fn is_float(op: Op) -> bool {
 /// The jump that ends a block which runs on, `offset` bytes behind its start.
 pub(crate) fn run_on(before: MicroOp, offset: u32) -> MicroOp {
     MicroOp {
-        op: Op::Jal,
+        op: Code::Jal,
         rd: SINK,
         rs1: 0,
         rs2: 0,
@@ -72,7 +73,7 @@ pub(crate) fn run_on(before: MicroOp, offset: u32) -> MicroOp {
 /// a block of this one alone.
 pub(crate) fn lower(insn: &Insn, offset: u32) -> MicroOp {
     let mut op = MicroOp {
-        op: insn.op,
+        op: Code::of(insn.op),
         rd: insn.rd,
         rs1: insn.rs1,
         rs2: insn.rs2,
@@ -83,16 +84,16 @@ pub(crate) fn lower(insn: &Insn, offset: u32) -> MicroOp {
         len: insn.len,
         link: NO_LINK,
     };
-    if op.rd == 0 && writes_x(op.op) {
+    if op.rd == 0 && writes_x(insn.op) {
         op.rd = SINK;
     }
-    match op.op {
+    match insn.op {
         Op::Auipc | Op::Jal | Op::Beq | Op::Bne | Op::Blt | Op::Bge | Op::Bltu | Op::Bgeu => {
             // Offsets are below 256 and the largest `auipc` is below 2^31 - 4095: no overflow.
             op.imm = op.imm.wrapping_add(offset as i32);
         }
         Op::Illegal => op.rs1 = 0,
-        _ if is_float(op.op) => op.imm = i32::from(insn.rs3) | i32::from(insn.rm) << 8,
+        _ if is_float(insn.op) => op.imm = i32::from(insn.rs3) | i32::from(insn.rm) << 8,
         _ => {}
     }
     op

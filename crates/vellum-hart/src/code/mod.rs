@@ -1,12 +1,16 @@
 //! Decoded code: blocks of micro-operations, kept by host frame.
 
 mod cache;
+mod fuse;
 mod lower;
 mod op;
+mod opcode;
 
 pub(crate) use cache::fetch;
 pub use cache::{CodeCache, Counters};
+pub(crate) use fuse::Second;
 pub(crate) use op::MicroOp;
+pub(crate) use opcode::Code;
 
 /// No block.
 pub(crate) const NO_LINK: u32 = u32::MAX;

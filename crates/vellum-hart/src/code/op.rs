@@ -1,6 +1,6 @@
 //! A micro-operation: an instruction with its operands laid out for the run loop.
 
-use vellum_isa::Op;
+use super::opcode::Code;
 
 /// Sixteen bytes: eight that are read for every instruction, and eight that are looked at only
 /// where control leaves the block.
@@ -16,7 +16,7 @@ use vellum_isa::Op;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub(crate) struct MicroOp {
-    pub(crate) op: Op,
+    pub(crate) op: Code,
     pub(crate) rd: u8,
     pub(crate) rs1: u8,
     pub(crate) rs2: u8,
@@ -36,7 +36,7 @@ pub(crate) struct MicroOp {
 impl MicroOp {
     /// In place of the first operation of a block whose page has changed.
     pub(crate) const STALE: MicroOp = MicroOp {
-        op: Op::Illegal,
+        op: Code::Illegal,
         rd: 0,
         rs1: 1,
         rs2: 0,
