@@ -13,6 +13,8 @@ mod elf_image;
 mod flash_calc;
 mod linux;
 mod linux_command;
+mod lost_work;
+mod powercut;
 mod riscv_tests;
 mod shell;
 mod table;
@@ -47,6 +49,10 @@ enum Command {
     FlashCalc(flash_calc::Args),
     /// Run a trace of block requests on a model of a disk
     Trace(trace::Args),
+    /// Cut the power of a real file system under recoverable memory, recover, check (needs root)
+    Powercut(powercut::Args),
+    /// What a crash loses against the checkpoint interval, with and without the redo log
+    LostWork(lost_work::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -64,6 +70,8 @@ fn main() -> ExitCode {
         Command::RiscvTests(args) => riscv_tests::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Powercut(args) => powercut::run(&args),
+        Command::LostWork(args) => lost_work::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };
