@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::controller::{Ask, Control, Ended, Fixed, Out, Parts};
+use crate::faults::Faults;
 use crate::profile::{Controller, Profile};
 use crate::schedule::{Policy, Position, Scheduler, Waiting};
 use crate::spindle::Spindle;
@@ -25,6 +26,9 @@ pub struct Disk {
     pub(crate) behind: Vec<(u64, Tag)>,
     pub(crate) next: u64,
     pub(crate) media: MediaCounters,
+    pub(crate) faults: Faults,
+    /// A request whose end a fault delays.
+    pub(crate) late: Option<Completion>,
 }
 
 /// What the arm did.
@@ -78,6 +82,8 @@ impl Disk {
             behind: Vec::new(),
             next: 0,
             media: MediaCounters::default(),
+            faults: Faults::default(),
+            late: None,
         })
     }
 
@@ -99,6 +105,7 @@ impl Disk {
         self.behind.clear();
         self.next = 0;
         self.media = MediaCounters::default();
+        self.late = None;
         Ok(())
     }
 
@@ -169,7 +176,11 @@ impl Disk {
         if let Some(a) = self.active.filter(|a| a.request.op == Op::Flush) {
             return Some(a.started);
         }
-        self.control.next().map(Instant::from_ps)
+        let inside = self.control.next().map(Instant::from_ps);
+        match (self.late.map(|c| c.at), inside) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     fn step(&mut self, sink: &mut dyn Sink) {
@@ -178,6 +189,13 @@ impl Disk {
             let parts = Breakdown::ZERO.with(Phase::Internal, waited);
             self.active = None;
             sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
+            return self.dispatch();
+        }
+        let first = self.control.next().map_or(Instant::MAX, Instant::from_ps);
+        if let Some(end) = self.late.filter(|c| c.at <= first) {
+            (self.active, self.late) = (None, None);
+            self.now = self.now.max(end.at);
+            sink.completed(end);
             return self.dispatch();
         }
         let mut out = Out::default();
@@ -214,7 +232,36 @@ impl Disk {
         }
         self.count(&ended.parts);
         let parts = breakdown(&a, ended);
-        sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
+        if self.faults.none() {
+            sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
+            return;
+        }
+        let turn = Duration::from_ps(self.control.spindle.period());
+        let at = Instant::from_ps(ended.at);
+        let (geometry, seek) = (&self.fixed.geometry, &self.fixed.seek);
+        let (status, extra) = self.faults.judge(&a.request, at, geometry, seek, turn);
+        let end = Completion::new(a.request, a.submitted, status, parts + extra);
+        if extra.total().is_zero() {
+            sink.completed(end);
+        } else {
+            (self.active, self.late) = (Some(a), Some(end));
+        }
+    }
+
+    /// The drive's faults.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The drive's faults, to plant some.
+    pub fn faults_mut(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// The sector that a loss of power at this instant would tear.
+    pub fn torn_if_cut(&self) -> Option<u64> {
+        let under = self.control.under_head()?;
+        self.control.missing().iter().any(|m| m.1 == under).then_some(under)
     }
 
     fn count(&mut self, p: &Parts) {
@@ -326,7 +373,7 @@ impl Device for Disk {
             }
         }
         self.control.power_off(&self.fixed);
-        self.active = None;
+        (self.active, self.late) = (None, None);
         self.behind.clear();
         self.powered = false;
     }

@@ -164,6 +164,9 @@ fn score(
 
 /// Fits a profile's figures to records with measured service times.
 ///
+/// The last third of the records takes no part in the fit and judges it: a fit that does not help
+/// there is thrown away, and the profile stays as it was.
+///
 /// # Errors
 /// When the records can't be replayed.
 pub fn fit(
@@ -171,12 +174,23 @@ pub fn fit(
     records: &[Record],
     options: FitOptions,
 ) -> Result<Fitted, ReplayError> {
-    let referee = referee(records);
+    let (first, check) = records.split_at(records.len() / 3 * 2);
+    let learned = referee(first);
     let mut disk = Disk::new(profile, Policy::Fcfs)?;
-    descend(profile, options, &KNOBS, &mut |p| {
-        score(&mut disk, p, records, options.phases, &referee, true)
-    })
+    let mut fitted = descend(profile, options, &KNOBS, &mut |p| {
+        score(&mut disk, p, first, options.phases, &learned, true)
+    })?;
+    let before = demerit(&mut disk, profile, check, CHECK_PHASES)?;
+    let after = demerit(&mut disk, &fitted.profile, check, CHECK_PHASES)?;
+    if after >= before {
+        fitted.profile = profile.clone();
+        fitted.after = fitted.before;
+    }
+    Ok(fitted)
 }
+
+/// Starting angles over which a fit is checked: enough that their luck averages out.
+const CHECK_PHASES: u32 = 8;
 
 /// Coordinate descent on what `judge` says.
 fn descend(

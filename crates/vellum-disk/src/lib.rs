@@ -4,9 +4,11 @@
 
 pub mod config;
 mod controller;
+pub mod crash;
 pub mod disksim;
 mod drive;
 mod error;
+pub mod faults;
 pub mod fit;
 pub mod geometry;
 pub mod profile;
