@@ -14,6 +14,9 @@ pub struct Args {
     /// `mdbook` (the book builds)
     #[arg(long, value_name = "CHECK")]
     with: Vec<String>,
+    /// Only the steps whose names contain this
+    #[arg(long, value_name = "STEP")]
+    only: Option<String>,
     /// Minutes after which whatever runs is stopped and the rest fails
     #[arg(long, default_value_t = 30)]
     minutes: u64,
@@ -51,6 +54,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "mdbook" => ("mdbook", Ci::mdbook),
             other => bail!("no check is named {other}; bench and mdbook are"),
         });
+    }
+    if let Some(only) = &args.only {
+        steps.retain(|(name, _)| name.contains(only.as_str()));
     }
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for (name, step) in steps {
