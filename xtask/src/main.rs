@@ -49,7 +49,7 @@ enum Command {
     FlashCalc(flash_calc::Args),
     /// Run a trace of block requests on a model of a disk
     Trace(trace::Args),
-    /// Cut the power of a real file system under recoverable memory, recover, check (needs root)
+    /// Cut the power of a file system (needs root) or of modelled flash, recover, check
     Powercut(powercut::Args),
     /// What a crash loses against the checkpoint interval, with and without the redo log
     LostWork(lost_work::Args),

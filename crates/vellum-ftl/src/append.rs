@@ -149,8 +149,8 @@ impl<N: Nand> Ftl<N> {
             return Ok(wish);
         }
         if cause != Cause::Host
-            && self.free.is_empty()
-            && let Some(f) = self.heads.iter().position(room)
+            && self.spare() == 0
+            && let Some(f) = self.heads.iter().rposition(room)
         {
             return Ok(f as u8);
         }

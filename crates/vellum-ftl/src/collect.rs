@@ -25,7 +25,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Blocks for frontiers that are free now.
-    fn spare(&self) -> u32 {
+    pub(crate) fn spare(&self) -> u32 {
         let soon = self.log.block != NONE && self.log.wants_block(self.l.g.pages_per_block);
         (self.free.len() as u32).saturating_sub(u32::from(soon))
     }
@@ -34,7 +34,8 @@ impl<N: Nand> Ftl<N> {
     fn low(&self) -> u32 {
         // Padding takes room of its own.
         let pads = if self.l.g.pair_distance() > 0 { 3 } else { 0 };
-        2 + u32::from(self.careful) + pads
+        // Three frontiers may each ask for a block while one victim is emptied.
+        2 + u32::from(self.careful) + u32::from(self.placer.skewed) + pads
     }
 
     /// A share of the collecting that is to be done, before a host write.
@@ -49,7 +50,7 @@ impl<N: Nand> Ftl<N> {
         self.collect(left.div_ceil(writes).max(u32::from(left == 0)))
     }
 
-    fn room_of(&self, head: &crate::meta::Head) -> u32 {
+    pub(crate) fn room_of(&self, head: &crate::meta::Head) -> u32 {
         if head.block == NONE { 0 } else { self.l.g.pages_per_block - head.next }
     }
 
@@ -84,12 +85,15 @@ impl<N: Nand> Ftl<N> {
             return Ok(());
         }
         self.count_all()?;
-        self.gc = self.worn_victim().or_else(|| self.best_victim());
+        // Levelling frees nothing: every other victim at most.
+        let worn = if self.levelled { None } else { self.worn_victim() };
+        self.levelled = worn.is_some();
+        self.gc = worn.or_else(|| self.best_victim());
         Ok(())
     }
 
     /// The block whose collection is worth most. O(blocks), once a victim.
-    fn best_victim(&self) -> Option<Victim> {
+    pub(crate) fn best_victim(&self) -> Option<Victim> {
         let pages = self.l.g.pages_per_block;
         let clock = self.clock as u32;
         let mut best: Option<(i64, u32, u32, u8)> = None;
@@ -135,8 +139,8 @@ impl<N: Nand> Ftl<N> {
             }
         }
         let (erases, block, class) = least;
-        // One below the bound, so that it holds while this block is emptied.
-        let lags = erases != u32::MAX && most - erases + 2 > policy.spread;
+        // Below the bound, so that it holds while this block is emptied.
+        let lags = erases != u32::MAX && most - erases + 4 > policy.spread;
         lags.then_some(Victim { block, next: 0, class, cause: Cause::Wear })
     }
 
@@ -161,7 +165,13 @@ impl<N: Nand> Ftl<N> {
             let ppn = victim.block * pages + victim.next;
             victim.next += 1;
             self.gc = Some(victim);
-            if self.blocks.is_valid(ppn) != Some(false) && self.move_page(ppn, &victim)? {
+            if self.blocks.is_valid(ppn) == Some(false) {
+                continue;
+            }
+            let outer = core::mem::replace(&mut self.collecting, true);
+            let result = self.move_page(ppn, &victim);
+            self.collecting = outer;
+            if result? {
                 moved += 1;
                 self.moves += 1;
             }

@@ -81,6 +81,11 @@ pub struct Ftl<N> {
     pub(crate) unflushed: bool,
     /// A batch is being written: no metadata page may come between.
     pub(crate) in_batch: bool,
+    /// A page is being moved.
+    pub(crate) collecting: bool,
+    /// The last victim was chosen for its wear.
+    pub(crate) levelled: bool,
+    /// Something failed once: one more block is kept free.
     pub(crate) careful: bool,
     pub(crate) read_only: bool,
     pub(crate) moves: u32,
@@ -117,6 +122,8 @@ impl<N: Nand> Ftl<N> {
             opened: Vec::new(),
             unflushed: false,
             in_batch: false,
+            collecting: false,
+            levelled: false,
             careful: false,
             read_only: false,
             moves: 0,
@@ -163,6 +170,13 @@ impl<N: Nand> Ftl<N> {
     pub fn bad_blocks(&self) -> impl Iterator<Item = EraseBlock> + '_ {
         let bad = self.blocks.role.iter().enumerate().filter(|(_, r)| **r == Role::Bad);
         bad.map(|(b, _)| EraseBlock(b as u32))
+    }
+
+    /// Blocks that are closed and hold data: what collection chooses from. The others are theory's
+    /// reserved blocks. O(blocks).
+    pub fn closed_blocks(&self) -> u32 {
+        let closed = |r: &&Role| matches!(r, Role::Data(_));
+        self.blocks.role.iter().filter(closed).count() as u32
     }
 
     /// The state of health. O(blocks).

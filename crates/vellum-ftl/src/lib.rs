@@ -9,6 +9,8 @@ mod append;
 mod batch;
 mod bits;
 mod blocks;
+#[cfg(feature = "campaign")]
+pub mod campaign;
 mod collect;
 mod config;
 mod error;

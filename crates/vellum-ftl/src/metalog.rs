@@ -99,7 +99,8 @@ impl<N: Nand> Ftl<N> {
         let slice = n % self.l.slices;
         let mut page = vec![0; self.l.page_bytes()];
         loop {
-            if self.log.block == NONE || self.log.next >= self.l.g.pages_per_block {
+            let full = self.log.next >= self.l.g.pages_per_block;
+            if self.log.block == NONE || full || self.endangers_last() {
                 self.open_meta_block()?;
             }
             // Opening a block may have gone through the whole map.
@@ -124,6 +125,15 @@ impl<N: Nand> Ftl<N> {
         self.unflushed = false;
         self.add_parity(n, &page)?;
         self.release_meta_blocks()
+    }
+
+    /// Whether the next program of the log could take its latest page along, because they share
+    /// cells: then nothing would tell what that page told.
+    fn endangers_last(&self) -> bool {
+        let Some(last) = self.log.place(self.log.n) else { return false };
+        let pages = self.l.g.pages_per_block;
+        let partner = self.l.g.paired_with(self.log.next);
+        partner.is_some_and(|p| self.log.block * pages + p == last)
     }
 
     /// Records between page `n − 1` and page `n`, which may be the latest one again.
@@ -210,12 +220,24 @@ impl<N: Nand> Ftl<N> {
             return Ok(());
         }
         self.log.members = 0;
-        let blank = vec![0; self.l.page_bytes()];
-        self.program_meta(Kind::Parity, 0, &blank).map(|_| ())
+        if self.l.g.pair_distance() == 0 {
+            let blank = vec![0; self.l.page_bytes()];
+            return self.program_meta(Kind::Parity, 0, &blank).map(|_| ());
+        }
+        // The latest page again: if it can be read there, the log goes on behind it.
+        self.write_meta_numbered(self.log.n)?;
+        if self.read_meta(self.log.n)?.is_none() {
+            self.log.next = self.l.g.pages_per_block;
+        }
+        Ok(())
     }
 
     /// Adds a page to its group, and writes the group's parity when it is full or the block ends.
     fn add_parity(&mut self, n: u32, page: &[u8]) -> Result<(), FtlError> {
+        if self.l.g.pair_distance() > 0 {
+            // A parity page between two others would let the second endanger the first.
+            return Ok(());
+        }
         self.log.parity.iter_mut().zip(page).for_each(|(p, &b)| *p ^= b);
         self.log.members += 1;
         let left = self.l.g.pages_per_block - self.log.next;
@@ -244,6 +266,9 @@ impl<N: Nand> Ftl<N> {
             // After a mount, more may be free than the log announced.
             self.count_all()?;
         }
+        if self.free.is_empty() && !self.collecting {
+            self.collect_for_log()?;
+        }
         loop {
             // A block that was not announced leaves the announced ones to the frontiers.
             let spare = self.free.iter().position(|b| !self.announced.contains(b));
@@ -263,6 +288,16 @@ impl<N: Nand> Ftl<N> {
             self.anchor.seq = self.seq;
             return self.write_anchor();
         }
+    }
+
+    /// No block is free, as after a cut at a bad time: empties one into the frontiers' room, without
+    /// a metadata page in between.
+    fn collect_for_log(&mut self) -> Result<(), FtlError> {
+        let outer = core::mem::replace(&mut self.in_batch, true);
+        self.gc = self.gc.or_else(|| self.best_victim());
+        let result = self.collect(u32::MAX).and_then(|()| self.pad_exposed());
+        self.in_batch = outer;
+        result
     }
 
     /// Frees metadata blocks that hold nothing of the window.

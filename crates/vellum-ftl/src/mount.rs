@@ -176,7 +176,7 @@ impl<N: Nand> Ftl<N> {
         // The block was opened and nothing written, or nothing that can be read: the anchor knows
         // the page before. The block is erased again before it is used.
         let last = self.anchor.meta_last;
-        self.log.next = pages;
+        (self.log.block, self.log.next) = (NONE, pages);
         if last == NONE || u64::from(last) >= self.l.g.pages() {
             return Ok(None);
         }
@@ -232,7 +232,19 @@ impl<N: Nand> Ftl<N> {
                 self.free.push_back(block);
             }
         }
+        let block = self.anchor.meta_block;
+        if self.log.block == NONE && matches!(self.blocks.role[block as usize], Role::Data(_)) {
+            // Opened for the log, and nothing in it.
+            self.blocks.role[block as usize] = Role::Free;
+            self.free.push_front(block);
+        }
         self.secure(&tail)?;
+        // Recoveries that follow each other closely use up what is free; one more block from now on.
+        self.careful = true;
+        let room: u32 = self.heads.iter().map(|h| self.room_of(h)).sum();
+        if self.free.is_empty() || (self.free.len() == 1 && room < 8) {
+            self.make_room_to_open()?;
+        }
         self.stats.mount_reads = self.stats.chip_reads;
         Ok(())
     }

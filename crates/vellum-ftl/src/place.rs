@@ -15,7 +15,7 @@ use crate::Placement;
 use alloc::vec;
 use alloc::vec::Vec;
 
-const SAMPLES: usize = 512;
+const SAMPLES: usize = 2048;
 /// Of 1000 intervals, those below an eighth: traffic is skewed above the first, uniform below the
 /// second.
 const SKEWED: u32 = 200;
@@ -47,12 +47,12 @@ impl Placer {
 
     /// The host writes a page at `clock`.
     pub fn observe(&mut self, lpn: u32, clock: u32) {
-        // Fibonacci hashing picks about 256 pages whatever the size.
+        // Fibonacci hashing picks about 1024 pages whatever the size.
         let hash = lpn.wrapping_mul(0x9e37_79b1);
-        if self.sample.is_empty() || u64::from(hash) * u64::from(self.logical) >= 256u64 << 32 {
+        if self.sample.is_empty() || u64::from(hash) * u64::from(self.logical) >= 1024u64 << 32 {
             return;
         }
-        let slot = &mut self.sample[(hash.wrapping_mul(0x85eb_ca6b) >> 23) as usize % SAMPLES];
+        let slot = &mut self.sample[(hash.wrapping_mul(0x85eb_ca6b) >> 21) as usize % SAMPLES];
         if slot.0 == lpn {
             self.seen += 1;
             self.short += u32::from(clock.wrapping_sub(slot.1) < self.logical / 8);

@@ -51,6 +51,8 @@ struct Finds {
     found: Vec<TailPage>,
     /// Pages of which a successor's record says nothing.
     unknown: Vec<u32>,
+    /// Pages that were read themselves.
+    read: Vec<End>,
 }
 
 /// A record that was read, if the page holds one that fits.
@@ -123,13 +125,14 @@ impl<N: Nand> Ftl<N> {
         let step = self.l.history as u32 + 1;
         let first = block * pages;
         let mut page = vec![0; self.l.page_bytes()];
-        let mut end: Option<End> = None;
         let mut out = Finds::default();
         let mut next = from;
         // An announced block is looked at once at its first page: most were not opened.
         if from == 0 {
             match self.look(first, after, &mut page)? {
-                Seen::Page(r) => end = self.take(r, first, 0, after, &page, &mut out),
+                Seen::Page(r) => {
+                    self.take(r, first, 0, after, &page, &mut out);
+                }
                 // A first program that failed leaves the block to others; nothing follows it.
                 Seen::Erased | Seen::Torn => {
                     if !matches!(self.look(first + 1, after, &mut page)?, Seen::Page(_)) {
@@ -147,8 +150,7 @@ impl<N: Nand> Ftl<N> {
             loop {
                 match self.look(first + at, after, &mut page)? {
                     Seen::Page(r) => {
-                        if let Some(e) = self.take(r, first + at, next, after, &page, &mut out) {
-                            end = Some(e);
+                        if self.take(r, first + at, next, after, &page, &mut out) {
                             break;
                         }
                     }
@@ -181,24 +183,15 @@ impl<N: Nand> Ftl<N> {
         if from == 0 && !found.is_empty() {
             tail.opened.push((found.iter().map(|p| p.seq).min().unwrap_or(0), block));
         }
-        self.drop_unreadable(&mut found, end.as_ref().map(|e| e.page.ppn), &mut page)?;
+        self.find_ends(&mut found, &mut out.read, after, tail)?;
         tail.pages.extend(found);
-        tail.ends.extend(end);
         Ok(())
     }
 
     /// Adds a page and the predecessors that it tells of; `None` when its data is torn.
-    fn take(
-        &self,
-        r: Oob,
-        ppn: u32,
-        from: u32,
-        after: u64,
-        page: &[u8],
-        out: &mut Finds,
-    ) -> Option<End> {
+    fn take(&self, r: Oob, ppn: u32, from: u32, after: u64, page: &[u8], out: &mut Finds) -> bool {
         if r.lpn != NO_LPN && crc32fast::hash(page) != r.data_crc {
-            return None;
+            return false;
         }
         let at = ppn % self.l.g.pages_per_block;
         for (i, before) in r.history[..self.l.history].iter().enumerate() {
@@ -218,37 +211,73 @@ impl<N: Nand> Ftl<N> {
         }
         let this = TailPage { seq: r.seq, lpn: r.lpn, ppn };
         out.found.push(this);
-        Some(End { page: this, record: r, data: page.to_vec() })
+        out.read.push(End { page: this, record: r, data: page.to_vec() });
+        true
     }
 
-    /// Where cells are shared between pages, the program that was cut may have taken an earlier page
-    /// with it: that one was not flushed, and its predecessor stands.
-    fn drop_unreadable(
+    /// The pages that may not stay as they are: each data page that no data page follows. (After an
+    /// interrupted recovery these may be several.) Where cells are shared between pages, any page of
+    /// the tail may have been taken along by the program that was cut: one that can't be read was
+    /// not flushed, and its predecessor stands.
+    fn find_ends(
         &mut self,
         found: &mut Vec<TailPage>,
-        end: Option<u32>,
-        page: &mut [u8],
+        read: &mut Vec<End>,
+        after: u64,
+        tail: &mut Tail,
     ) -> Result<(), FtlError> {
-        let apart = self.l.g.pair_distance();
-        let Some(end) = end.filter(|_| apart > 0) else { return Ok(()) };
-        for suspect in [(end + 1).wrapping_sub(apart), end.wrapping_sub(apart)] {
-            if let Some(i) = found.iter().position(|p| p.ppn == suspect)
-                && !self.chip_read(suspect, page, &mut [])?.is_readable()
-            {
-                found.swap_remove(i);
+        let paired = self.l.g.pair_distance() > 0;
+        let mut page = vec![0; self.l.page_bytes()];
+        let (mut lost, mut commits) = (Vec::new(), Vec::new());
+        for (i, this) in found.iter().enumerate() {
+            let follows =
+                found.get(i + 1).is_some_and(|n| n.ppn == this.ppn + 1 && n.lpn != NO_LPN);
+            let known = read.iter().position(|e| e.page.ppn == this.ppn);
+            if this.lpn == NO_LPN || (follows && !paired) {
+                continue;
+            }
+            let end = match known {
+                Some(at) => read.swap_remove(at),
+                None => match self.look(this.ppn, after, &mut page)? {
+                    Seen::Page(record) if crc32fast::hash(&page) == record.data_crc => {
+                        End { page: *this, record, data: page.clone() }
+                    }
+                    _ => {
+                        lost.push(*this);
+                        continue;
+                    }
+                },
+            };
+            if end.record.commit {
+                commits.push((this.ppn + 1).saturating_sub(end.record.batch.into())..=this.ppn);
+            }
+            if !follows {
+                tail.ends.push(end);
             }
         }
+        // A batch that lost a page is lost whole.
+        for batch in commits {
+            if !lost.iter().any(|p| batch.contains(&p.ppn)) {
+                continue;
+            }
+            lost.extend(found.iter().filter(|p| batch.contains(&p.ppn)));
+        }
+        found.retain(|p| !lost.contains(p));
+        tail.ends.retain(|e| !lost.contains(&e.page));
         Ok(())
     }
 
     /// Drops the pages of a batch whose commit is not there.
     fn drop_open_batch(&mut self, tail: &mut Tail) {
-        let ends = tail.ends.iter();
-        let commits: Vec<u8> = ends.filter(|e| e.record.commit).map(|e| e.record.batch).collect();
-        let open = |e: &End| {
-            let r = &e.record;
-            r.batch > 0 && !r.commit && !commits.contains(&(r.batch + 1))
+        // The commit may be a later recovery's copy, in another block.
+        let committed = |e: &End| {
+            let later = |c: &End| c.record.seq > e.record.seq;
+            let commits = |c: &End| c.record.commit && c.record.batch == e.record.batch + 1;
+            tail.ends.iter().any(|c| later(c) && commits(c))
         };
+        let open = |e: &End| e.record.batch > 0 && !e.record.commit && !committed(e);
+        let opens: Vec<u64> = tail.ends.iter().filter(|e| open(e)).map(|e| e.record.seq).collect();
+        let open = |e: &End| opens.contains(&e.record.seq);
         let (dropped, kept): (Vec<End>, Vec<End>) =
             core::mem::take(&mut tail.ends).into_iter().partition(open);
         tail.ends = kept;
@@ -268,8 +297,8 @@ impl<N: Nand> Ftl<N> {
                 self.map.set(page.lpn, page.ppn);
             }
         }
-        // Torn programs may have used numbers that nobody saw.
-        self.seq += 2;
+        // An earlier recovery that was cut short may have used numbers in a block that nobody sees.
+        self.seq += 64;
         self.clock += tail.pages.len() as u64;
         for &(_, block) in &tail.opened {
             self.opened.push((u64::MAX, block));
@@ -426,7 +455,12 @@ impl<N: Nand> Ftl<N> {
                 return Ok(Some(block));
             }
         }
-        // None: the whole map tells which block holds nothing.
+        // None: the whole map tells which block holds nothing. It was not announced, so until the log
+        // names it nothing may be erased that its pages replace: not when the log itself is about
+        // to ask for a block.
+        if self.log.block == NONE || self.log.next + 2 >= pages {
+            return Ok(None);
+        }
         self.count_all()?;
         Ok(self.free.pop_front())
     }

@@ -5,6 +5,7 @@
 //! it is shut down at a random moment, unmounted and mounted again, and the store is opened.
 
 mod ext4;
+mod flash;
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader};
@@ -17,6 +18,8 @@ use vellum_recover::{Options, Region, Store};
 enum Device {
     /// ext4 on a loop device over a file
     File,
+    /// The flash translation layer over the chip model
+    Flash,
 }
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +30,12 @@ pub struct Args {
     /// How often
     #[arg(long, default_value_t = 200)]
     cycles: u64,
+    /// Kind of cell, for flash
+    #[arg(long, value_enum, default_value = "slc")]
+    cell: flash::Cell,
+    /// First seed, for flash
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -43,15 +52,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if let Some(path) = &args.child {
         return workload(path).map(|()| ExitCode::SUCCESS);
     }
+    if args.device == Device::Flash {
+        return flash::run(args);
+    }
     let home = tempfile::tempdir()?;
-    let device = match args.device {
-        Device::File => match ext4::Disk::new(home.path()) {
-            Ok(disk) => disk,
-            Err(why) => {
-                println!("skipped: {why:#}");
-                return Ok(ExitCode::SUCCESS);
-            }
-        },
+    let device = match ext4::Disk::new(home.path()) {
+        Ok(disk) => disk,
+        Err(why) => {
+            println!("skipped: {why:#}");
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     let (mut last, mut said) = (0, 0);
     // Drawn on a terminal only.

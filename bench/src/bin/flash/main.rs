@@ -1,6 +1,7 @@
 //! `cargo xtask bench-compare flash SUBJECT`: flash beside its peers, interleaved, in CPU time.
 
 mod ecc;
+mod ftl;
 mod measure;
 
 use anyhow::Result;
@@ -20,11 +21,14 @@ enum Subject {
     Ecc(ecc::Args),
     /// Random BCH codes, data and errors, bit for bit against the Linux kernel's code
     EccCampaign(ecc::campaign::Args),
+    /// The translation layer: write amplification, reads, mounts, and the speed of simulating it
+    Ftl(ftl::Args),
 }
 
 fn main() -> Result<()> {
     match Cli::parse().subject {
         Subject::Ecc(args) => ecc::run(&args),
         Subject::EccCampaign(args) => ecc::campaign::run(&args),
+        Subject::Ftl(args) => ftl::run(&args),
     }
 }

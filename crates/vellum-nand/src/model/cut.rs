@@ -165,8 +165,12 @@ impl Model {
 
 /// Leaves page `page` torn in one of the ways that were seen.
 fn tear(state: &mut Block, page: u32, words: u8, rng: &mut Rng) {
-    let how = rng.below(4);
-    let keep = rng.below(u64::from(words) + 1) as u8;
+    let keep = rng.below(u64::from(words)) as u8;
+    // Without one codeword that reads, a partial page is one that looks erased.
+    let how = match rng.below(4) {
+        2 if keep == 0 => 0,
+        how => how,
+    };
     let slot = &mut state.pages[page as usize];
     match how {
         0 => {
@@ -178,7 +182,7 @@ fn tear(state: &mut Block, page: u32, words: u8, rng: &mut Rng) {
             state.oob_of_mut(page).fill(0xff);
         }
         1 => {}
-        2 => slot.flaw = Flaw::Partial(keep.min(words.saturating_sub(1))),
+        2 => slot.flaw = Flaw::Partial(keep),
         _ => {
             // Reads back without an error, with bytes missing: only the content's own checksum
             // can tell.
