@@ -164,8 +164,8 @@ fn score(
 
 /// Fits a profile's figures to records with measured service times.
 ///
-/// The last third of the records takes no part in the fit and judges it: a fit that does not help
-/// there is thrown away, and the profile stays as it was.
+/// A demerit that is no larger than the sample's own noise can't be told from chance: the profile
+/// then stays as it is.
 ///
 /// # Errors
 /// When the records can't be replayed.
@@ -174,23 +174,33 @@ pub fn fit(
     records: &[Record],
     options: FitOptions,
 ) -> Result<Fitted, ReplayError> {
-    let (first, check) = records.split_at(records.len() / 3 * 2);
-    let learned = referee(first);
+    let referee = referee(records);
     let mut disk = Disk::new(profile, Policy::Fcfs)?;
-    let mut fitted = descend(profile, options, &KNOBS, &mut |p| {
-        score(&mut disk, p, first, options.phases, &learned, true)
-    })?;
-    let before = demerit(&mut disk, profile, check, CHECK_PHASES)?;
-    let after = demerit(&mut disk, &fitted.profile, check, CHECK_PHASES)?;
-    if after >= before {
-        fitted.profile = profile.clone();
-        fitted.after = fitted.before;
+    let before = demerit(&mut disk, profile, records, NOISE_PHASES)?;
+    if before.as_ps() * 2 <= standard_error(&referee.all).as_ps() * 3 {
+        return Ok(Fitted {
+            profile: profile.clone(),
+            before,
+            after: before,
+            replays: NOISE_PHASES,
+        });
     }
-    Ok(fitted)
+    descend(profile, options, &KNOBS, &mut |p| {
+        score(&mut disk, p, records, options.phases, &referee, true)
+    })
 }
 
-/// Starting angles over which a fit is checked: enough that their luck averages out.
-const CHECK_PHASES: u32 = 8;
+/// Starting angles over which a demerit is compared with the noise.
+const NOISE_PHASES: u32 = 8;
+
+/// The standard error of a sample's mean.
+fn standard_error(sample: &Cdf) -> Duration {
+    let n = sample.samples().len().max(1) as u128;
+    let mean = sample.mean().as_ns();
+    let square = |d: &Duration| u128::from(d.as_ns().abs_diff(mean)).pow(2);
+    let sum: u128 = sample.samples().iter().map(square).sum();
+    Duration::from_ns((sum / n / n).isqrt() as u64)
+}
 
 /// Coordinate descent on what `judge` says.
 fn descend(
