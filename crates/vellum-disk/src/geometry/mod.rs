@@ -1,7 +1,7 @@
 //! Geometry: which sector stands where, and at which angle; an exact bijection both ways.
 //!
 //! A drive's physical sectors are numbered along its tracks in the order of their use: the *virtual
-//! sector number*. [`Run`]s of like tracks turn such a number into a place by division. [`Extent`]s
+//! sector number*. `Run`s of like tracks turn such a number into a place by division. `Extent`s
 //! turn an LBN into a virtual number: they skip spares, slipped defects and reserved areas. Both
 //! tables are sorted and found through a coarse index of the LBN's upper bits, so that a lookup
 //! takes one indexed load, a short scan and two divisions, whatever the layout.

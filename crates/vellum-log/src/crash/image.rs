@@ -56,7 +56,7 @@ enum Choice {
 
 impl Cut {
     /// The states that the cut may leave: all of them when there are at most
-    /// [`EXHAUSTIVE_LIMIT`], else `sample` of them drawn with `seed` (the one that loses most and
+    /// `EXHAUSTIVE_LIMIT`, else `sample` of them drawn with `seed` (the one that loses most and
     /// the one that loses nothing are always among them).
     pub fn images(&self, sample: u64, seed: u64) -> Images<'_> {
         let mut choices = Vec::new();
