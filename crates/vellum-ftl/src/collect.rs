@@ -12,7 +12,8 @@ use alloc::vec::Vec;
 use vellum_nand::Nand;
 
 impl<N: Nand> Ftl<N> {
-    /// The most page moves that a host write waits for, when no block fails: what one collection
+    /// The most page moves that a host write waits for under uniform traffic, when no block fails
+    /// (under skewed traffic several victims in a row may gain little, and it takes more): what one collection
     /// moves, spread over the pages that it frees. The least full closed block is at most
     /// `logical / closed blocks` full.
     pub fn most_moves(&self) -> u32 {
