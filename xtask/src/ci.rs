@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, value_name = "STEP")]
     only: Option<String>,
     /// Minutes after which whatever runs is stopped and the rest fails
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 80)]
     minutes: u64,
 }
 

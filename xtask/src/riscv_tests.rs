@@ -1,5 +1,5 @@
 //! `cargo xtask riscv-tests DIR`: runs the upstream instruction tests, built by the user as S-mode
-//! payloads (`guests/riscv-tests/` has the environment and a script), each on a fresh machine.
+//! payloads (`guests/riscv-tests/` has the environment), each on a fresh machine.
 //!
 //! A test passes if it shuts the machine down without a failure; a failing one prints the number of
 //! its case.
@@ -42,8 +42,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let tests = find(&args.dir, &args.filter)?;
     if tests.is_empty() {
         bail!(
-            "{}: no ELF files; build them with guests/riscv-tests/build.sh CHECKOUT {}",
-            args.dir.display(),
+            "{}: no ELF files; build the tests with the header and linker script of guests/riscv-tests",
             args.dir.display()
         );
     }

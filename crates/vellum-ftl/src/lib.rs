@@ -1,3 +1,4 @@
+//! Flash translation layer: mapping, garbage collection, wear, bad blocks, recovery after power loss.
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]

@@ -1,3 +1,4 @@
+//! NAND flash: the driver trait that real chips and the model share, and the chip model.
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
