@@ -2,42 +2,8 @@
 
 use crate::code::MicroOp;
 use crate::hart::Float;
-use vellum_isa::Op;
 use vellum_isa::float::{Flags, Rounding, execute};
-
-/// Whether the destination is an integer register.
-fn to_x(op: Op) -> bool {
-    use Op::*;
-    matches!(
-        op,
-        FeqS | FltS
-            | FleS
-            | FclassS
-            | FcvtWS
-            | FcvtWuS
-            | FcvtLS
-            | FcvtLuS
-            | FmvXW
-            | FeqD
-            | FltD
-            | FleD
-            | FclassD
-            | FcvtWD
-            | FcvtWuD
-            | FcvtLD
-            | FcvtLuD
-            | FmvXD
-    )
-}
-
-/// Whether the first source is an integer register.
-fn from_x(op: Op) -> bool {
-    use Op::*;
-    matches!(
-        op,
-        FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FmvWX | FcvtDW | FcvtDWu | FcvtDL | FcvtDLu | FmvDX
-    )
-}
+use vellum_isa::{Bank, Op};
 
 /// Whether the `rm` field chooses a rounding mode; elsewhere it is part of the opcode.
 fn rounds(op: Op) -> bool {
@@ -85,14 +51,14 @@ impl Float {
         };
         let Some(rounding) = Rounding::from_bits(rm) else { return false };
         let f = |r: u8| self.regs[usize::from(r & 31)];
-        let a = if from_x(what) { x[usize::from(op.rs1)] } else { f(op.rs1) };
+        let a = if what.banks().rs1 == Bank::X { x[usize::from(op.rs1)] } else { f(op.rs1) };
         let mut flags = Flags::default();
         let result = execute(what, rounding, a, f(op.rs2), f(op.imm as u8), &mut flags);
         if flags.bits() != 0 {
             self.fcsr |= flags.bits();
             self.dirty = true;
         }
-        if to_x(what) {
+        if what.banks().rd == Bank::X {
             x[usize::from(op.rd)] = result;
         } else {
             self.write(op.rd, result);

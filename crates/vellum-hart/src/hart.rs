@@ -3,7 +3,6 @@
 use crate::run::Jump;
 use vellum_isa::{Insn, Op};
 use vellum_state::{Error, Reader, State, Writer};
-use vellum_translate::Gva;
 use vellum_translate::tlb::Tlb;
 
 /// The register that writes to `x0` go to.
@@ -144,11 +143,6 @@ impl Hart {
     pub fn finish_store(&mut self, insn: Insn) {
         self.accesses += 1;
         self.retire(insn);
-    }
-
-    /// The address that a virtual one names in the current state, for the monitor's own walks.
-    pub fn pc_address(&self) -> Gva {
-        Gva::new(self.pc)
     }
 }
 

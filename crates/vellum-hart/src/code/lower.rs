@@ -3,7 +3,7 @@
 use super::opcode::Code;
 use super::{MicroOp, NO_LINK};
 use crate::SINK;
-use vellum_isa::{Insn, Op};
+use vellum_isa::{Bank, Insn, Op};
 
 /// Instructions in a block at most, so that offsets and counts fit a byte.
 pub(super) const MAX_INSNS: usize = 48;
@@ -37,17 +37,6 @@ pub(super) fn kind(op: Op) -> Kind {
 /// Whether the operation loads or stores.
 pub(crate) fn is_access(op: Op) -> bool {
     kind(op) == Kind::Access
-}
-
-/// Whether `rd` is an integer register, so that 0 means the sink.
-fn writes_x(op: Op) -> bool {
-    use Op::*;
-    match op {
-        Beq | Bne | Blt | Bge | Bltu | Bgeu | Sb | Sh | Sw | Sd | Flw | Fld | Fsw | Fsd => false,
-        FeqS | FltS | FleS | FclassS | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FmvXW | FeqD
-        | FltD | FleD | FclassD | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD | FmvXD => true,
-        op => !(FmaddS..=FmvDX).contains(&op),
-    }
 }
 
 /// Whether the operation takes a rounding mode or `fflags` along: all of F and D but memory.
@@ -84,7 +73,7 @@ pub(crate) fn lower(insn: &Insn, offset: u32) -> MicroOp {
         len: insn.len,
         link: NO_LINK,
     };
-    if op.rd == 0 && writes_x(insn.op) {
+    if op.rd == 0 && insn.op.banks().rd == Bank::X {
         op.rd = SINK;
     }
     match insn.op {
