@@ -1,6 +1,9 @@
 //! What crosses crates is tested in `tests/tests/`; here is what those tests share: the small guest,
 //! booted with a command, and what a run of it gives.
 
+pub mod fuzz;
+pub mod hostile;
+
 use std::path::Path;
 use vellum_machine::{Config, Machine, Paging, Stop};
 use vellum_replay::{Script, Seeded};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Also run a check that takes more than Rust, or longer: `bench` (the comparisons build),
-    /// `mdbook` (the book builds)
+    /// `fuzz` (the fuzz targets build), `mdbook` (the book builds)
     #[arg(long, value_name = "CHECK")]
     with: Vec<String>,
     /// Only the steps whose names contain this
@@ -51,8 +51,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     for name in &args.with {
         steps.push(match name.as_str() {
             "bench" => ("bench", |ci| ci.cargo(&["check", "-p", "vellum-bench", "--all-features"])),
+            "fuzz" => ("fuzz", Ci::fuzz),
             "mdbook" => ("mdbook", Ci::mdbook),
-            other => bail!("no check is named {other}; bench and mdbook are"),
+            other => bail!("no check is named {other}; bench, fuzz and mdbook are"),
         });
     }
     if let Some(only) = &args.only {
@@ -112,6 +113,12 @@ impl Ci {
     fn docs(&self) -> Result<Outcome> {
         let args = ["doc", "--workspace", "--exclude", "vellum-bench", "--no-deps"];
         self.run(cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
+    }
+
+    /// The fuzz targets, which are a workspace of their own.
+    fn fuzz(&self) -> Result<Outcome> {
+        let manifest = root().join("fuzz/Cargo.toml");
+        self.run(cargo(&["check", "--manifest-path"]).arg(manifest))
     }
 
     fn mdbook(&self) -> Result<Outcome> {

@@ -11,6 +11,7 @@ mod diff_user;
 mod differential;
 mod elf_image;
 mod flash_calc;
+mod fuzz;
 mod linux;
 mod linux_command;
 mod lost_work;
@@ -45,6 +46,8 @@ enum Command {
     DiffUser(diff_user::Args),
     /// Run the upstream instruction tests, built by you as S-mode payloads
     RiscvTests(riscv_tests::Args),
+    /// Fuzz a decoder or a whole machine with libFuzzer
+    Fuzz(fuzz::Args),
     /// Flash by formula: the time of a write, what collection adds, what a code carries
     FlashCalc(flash_calc::Args),
     /// Run a trace of block requests on a model of a disk
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Differential(args) => differential::run(&args),
         Command::DiffUser(args) => diff_user::run(&args),
         Command::RiscvTests(args) => riscv_tests::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Powercut(args) => powercut::run(&args),
