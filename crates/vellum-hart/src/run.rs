@@ -671,13 +671,7 @@ fn fetch_exit(stop: Stop, va: Gva) -> Exit {
     match stop {
         Stop::Fault(fault) => Exit::Fault(fault),
         // Nothing can be fetched from a device.
-        Stop::Device(_) => Exit::Fault(Fault {
-            kind: FaultKind::Access,
-            access: Access::Fetch,
-            va,
-            level: 0,
-            entry: None,
-        }),
+        Stop::Device(_) => Exit::Fault(Fault::new(FaultKind::Access, Access::Fetch, va)),
         host @ Stop::Host(_) => Exit::Host(host),
     }
 }

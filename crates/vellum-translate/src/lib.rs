@@ -8,12 +8,14 @@ extern crate alloc;
 mod addr;
 mod fault;
 pub mod host;
+mod memory;
 mod rights;
 pub mod riscv;
 pub mod shadow;
 pub mod tlb;
 
 pub use addr::{Gfn, Gpa, Gva};
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, Reference, Stage};
+pub use memory::{TableMemory, Words};
 pub use rights::{Access, Environment, Privilege, Rights};
 pub use vellum_frames::{FrameId, Hpa, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};

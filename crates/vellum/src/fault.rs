@@ -363,5 +363,5 @@ fn flags_of(leaf: &Leaf, environment: Environment) -> PageFlags {
 }
 
 fn access_fault(access: Access, va: Gva) -> Stop {
-    Stop::Fault(Fault { kind: FaultKind::Access, access, va, level: 0, entry: None })
+    Stop::Fault(Fault::new(FaultKind::Access, access, va))
 }

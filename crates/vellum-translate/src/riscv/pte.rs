@@ -1,6 +1,7 @@
 //! A page-table entry.
 
-use crate::{Gfn, Rights};
+use super::{Extensions, MemoryType};
+use crate::{Access, Gfn, Rights};
 
 /// An entry of an Sv39, Sv48 or Sv57 table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +25,11 @@ impl Pte {
     pub const A: u64 = 1 << 6;
     /// Dirty.
     pub const D: u64 = 1 << 7;
-    /// Bits 54 to 63: reserved here, with Svnapot's N and Svpbmt's PBMT not implemented.
+    /// Naturally aligned power of two (Svnapot).
+    pub const N: u64 = 1 << 63;
+    /// Page-based memory type (Svpbmt).
+    pub const PBMT: u64 = 3 << 61;
+    /// Bits 54 to 63: reserved unless an extension gives them a meaning.
     pub const RESERVED: u64 = 0x3ff << 54;
 
     /// A leaf for `gfn`.
@@ -49,6 +54,19 @@ impl Pte {
         !self.has(Pte::V) || self.0 & (Pte::R | Pte::W) == Pte::W || self.0 & Pte::RESERVED != 0
     }
 
+    /// Step 3, with extensions that give bits from 54 up a meaning in leaves.
+    #[inline]
+    pub const fn is_invalid_with(self, extensions: Extensions) -> bool {
+        if !self.has(Pte::V)
+            || self.0 & (Pte::R | Pte::W) == Pte::W
+            || self.0 & extensions.reserved() != 0
+        {
+            return true;
+        }
+        // "In non-leaf PTEs ... must be zeroed": N and PBMT; and PBMT's encoding 3.
+        self.0 & (Pte::N | Pte::PBMT) != 0 && (!self.is_leaf() || self.0 & Pte::PBMT == Pte::PBMT)
+    }
+
     /// Step 4: any of R, W and X makes it a leaf.
     #[inline]
     pub const fn is_leaf(self) -> bool {
@@ -71,6 +89,31 @@ impl Pte {
     #[inline]
     pub const fn rights(self) -> Rights {
         Rights::from_bits_truncate((self.0 >> 1) as u8 & 7)
+    }
+
+    /// Whether N is set where it may not be: above level 0, or with another size than 64 KiB.
+    #[inline]
+    pub const fn is_bad_napot(self, level: u8) -> bool {
+        self.has(Pte::N) && (level > 0 || self.gfn().get() & 0xf != 8)
+    }
+
+    /// What the entry says about the memory; the reserved encoding counts as no statement.
+    #[inline]
+    pub const fn memory_type(self) -> MemoryType {
+        match MemoryType::from_entry(self.0) {
+            Some(memory_type) => memory_type,
+            None => MemoryType::Physical,
+        }
+    }
+
+    /// Which of A and D an access needs and the entry lacks.
+    #[inline]
+    pub const fn lacks(self, access: Access) -> u64 {
+        let needed = match access {
+            Access::Store => Pte::A | Pte::D,
+            Access::Load | Access::Fetch => Pte::A,
+        };
+        needed & !self.0
     }
 
     /// What may be done without setting A or D in it: nothing with A clear, no store with D clear.
