@@ -205,8 +205,9 @@ impl Iterator for Images<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{SECTOR, Storage};
+    use crate::storage::{File, SECTOR, Storage};
     use std::collections::BTreeSet;
+    use std::sync::Arc;
 
     fn contents_after(disk: &CrashDisk) -> BTreeSet<Option<Vec<u8>>> {
         let cut = disk.cuts().last().unwrap();
@@ -215,13 +216,19 @@ mod tests {
         images.map(|image| image.contents("f")).collect()
     }
 
-    #[test]
-    fn unsynced_sectors_are_lost_independently_and_synced_ones_never() {
+    /// A disk with the file `f`, durable in name and content, and the file.
+    fn disk_with(content: &[u8]) -> (CrashDisk, Arc<dyn File>) {
         let disk = CrashDisk::new();
         let file = disk.create("f").unwrap();
-        file.write_at(0, &[1; 3 * SECTOR]).unwrap();
+        file.write_at(0, content).unwrap();
         file.sync().unwrap();
         disk.sync_dir().unwrap();
+        (disk, file)
+    }
+
+    #[test]
+    fn unsynced_sectors_are_lost_independently_and_synced_ones_never() {
+        let (disk, file) = disk_with(&[1; 3 * SECTOR]);
         file.write_at(0, &[2; 2 * SECTOR]).unwrap();
         let seen = contents_after(&disk);
         assert_eq!(seen.len(), 4, "two sectors, each old or new");
@@ -234,11 +241,7 @@ mod tests {
 
     #[test]
     fn a_sector_holds_any_content_it_has_had_since_the_sync() {
-        let disk = CrashDisk::new();
-        let file = disk.create("f").unwrap();
-        file.write_at(0, b"a").unwrap();
-        file.sync().unwrap();
-        disk.sync_dir().unwrap();
+        let (disk, file) = disk_with(b"a");
         file.write_at(0, b"b").unwrap();
         file.write_at(0, b"c").unwrap();
         let seen = contents_after(&disk);
@@ -263,11 +266,7 @@ mod tests {
 
     #[test]
     fn a_failed_sync_loses_the_bytes_for_good() {
-        let disk = CrashDisk::new();
-        let file = disk.create("f").unwrap();
-        file.write_at(0, b"a").unwrap();
-        file.sync().unwrap();
-        disk.sync_dir().unwrap();
+        let (disk, file) = disk_with(b"a");
         file.write_at(0, b"b").unwrap();
         let fault = super::super::Fault {
             at: disk.operations(),
