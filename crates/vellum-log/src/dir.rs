@@ -1,6 +1,7 @@
 //! [`DirStorage`]: a directory of the host's file system.
 
 use crate::storage::{File, LockGuard, Storage};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -115,6 +116,28 @@ impl File for DirFile {
         self.0.write_all_at(bytes, offset)
     }
 
+    fn write_durably_at(&self, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+        // One call in place of two: the range alone is written back, and the same flush follows.
+        while !bytes.is_empty() {
+            let part = [io::IoSlice::new(bytes)];
+            match pwritev2(&self.0, &part, offset, ReadWriteFlags::DSYNC) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    bytes = bytes.get(count..).unwrap_or_default();
+                    offset += count as u64;
+                }
+                Err(Errno::INTR) => {}
+                // A file system that doesn't know the flag has written nothing.
+                Err(Errno::OPNOTSUPP) => {
+                    self.0.write_all_at(bytes, offset)?;
+                    return self.0.sync_data();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
@@ -135,13 +158,14 @@ mod tests {
         let file = storage.create("b").unwrap();
         file.write_at(3, b"xyz").unwrap();
         file.sync().unwrap();
+        file.write_durably_at(5, b"z!").unwrap();
         storage.create("a").unwrap();
         storage.rename("b", "c").unwrap();
         storage.sync_dir().unwrap();
         assert_eq!(storage.list().unwrap(), ["a", "c"]);
-        let mut back = [9; 6];
+        let mut back = [9; 7];
         storage.open("c").unwrap().read_at(0, &mut back).unwrap();
-        assert_eq!(&back, b"\0\0\0xyz");
+        assert_eq!(&back, b"\0\0\0xyz!");
         assert_eq!(storage.create("a").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(storage.open("z").unwrap_err().kind(), io::ErrorKind::NotFound);
     }

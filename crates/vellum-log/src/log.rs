@@ -1,5 +1,6 @@
 //! The log: append frames, flush them, give back what is no longer needed.
 
+mod flush;
 mod open;
 mod retire;
 
@@ -12,7 +13,6 @@ use crate::segment::{SEGMENT_HEADER, Segment, spare_name};
 use crate::storage::{File, LockGuard, Storage};
 pub use retire::{Retired, Spare, SpareJob};
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Costs, counted where they arise.
@@ -138,56 +138,6 @@ impl Log {
         self.open_record = more;
         self.counters.frames += 1;
         self.counters.bytes += total;
-        Ok(())
-    }
-
-    /// Writes what is buffered, without a sync: it survives the process, not the machine.
-    ///
-    /// # Errors
-    /// When the medium fails or the log is poisoned.
-    pub fn hand_over(&mut self) -> Result<(), Error> {
-        self.alive()?;
-        let result = self.write();
-        self.watch(result)
-    }
-
-    fn write(&mut self) -> Result<(), Error> {
-        let Some(active) = &mut self.active else { return Ok(()) };
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let start = active.at - self.buffer.len() as u64;
-        let failed = io_error("write", &self.place, &active.segment.name);
-        active.segment.file.write_at(start, &self.buffer).map_err(failed)?;
-        self.buffer.clear();
-        active.segment.end.store(active.at, Ordering::Release);
-        self.counters.writes += 1;
-        self.unsynced = true;
-        Ok(())
-    }
-
-    /// Makes all appended frames durable: at most one write and one sync.
-    ///
-    /// # Errors
-    /// When the medium fails (the log is poisoned then: a sync is never tried again) or the log is
-    /// poisoned already.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        self.alive()?;
-        let result = self
-            .write()
-            .and_then(|()| if self.unsynced { self.sync(Bug::SkipFlushSync) } else { Ok(()) });
-        self.watch(result)
-    }
-
-    fn sync(&mut self, bug: Bug) -> Result<(), Error> {
-        let Some(active) = &mut self.active else { return Ok(()) };
-        if !is_planted(self.options.planted, bug) {
-            let failed = io_error("sync", &self.place, &active.segment.name);
-            active.segment.file.sync().map_err(failed)?;
-        }
-        active.durable = active.seq;
-        self.unsynced = false;
-        self.counters.flushes += 1;
         Ok(())
     }
 

@@ -80,6 +80,15 @@ pub trait File: Send + Sync + Debug {
     /// # Errors
     /// What the medium says.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// [`File::write_at`], and these bytes (not others that were written before) are durable when it
+    /// returns. For a file whose length doesn't change this can cost less than the two apart.
+    ///
+    /// # Errors
+    /// As [`File::write_at`] and [`File::sync`]; do not retry.
+    fn write_durably_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset, bytes)?;
+        self.sync()
+    }
     /// Cuts or extends (with zeros) to `len` bytes.
     ///
     /// # Errors
