@@ -65,10 +65,11 @@ impl Batch {
                 .all(|two| (two[0].region, two[0].end()) <= (two[1].region, two[1].start))
         };
         if !sorted(&self.pieces) {
-            let newest_first: Vec<Piece> = self.pieces.iter().rev().copied().collect();
-            self.pieces.sort_by_key(|piece| (piece.region, piece.start));
+            self.pieces.sort_unstable_by_key(|piece| (piece.region, piece.start));
             if !sorted(&self.pieces) {
-                self.pieces = disjoint(&newest_first);
+                // The arena is in the order of arrival.
+                self.pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.at));
+                self.pieces = disjoint(&self.pieces);
             }
         }
         self.pieces.iter().map(|piece| piece.len as u64).sum()

@@ -5,7 +5,7 @@
 //! ticket becomes the leader when nobody leads: it takes the batch, lets the next one gather, and
 //! writes. So there is one flush alone, and one for all who came during the flush before.
 
-use super::sync::{Condvar, Mutex, MutexGuard, PoisonError, yield_now};
+use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, yield_now};
 
 /// The number of the batch that a share went into.
 pub(crate) type Ticket = u64;
@@ -22,6 +22,8 @@ struct State<B> {
     /// All batches below are durable.
     done: Ticket,
     leading: bool,
+    /// Threads that wait for `changed`: waking nobody costs a system call all the same.
+    waiting: u32,
     failed: Option<String>,
 }
 
@@ -30,6 +32,8 @@ struct State<B> {
 pub(crate) struct Group<B> {
     state: Mutex<State<B>>,
     changed: Condvar,
+    /// Whether `failed` is set, for a look without the lock.
+    failing: AtomicBool,
 }
 
 /// Ends the lead also when the leader panics; followers must not wait for a dead one.
@@ -44,6 +48,7 @@ impl<B> Drop for Lead<'_, B> {
             let mut state = self.group.state.lock().unwrap_or_else(PoisonError::into_inner);
             state.leading = false;
             state.failed.get_or_insert_with(|| "the leader of a commit panicked".to_owned());
+            self.group.failing.store(true, Ordering::Release);
             drop(state);
             self.group.changed.notify_all();
         }
@@ -62,9 +67,11 @@ impl<B: Default> Group<B> {
             next: 0,
             done: 0,
             leading: false,
+            waiting: 0,
             failed: None,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let failing = AtomicBool::new(false);
+        Self { state: Mutex::new(state), changed: Condvar::new(), failing }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<B>> {
@@ -110,7 +117,9 @@ impl<B: Default> Group<B> {
                 return Err(first.clone());
             }
             if state.leading {
+                state.waiting += 1;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.waiting -= 1;
                 continue;
             }
             state.leading = true;
@@ -151,22 +160,26 @@ impl<B: Default> Group<B> {
             }
             Err(why) => {
                 state.failed.get_or_insert(why);
+                self.failing.store(true, Ordering::Release);
             }
         }
         state.leading = false;
         lead.finished = true;
-        self.changed.notify_all();
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
         state
     }
 
     /// Fails everything from now on.
     pub(crate) fn fail(&self, why: &str) {
         self.lock().failed.get_or_insert_with(|| why.to_owned());
+        self.failing.store(true, Ordering::Release);
         self.changed.notify_all();
     }
 
-    /// Why everything fails, if it does.
+    /// Why everything fails, if it does. Cost when it doesn't: one atomic load.
     pub(crate) fn failure(&self) -> Option<String> {
-        self.lock().failed.clone()
+        if self.failing.load(Ordering::Acquire) { self.lock().failed.clone() } else { None }
     }
 }

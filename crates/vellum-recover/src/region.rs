@@ -23,7 +23,8 @@ pub(crate) struct Inner {
     /// Chunks whose bytes are in memory.
     loaded: Vec<AtomicBool>,
     loading: Mutex<()>,
-    recovered: Arc<RwLock<Recovered>>,
+    /// The store's; which store a region belongs to is told by it.
+    pub(crate) recovered: Arc<RwLock<Recovered>>,
     /// The file is written at each commit (capture by pages), so truncation needn't write it.
     pub(crate) written_at_commit: AtomicBool,
 }

@@ -2,6 +2,7 @@
 //! primitives, through many schedules.
 
 mod sync {
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, Ordering};
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) use shuttle::thread::yield_now;
     pub(crate) use std::sync::PoisonError;

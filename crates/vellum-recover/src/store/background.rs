@@ -3,6 +3,7 @@
 
 use super::{Shared, Store, lock};
 use crate::error::{Error, io_error};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -17,6 +18,8 @@ struct Wishes {
 struct Inbox {
     wishes: Mutex<Wishes>,
     changed: Condvar,
+    /// The thread is at work.
+    working: AtomicBool,
 }
 
 /// The store's thread.
@@ -73,6 +76,7 @@ fn work(shared: &Shared, inbox: &Inbox) {
             wishes = inbox.changed.wait(wishes).unwrap_or_else(PoisonError::into_inner);
         }
         let now = std::mem::take(&mut *wishes);
+        inbox.working.store(true, Ordering::Release);
         drop(wishes);
         // Errors poison the store, which tells whoever uses it next.
         if now.flush {
@@ -81,6 +85,7 @@ fn work(shared: &Shared, inbox: &Inbox) {
         if now.tend && !now.stop {
             let _ = shared.tend();
         }
+        inbox.working.store(false, Ordering::Release);
         if now.stop {
             return;
         }
@@ -88,6 +93,14 @@ fn work(shared: &Shared, inbox: &Inbox) {
 }
 
 impl Store {
+    /// Whether the store's thread has something to do or is doing it.
+    pub fn is_tending(&self) -> bool {
+        self.worker.as_ref().is_some_and(|worker| {
+            let wishes = *lock(&worker.inbox.wishes);
+            wishes.flush || wishes.tend || worker.inbox.working.load(Ordering::Acquire)
+        })
+    }
+
     /// Does the background work that is due: truncation when the log has grown past
     /// [`Options::truncate_at`](crate::Options::truncate_at), and a spare segment.
     ///
