@@ -39,7 +39,11 @@ impl Raw {
     pub fn new(home: &Path) -> Result<Self> {
         let file =
             File::options().write(true).read(true).create_new(true).open(home.join("raw"))?;
-        file.write_all_at(&vec![0; RAW_LEN as usize], 0)?;
+        // In the steps in which our log fills its segments: one large write would make large folios
+        // in the page cache, which cost more to write back, and the loop would be slower for it.
+        for at in (0..RAW_LEN).step_by(1 << 16) {
+            file.write_all_at(&[0; 1 << 16], at)?;
+        }
         file.sync_all()?;
         Ok(Self { file, next: AtomicU64::new(0) })
     }
@@ -69,6 +73,15 @@ impl Vellum {
         let accounts = store.region("accounts", RECORDS * RECORD as u64)?;
         let history = store.region("history", HISTORY_MAX * HISTORY as u64)?;
         Ok(Self { store, accounts, history })
+    }
+
+    /// Brings all of both regions into memory.
+    pub fn warm(&self) -> Result<()> {
+        for region in [&self.accounts, &self.history] {
+            let bytes = region.read(0..region.len())?;
+            anyhow::ensure!(bytes.iter().step_by(4096).count() > 0, "an empty region");
+        }
+        Ok(())
     }
 
     fn try_run(&self, work: &Work) -> Result<(), Error> {

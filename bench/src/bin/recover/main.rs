@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 mod engines;
 mod memory;
+mod paired;
+mod rocks;
 mod rounds;
 
 /// Recoverable memory beside its peers.
@@ -56,9 +58,9 @@ fn main() -> Result<()> {
             .collect();
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        println!("\n{:<66} {:>10} {:>14}", "measure", "reach", "measured");
+        println!("\n{:<70} {:>8} {:>22}", "measure", "reach", "measured");
         for (measure, reach, value) in rows {
-            println!("{measure:<66} {reach:>10} {value:>14}");
+            println!("{measure:<70} {reach:>8} {value:>22}");
         }
     }
     Ok(())
@@ -70,11 +72,4 @@ fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = std::time::Instant::now();
     work()?;
     Ok(start.elapsed().as_secs_f64())
-}
-
-/// The median; 0 for nothing.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }

@@ -1,10 +1,11 @@
 //! Checkpoints, opening and restoring of a large memory.
 
-use crate::rounds::Row;
-use crate::{median, seconds};
+use crate::rounds::{Row, row};
+use crate::seconds;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::Arc;
+use vellum_bench::Series;
 use vellum_recover::checkpoint::{Captured, Checkpoints, Compression, DirObjects, Pages, Restored};
 use vellum_recover::{Capture, Durability, Options, PAGE, Restore, Store, Tracked};
 
@@ -34,12 +35,12 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
     let checkpoints = Checkpoints::new(objects.clone(), Compression::Lz4);
     let everything: Vec<_> = std::iter::once(0..memory.pages()).collect();
     let (id, _) = checkpoints.save("m", &Captured::take(&memory, &everything), b"", false)?;
-    let (mut pauses, mut captured) = (Vec::new(), Captured::default());
+    let (mut pauses, mut captured) = (Series::default(), Captured::default());
     for round in 0..rounds.max(3) {
         for page in scattered(memory.pages()) {
             memory.bytes_mut()[page as usize * PAGE + 100] = round as u8 + 1;
         }
-        pauses.push(
+        pauses.add(
             1e3 * seconds(|| {
                 let dirty = memory.take_dirty()?;
                 captured.take_again(&memory, &dirty);
@@ -48,9 +49,9 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
         );
         checkpoints.save("m", &captured, b"", true)?;
     }
-    let mut firsts = Vec::new();
+    let mut firsts = Series::default();
     for _ in 0..rounds.max(3) {
-        firsts.push(
+        firsts.add(
             1e3 * seconds(|| {
                 let mut restored = Restored::open(objects.clone(), id)?;
                 let mut page = [0; PAGE];
@@ -69,8 +70,8 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
             "",
             way.split(' ').next().unwrap_or(way).to_owned(),
         ),
-        (pause, "≤ 3", format!("{:.2}", median(&pauses))),
-        (first, "≤ 2", format!("{:.2}", median(&firsts))),
+        row(&pause, "≤ 3", &pauses),
+        row(&first, "≤ 2", &firsts),
     ])
 }
 
@@ -89,16 +90,16 @@ fn first_write(capture: Capture) -> Result<f64> {
 }
 
 fn tracking(rounds: u32) -> Result<Vec<Row>> {
-    let (mut ratios, mut costs) = (Vec::new(), Vec::new());
+    let (mut ratios, mut costs) = (Series::default(), Series::default());
     for _ in 0..rounds.max(3) {
         let ours = first_write(Capture::WriteProtect)?;
-        ratios.push(ours / first_write(Capture::Fault)?);
-        costs.push(ours);
+        ratios.add(ours / first_write(Capture::Fault)?);
+        costs.add(ours);
     }
-    let ratio = "tracking a first write, against SIGSEGV + mprotect".to_owned();
-    let cost = "tracking a first write, ns".to_owned();
-    let (ratios, costs) = (median(&ratios), median(&costs));
-    Ok(vec![(ratio, "≤ 0.20", format!("{ratios:.2}")), (cost, "", format!("{costs:.0}"))])
+    Ok(vec![
+        row("tracking a first write, against SIGSEGV + mprotect", "≤ 0.20", &ratios),
+        row("tracking a first write, ns", "", &costs),
+    ])
 }
 
 /// Opening after a crash: the log is as full as it gets before truncation.
@@ -123,10 +124,10 @@ fn opening(home: &Path, len: u64) -> Result<Vec<Row>> {
     store.flush()?;
     let bytes = store.log_bytes();
     drop((region, store));
-    let mut times = Vec::new();
+    let mut times = Series::default();
     for _ in 0..7 {
         let mut kept = None;
-        times.push(
+        times.add(
             1e3 * seconds(|| {
                 let store = Store::open(&path, options())?;
                 let region = store.region("r", len)?;
@@ -142,7 +143,7 @@ fn opening(home: &Path, len: u64) -> Result<Vec<Row>> {
         len >> 20,
         bytes as f64 / f64::from(1 << 20)
     );
-    Ok(vec![(what, "≤ 5", format!("{:.2}", median(&times)))])
+    Ok(vec![row(&what, "≤ 5", &times)])
 }
 
 /// Replay: read, check and decrypt a log of 4 KiB ranges, and put the bytes into memory.
@@ -161,8 +162,8 @@ fn replay(home: &Path) -> Result<Vec<Row>> {
     store.flush()?;
     let bytes = store.log_bytes() as f64;
     drop((region, store));
-    let mut rates = Vec::new();
-    for _ in 0..3 {
+    let mut rates = Series::default();
+    for _ in 0..7 {
         let mut target = vec![1_u8; usize::try_from(LEN)?];
         let mut segments = Vec::new();
         let storage = Arc::new(vellum_recover::log::DirStorage::new(&path)?);
@@ -185,8 +186,7 @@ fn replay(home: &Path) -> Result<Vec<Row>> {
             drop(log);
             Ok(())
         })?;
-        rates.push(bytes / took / 1e9);
+        rates.add(bytes / took / 1e9);
     }
-    let what = "log replay (scan, check, decrypt, apply), encrypted, GB/s".to_owned();
-    Ok(vec![(what, "≥ 1", format!("{:.2}", median(&rates)))])
+    Ok(vec![row("log replay (scan, check, decrypt, apply), encrypted, GB/s", "≥ 1", &rates)])
 }

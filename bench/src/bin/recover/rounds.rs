@@ -1,12 +1,14 @@
 //! Windows in turn: transactions a second of each engine, as a ratio to the raw loop of its round.
 
 use crate::engines::{Engine, Fjall, Lmdb, RECORDS, Raw, Redb, Sqlite, Vellum, Work};
-use crate::{median, seconds};
+use crate::rocks::Rocks;
+use crate::{paired, seconds};
 use anyhow::Result;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use vellum_bench::Series;
 
 /// A measure, what it has to reach, and what it was.
 pub type Row = (String, &'static str, String);
@@ -65,57 +67,67 @@ pub fn transactions(home: &Path, length: f64, rounds: u32, quiet: bool) -> Resul
     let (raw, vellum) = (Raw::new(home)?, Vellum::new(home)?);
     let (redb, lmdb) = (Redb::new(home)?, Lmdb::new(home)?);
     let (sqlite, fjall) = (Sqlite::new(home)?, Fjall::new(home)?);
-    let engines: [&dyn Engine; 6] = [&raw, &vellum, &redb, &lmdb, &sqlite, &fjall];
+    let rocks = Rocks::new(home)?;
+    let mut engines: Vec<&dyn Engine> = vec![&raw, &vellum, &redb, &lmdb, &sqlite, &fjall];
+    engines.extend(rocks.iter().map(|rocks| rocks as &dyn Engine));
     let mut rows = Vec::new();
     for threads in [1, 8] {
-        let (mut rates, mut cpus) =
-            (vec![Vec::new(); engines.len()], vec![Vec::new(); engines.len()]);
+        let mut rates = vec![Vec::new(); engines.len()];
+        let mut cpus = vec![Series::default(); engines.len()];
         let before = vellum.store.stats();
         for round in 0..rounds {
             for (at, engine) in engines.iter().enumerate() {
                 let turn = u64::from(round) * 8 + threads;
                 let (rate, cpu) = window(*engine, threads, length, turn)?;
                 rates[at].push(rate);
-                cpus[at].push(cpu);
+                cpus[at].add(cpu);
             }
         }
         let after = vellum.store.stats();
         let ratio = |at: usize, of: usize| {
-            let ratios: Vec<f64> = rates[at].iter().zip(&rates[of]).map(|(a, b)| a / b).collect();
-            median(&ratios)
+            let mut series = Series::default();
+            rates[at].iter().zip(&rates[of]).for_each(|(a, b)| series.add(a / b));
+            series
         };
         if !quiet {
             println!(
-                "\n{threads} thread(s)              median txn/s   (least … most)   CPU µs/txn   ÷ raw"
+                "\n{threads} thread(s)            median txn/s (least–most)     CPU µs/txn   ÷ raw (least–most)"
             );
             for (at, engine) in engines.iter().enumerate() {
-                let least = rates[at].iter().copied().fold(f64::MAX, f64::min);
-                let most = rates[at].iter().copied().fold(0.0, f64::max);
+                let mut rate = Series::default();
+                rates[at].iter().for_each(|value| rate.add(*value));
+                let ((least, most), ratio) = (rate.spread(), ratio(at, 0));
                 println!(
-                    "{:<30} {:>10.0}   ({least:.0} … {most:.0})   {:>8.1}   {:>6.2}",
+                    "{:<30} {:>8.0} ({least:.0}–{most:.0})   {:>8.1}   {:>6.2} ({:.2}–{:.2})",
                     engine.name(),
-                    median(&rates[at]),
-                    median(&cpus[at]),
-                    ratio(at, 0)
+                    rate.median(),
+                    cpus[at].median(),
+                    ratio.median(),
+                    ratio.spread().0,
+                    ratio.spread().1,
                 );
             }
         }
         let commits = (after.commits - before.commits) as f64;
         let flushes = (after.log.flushes - before.log.flushes) as f64 / commits;
         let bytes = (after.log.bytes - before.log.bytes) as f64 / commits;
-        let best = (2..engines.len()).map(|peer| ratio(1, peer)).fold(f64::MAX, f64::min);
-        let reach = if threads == 1 { "≥ 0.92" } else { "≥ 1.3" };
-        rows.push((
-            format!("{threads} thread(s), against the raw loop"),
-            reach,
-            format!("{:.2}", ratio(1, 0)),
-        ));
-        let reach = if threads == 1 { "" } else { "≥ 3" };
-        rows.push((
-            format!("{threads} thread(s), against the best peer"),
-            reach,
-            format!("{best:.2}"),
-        ));
+        let best = (2..engines.len())
+            .map(|peer| (engines[peer].name(), ratio(1, peer)))
+            .min_by(|one, two| one.1.median().total_cmp(&two.1.median()));
+        if threads == 1 {
+            let pairs = paired::ratios(&raw, &vellum, rounds, length * 4.0)?;
+            rows.push(row("1 thread, against the raw loop, in bursts", "≥ 0.92", &pairs));
+        } else {
+            rows.push(row("8 threads, against 8 raw threads", "≥ 1.3", &ratio(1, 0)));
+        }
+        if let Some((name, ratio)) = best {
+            let reach = if threads == 1 { "" } else { "≥ 3" };
+            rows.push(row(
+                &format!("{threads} thread(s), against the best peer, {name}"),
+                reach,
+                &ratio,
+            ));
+        }
         let reach = if threads == 1 { "1.00" } else { "≤ 0.3" };
         rows.push((
             format!("{threads} thread(s), flushes a transaction"),
@@ -126,6 +138,14 @@ pub fn transactions(home: &Path, length: f64, rounds: u32, quiet: bool) -> Resul
         let what = format!("{threads} thread(s), log bytes a transaction of 576, encrypted");
         rows.push((what, reach, format!("{bytes:.1}")));
     }
-    rows.push(("RocksDB, WAL sync".to_owned(), "", "skipped: no library".to_owned()));
+    if rocks.is_none() {
+        rows.push(("RocksDB, WAL sync".to_owned(), "", "skipped: no library".to_owned()));
+    }
     Ok(rows)
+}
+
+/// A row of a median and its spread.
+pub fn row(measure: &str, reach: &'static str, series: &Series) -> Row {
+    let (low, high) = series.spread();
+    (measure.to_owned(), reach, format!("{:.2} ({low:.2}–{high:.2})", series.median()))
 }
