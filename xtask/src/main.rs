@@ -21,6 +21,7 @@ mod shell;
 mod table;
 mod tidy;
 mod trace;
+mod x86_access;
 
 /// Vellum: the memory of a virtual machine.
 #[derive(Debug, Parser)]
@@ -56,6 +57,8 @@ enum Command {
     Powercut(powercut::Args),
     /// What a crash loses against the checkpoint interval, with and without the redo log
     LostWork(lost_work::Args),
+    /// Every combination of flags of an x86-64 walk, against the plain reference
+    X86Access(x86_access::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Powercut(args) => powercut::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
+        Command::X86Access(args) => x86_access::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };

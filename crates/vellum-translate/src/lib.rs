@@ -13,6 +13,7 @@ mod rights;
 pub mod riscv;
 pub mod shadow;
 pub mod tlb;
+pub mod x86;
 
 pub use addr::{Gfn, Gpa, Gva};
 pub use fault::{Fault, FaultKind, Reference, Stage};

@@ -464,7 +464,7 @@ fn a_guest_page_fault_tells_page_from_entry_and_carries_the_guest_physical_addre
     assert_eq!((fault.cause(), fault.stage, fault.level), (23, Stage::Second, 0));
     assert_eq!((fault.gpa, fault.va), (Some(Gpa::new(0x8123)), Gva::new(0x123)));
     assert_eq!((fault.reference, fault.pseudoinstruction()), (Reference::Explicit, None));
-    assert_eq!(fault.entry, Some(Gpa::new(21 << 12 | 8 * 8)));
+    assert_eq!(fault.entry, Some(Gpa::new(0x15040)));
     // A table of the first stage is refused: the cause is the access's, the reference the walk's.
     memory.set(21, 1, 0);
     for (access, cause) in ALL.into_iter().zip([20, 21, 23]) {

@@ -1,0 +1,14 @@
+//! x86-64's formats: four and five levels of tables (Intel 64 and IA-32 Architectures Software
+//! Developer's Manual, volume 3A, chapter "Paging", sections on 4-level and 5-level paging).
+
+pub mod campaign;
+mod entry;
+mod fault;
+mod paging;
+pub mod reference;
+mod walk;
+
+pub use entry::Entry;
+pub use fault::{ErrorCode, Fault, FaultKind};
+pub use paging::{Access, NotLongMode, Paging, Registers};
+pub use walk::{Leaf, walk};
