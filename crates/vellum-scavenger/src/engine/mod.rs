@@ -1,0 +1,344 @@
+//! The scavenger itself: sets of pages, looked at in turn.
+
+mod detect;
+mod lottery;
+mod objects;
+mod reclaim;
+mod restore;
+mod ripen;
+mod tidy;
+mod vault;
+mod visit;
+
+use crate::content::{Page, PageKey};
+use crate::index::{HashIndex, Similar, Target};
+use crate::report::{Class, Counters, Metadata, Report, Tally};
+use crate::store::Spill;
+use crate::{Domain, Error, PageSet, Policy, SetId};
+use lottery::Lottery;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use vault::Vault;
+use vellum_frames::{FramePool, PAGE_SIZE};
+use visit::Marks;
+
+/// Hints that wait at most; more are dropped, since the pages are looked at anyway.
+const HINTS: usize = 1 << 16;
+
+/// How a scavenger works.
+#[derive(Debug)]
+pub struct Options {
+    /// When what is done.
+    pub policy: Policy,
+    /// The key of all hashes. Choose it at random where guests are hostile, and keep it where a run
+    /// must replay.
+    pub key: u64,
+    /// Entries of the index of similar content for each page of memory: 4 bytes each.
+    pub similar_per_page: f64,
+    /// Spare frames among which concealed pages are placed at random.
+    pub lottery: usize,
+    /// Where packed pages go when the store is full.
+    pub spill: Option<Box<dyn Spill>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            policy: Policy::default(),
+            key: 0x5ca7_e26e_7000_0001,
+            similar_per_page: 1.0,
+            lottery: 256,
+            spill: None,
+        }
+    }
+}
+
+/// How a set's pages are treated.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Pages are shared as soon as they are equal; a write copies.
+    #[default]
+    Share,
+    /// Every candidate, shared or not, loses all its rights, moves to a frame at a random place, and
+    /// is copied on any access: neither the time of an access nor a frame's place tells whether a
+    /// page was merged (VUsion).
+    Conceal,
+}
+
+/// What one call of [`Scavenger::step`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The work allowed is done; the pass goes on with the next call.
+    More,
+    /// Every page of the set was looked at since the pass began.
+    Done,
+}
+
+#[derive(Debug)]
+struct Set {
+    domain: Domain,
+    mode: Mode,
+    /// The first page's number among all sets'.
+    first: u32,
+    marks: Vec<Marks>,
+    /// The next page of the pass; `None` between passes.
+    cursor: Option<u64>,
+    /// The write epochs opened by this pass and the one before.
+    epoch: u32,
+    before: u32,
+    hints: VecDeque<u32>,
+    tally: Tally,
+    last: Tally,
+}
+
+/// Finds what pages have in common, packs them, and brings them back.
+///
+/// Not a thread by itself: [`Scavenger::step`] does a bounded amount of work, from whichever thread
+/// and at whatever time the caller chooses.
+#[derive(Debug)]
+pub struct Scavenger {
+    vault: Vault,
+    policy: Policy,
+    key: u64,
+    keys: BTreeMap<Domain, PageKey>,
+    /// How each domain's pages are treated.
+    modes: BTreeMap<Domain, Mode>,
+    similar_per_page: f64,
+    sets: Vec<Option<Set>>,
+    index: HashIndex,
+    similar: Similar,
+    lottery: Lottery,
+    lottery_size: u64,
+    page: Box<Page>,
+    other: Box<Page>,
+    /// The next object to tidy.
+    tidy_at: u32,
+    counters: Counters,
+}
+
+impl Scavenger {
+    /// A scavenger for pages whose frames are of `pool`.
+    pub fn new(pool: Arc<FramePool>, options: Options) -> Self {
+        Scavenger {
+            vault: Vault::new(pool, options.policy.level, options.spill),
+            policy: options.policy,
+            key: options.key,
+            keys: BTreeMap::new(),
+            modes: BTreeMap::new(),
+            similar_per_page: options.similar_per_page.clamp(0.0, 64.0),
+            sets: Vec::new(),
+            index: HashIndex::default(),
+            similar: Similar::default(),
+            lottery: Lottery::new(options.lottery, options.key),
+            lottery_size: options.lottery as u64,
+            page: Box::new([0; PAGE_SIZE]),
+            other: Box::new([0; PAGE_SIZE]),
+            tidy_at: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Adds a set of `pages` pages. From here on every one of them has a frame of the pool's quota or
+    /// room in the spill target, so that giving all of them different content can't fail.
+    ///
+    /// # Errors
+    /// When the sets together would want more than that, or have more than 2³¹ pages, or the domain's
+    /// other sets are treated otherwise.
+    pub fn add_set(&mut self, pages: u64, domain: Domain, mode: Mode) -> Result<SetId, Error> {
+        let first = self.sets.iter().flatten().map(|s| u64::from(s.first) + s.marks.len() as u64);
+        let first = first.max().unwrap_or(0);
+        let limit = u64::from(Target::MAX);
+        if first.saturating_add(pages) > limit {
+            return Err(Error::Limit { what: "pages", value: first.saturating_add(pages), limit });
+        }
+        let conceals = mode == Mode::Conceal
+            || self.sets.iter().flatten().any(|set| set.mode == Mode::Conceal);
+        let spares = if conceals { self.lottery_size } else { 0 };
+        let promised = self.pages() + pages + spares;
+        let frames = self.vault.pool.quota();
+        let spill = self.vault.spill.as_ref().map_or(0, |spill| spill.capacity());
+        if promised > frames.saturating_add(spill) {
+            return Err(Error::Overcommit { promised, frames, spill });
+        }
+        let before = self.modes.entry(domain).or_insert(mode);
+        if *before != mode {
+            return Err(Error::Mode { domain });
+        }
+        self.keys.entry(domain).or_insert_with(|| PageKey::new(self.key, domain.0.into()));
+        let id = SetId(self.sets.len() as u32);
+        self.sets.push(Some(Set {
+            domain,
+            mode,
+            first: first as u32,
+            marks: vec![Marks::default(); pages as usize],
+            cursor: None,
+            epoch: 0,
+            before: 0,
+            hints: VecDeque::new(),
+            tally: Tally::default(),
+            last: Tally::default(),
+        }));
+        let entries = self.pages() as f64 * self.similar_per_page;
+        self.similar.resize(entries as usize);
+        Ok(id)
+    }
+
+    /// Forgets a set. Its owner gives back the references of packed pages with
+    /// [`Scavenger::release`]; objects that nobody holds any more go at once.
+    ///
+    /// # Errors
+    /// When there is no such set.
+    pub fn remove_set(&mut self, set: SetId) -> Result<(), Error> {
+        let at = self.set_at(set)?;
+        self.sets[at] = None;
+        for number in 0..self.vault.objects.end() {
+            self.vault.drop_if_unused(number);
+        }
+        Ok(())
+    }
+
+    /// Pages of all sets.
+    pub fn pages(&self) -> u64 {
+        self.sets.iter().flatten().map(|set| set.marks.len() as u64).sum()
+    }
+
+    fn set_at(&self, set: SetId) -> Result<usize, Error> {
+        let at = set.0 as usize;
+        if self.sets.get(at).is_some_and(Option::is_some) { Ok(at) } else { Err(Error::NoSet(set)) }
+    }
+
+    fn set(&mut self, at: usize) -> &mut Set {
+        self.sets[at].as_mut().expect("its number was checked")
+    }
+
+    /// Asks for a look at a page before others: it was just filled, from a disk for instance, and so
+    /// likely with what another page has too (Miłoś et al., *Satori*, 2009).
+    ///
+    /// # Errors
+    /// When there is no such set.
+    pub fn hint(&mut self, set: SetId, page: u64) -> Result<(), Error> {
+        let at = self.set_at(set)?;
+        let set = self.set(at);
+        if page < set.marks.len() as u64 && set.hints.len() < HINTS {
+            set.marks[page as usize].forget();
+            set.hints.push_back(page as u32);
+        }
+        Ok(())
+    }
+
+    /// Looks at pages of a set, hinted ones first, until `work` model nanoseconds are done or the
+    /// pass is complete. Opens a write epoch when a pass begins.
+    ///
+    /// # Errors
+    /// When there is no such set. What goes wrong with a page leaves that page as it is and is
+    /// counted in the report.
+    pub fn step(&mut self, set: SetId, pages: &mut dyn PageSet, work: u64) -> Result<Step, Error> {
+        let at = self.set_at(set)?;
+        let until = self.counters.work.saturating_add(work);
+        if self.set(at).cursor.is_none() {
+            let epoch = pages.open_epoch();
+            let set = self.set(at);
+            (set.before, set.epoch, set.cursor) = (set.epoch, epoch, Some(0));
+            set.tally = Tally::default();
+        }
+        while self.counters.work < until {
+            if let Some(page) = self.set(at).hints.pop_front() {
+                self.counters.hints += 1;
+                self.visit(at, pages, page.into());
+                continue;
+            }
+            let set = self.set(at);
+            let page = set.cursor.unwrap_or(0);
+            if page >= (set.marks.len() as u64).min(pages.pages()) {
+                set.cursor = None;
+                set.last = set.tally;
+                self.counters.passes += 1;
+                return Ok(Step::Done);
+            }
+            set.cursor = Some(page + 1);
+            let class = self.visit(at, pages, page);
+            self.set(at).tally[class] += 1;
+        }
+        Ok(Step::More)
+    }
+
+    /// One whole pass over several sets, and over the objects: what the examples and commands use
+    /// where nobody waits. A set whose twin pages were found from another set is looked at again.
+    ///
+    /// # Errors
+    /// As [`Scavenger::step`].
+    pub fn pass(&mut self, sets: &mut [(SetId, &mut dyn PageSet)]) -> Result<(), Error> {
+        for (id, pages) in sets.iter_mut() {
+            while self.step(*id, *pages, u64::MAX / 4)? == Step::More {}
+        }
+        for (id, pages) in sets.iter_mut() {
+            let at = self.set_at(*id)?;
+            while let Some(page) = self.set(at).hints.pop_front() {
+                self.counters.hints += 1;
+                let class = self.visit(at, *pages, page.into());
+                let set = self.set(at);
+                // It was counted as unique when the pass came by.
+                if set.last[Class::Unique] > 0 {
+                    set.last[Class::Unique] -= 1;
+                    set.last[class] += 1;
+                }
+            }
+        }
+        while !self.tidy(u64::MAX / 4) {}
+        Ok(())
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// How things stand, over all sets.
+    pub fn report(&self) -> Report {
+        let tallies = self.sets.iter().flatten().map(|set| set.last);
+        self.report_of(tallies.fold(Tally::default(), |a, b| a + b))
+    }
+
+    /// Pages by class in one domain, as of each set's last whole pass.
+    pub fn tally(&self, domain: Domain) -> Tally {
+        let sets = self.sets.iter().flatten().filter(|set| set.domain == domain);
+        sets.map(|set| set.last).fold(Tally::default(), |a, b| a + b)
+    }
+
+    fn report_of(&self, tally: Tally) -> Report {
+        Report {
+            tally,
+            frames: self.vault.pool.counters().used,
+            objects: self.vault.objects.live() as u64,
+            spilled: self.vault.spilled(),
+            store: self.vault.store.bytes(),
+            metadata: self.metadata(),
+            counters: self.counters,
+        }
+    }
+
+    /// Bytes of bookkeeping, as allocated.
+    pub fn metadata(&self) -> Metadata {
+        let sets = self.sets.iter().flatten();
+        Metadata {
+            pages: sets.map(|set| set.marks.capacity() * size_of::<Marks>()).sum::<usize>() as u64,
+            index: self.index.bytes() as u64,
+            similar: self.similar.bytes() as u64,
+            objects: (self.vault.objects.bytes() + self.vault.frames_bytes()) as u64,
+            store: self.vault.store.overhead() as u64,
+        }
+    }
+}
+
+impl Drop for Scavenger {
+    /// Frames that only the scavenger holds go back to the pool.
+    fn drop(&mut self) {
+        self.lottery.give_back(&self.vault.pool);
+        self.vault.release_frames();
+    }
+}

@@ -1,0 +1,252 @@
+//! Pages that were left alone: probed for use, then told as a delta, then compressed.
+
+use super::objects::Home;
+use super::vault::Encoded;
+use super::{Mode, Scavenger};
+use crate::content::{Codec, Features, Page};
+use crate::index::Target;
+use crate::policy::work;
+use crate::report::Class;
+use crate::set::{Backing, PageSet, Withhold};
+use crate::{Domain, Error, ObjectId};
+use vellum_frames::{FrameId, PAGE_SIZE};
+
+impl Scavenger {
+    /// A page that was not written since the last look.
+    pub(super) fn ripen(
+        &mut self,
+        at: usize,
+        pages: &mut dyn PageSet,
+        page: u64,
+        frame: FrameId,
+    ) -> Result<Class, Error> {
+        let (delta_after, compress_after) = (self.policy.delta_after, self.policy.compress_after);
+        let (mode, domain) = {
+            let set = self.set(at);
+            (set.mode, set.domain)
+        };
+        let marks = *self.marks(at, page);
+        if self.hopeless(at, page) {
+            return Ok(Class::Incompressible);
+        }
+        let first = delta_after.min(compress_after);
+        if marks.age() < first {
+            if marks.age() + 1 == first {
+                pages.withhold(page, Withhold::All);
+                self.marks(at, page).probe();
+                return Ok(Class::Probed);
+            }
+            return Ok(self.resident(frame));
+        }
+        if !marks.probed() {
+            // It was used after the probe, and its age began anew; or it is very young.
+            pages.withhold(page, Withhold::All);
+            self.marks(at, page).probe();
+            return Ok(Class::Probed);
+        }
+        if mode == Mode::Conceal {
+            return self.conceal(domain, pages, page, frame);
+        }
+        if marks.age() >= compress_after {
+            return self.pack(at, domain, pages, page, frame);
+        }
+        if self.marks(at, page).compared() {
+            return Ok(self.resident(frame));
+        }
+        self.tell_as_delta(domain, pages, page, frame)
+    }
+
+    /// What a page with a frame is that nothing is done to.
+    fn resident(&self, frame: FrameId) -> Class {
+        // More holders than the page: a frame that is shared, or kept as a reference.
+        match self.vault.pool.references(frame) {
+            1 => Class::Unique,
+            2 => Class::Reference,
+            _ if self.repeats(frame) => Class::SameFilled,
+            _ => Class::Identical,
+        }
+    }
+
+    fn repeats(&self, frame: FrameId) -> bool {
+        let first = self.vault.pool.load(frame, 0, 8);
+        (8..PAGE_SIZE).step_by(8).all(|at| self.vault.pool.load(frame, at, 8) == first)
+    }
+
+    /// Gives a page's frame away for an object that holds the same.
+    pub(super) fn give_up(
+        &mut self,
+        pages: &mut dyn PageSet,
+        page: u64,
+        number: u32,
+    ) -> Result<(), Error> {
+        self.vault.retain(number)?;
+        self.put_behind(pages, page, Backing::Packed(ObjectId(number)));
+        Ok(())
+    }
+
+    /// Looks for a similar page and keeps the difference; a page that has none becomes one that
+    /// others may be told by.
+    fn tell_as_delta(
+        &mut self,
+        domain: Domain,
+        pages: &mut dyn PageSet,
+        page: u64,
+        frame: FrameId,
+    ) -> Result<Class, Error> {
+        let hash = self.hash(domain, frame);
+        if let Some((number, object)) = self.known(domain, hash, frame)? {
+            if matches!(object.home, Home::Frame { .. }) {
+                return Ok(self.resident(frame));
+            }
+            self.give_up(pages, page, number)?;
+            return Ok(Class::Compressed);
+        }
+        let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
+        let features = Features::of(&content);
+        self.counters.work += work::FEATURES;
+        let told = self.best_delta(domain, &content, &features);
+        self.page = content;
+        if let Some(delta) = told {
+            let number = self.vault.add_record(&delta, domain)?;
+            self.note(hash, Target::Object(number));
+            self.give_up(pages, page, number)?;
+            self.counters.deltas += 1;
+            return Ok(Class::Delta);
+        }
+        let number = self.vault.add_frame(frame, true, domain)?;
+        self.similar.insert(&features, number);
+        self.note(hash, Target::Object(number));
+        pages.withhold(page, Withhold::Write);
+        Ok(Class::Reference)
+    }
+
+    /// The shortest fast delta against any of the pages that have most in common with this one.
+    fn best_delta(
+        &mut self,
+        domain: Domain,
+        content: &Page,
+        features: &Features,
+    ) -> Option<Encoded> {
+        let mut best: Option<Encoded> = None;
+        for number in self.similar.candidates(features).into_iter().flatten() {
+            let Some(object) = self.vault.objects.find(number) else { continue };
+            let base = self.vault.codec(number);
+            let fits = object.domain == domain
+                && !base.is_some_and(Codec::is_delta)
+                && self.policy.allows(Codec::DeltaFast, base);
+            if !fits || self.vault.content(number, &mut self.other).is_err() {
+                continue;
+            }
+            self.counters.work += work::DELTA + work::DECODE;
+            self.counters.deltas_tried += 1;
+            let limit = best.as_ref().map_or(self.policy.delta_limit, |b| b.bytes.len() - 1);
+            let delta =
+                self.vault.encode(Codec::DeltaFast, content, Some((number, &self.other)), limit);
+            best = delta.or(best);
+        }
+        best
+    }
+
+    /// Compresses a page, or gives its frame up for an object that holds the same.
+    pub(super) fn pack(
+        &mut self,
+        at: usize,
+        domain: Domain,
+        pages: &mut dyn PageSet,
+        page: u64,
+        frame: FrameId,
+    ) -> Result<Class, Error> {
+        let hash = self.hash(domain, frame);
+        if let Some((number, object)) = self.known(domain, hash, frame)? {
+            let others = match object.home {
+                Home::Frame { frame: shared, .. } => {
+                    self.vault.holders(&object) - u32::from(shared == frame)
+                }
+                _ => 1,
+            };
+            // While another page maps the frame, giving it up only saves this page's own copy.
+            if others == 0 && !self.pack_object(number)? {
+                self.marks(at, page).hopeless();
+                return Ok(Class::Incompressible);
+            }
+            self.give_up(pages, page, number)?;
+            return Ok(match object.home {
+                Home::Frame { .. } if others > 0 => Class::Identical,
+                _ => Class::Compressed,
+            });
+        }
+        let number = if self.store_is_full() {
+            let Some(number) = self.vault.add_spilled(&self.page, domain)? else {
+                return Ok(Class::Full);
+            };
+            self.counters.spilled += 1;
+            number
+        } else {
+            self.counters.work += work::LZ4;
+            let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
+            let encoded = self.vault.compress(&content, &self.policy);
+            self.page = content;
+            let Some(encoded) = encoded else {
+                self.marks(at, page).hopeless();
+                return Ok(Class::Incompressible);
+            };
+            self.counters.compressed += 1;
+            self.vault.add_record(&encoded, domain)?
+        };
+        self.note(hash, Target::Object(number));
+        self.give_up(pages, page, number)?;
+        Ok(Class::Compressed)
+    }
+
+    pub(super) fn store_is_full(&self) -> bool {
+        self.vault.store.bytes().allocated >= self.policy.store_limit
+    }
+
+    /// Moves an object out of its frame, whose content is in `self.page`; whether that saves
+    /// anything.
+    pub(super) fn pack_object(&mut self, number: u32) -> Result<bool, Error> {
+        self.counters.work += work::LZ4;
+        let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
+        let moved = if self.store_is_full() {
+            self.vault.move_to_spill(number, &content)
+        } else {
+            match self.vault.compress(&content, &self.policy) {
+                Some(encoded) => self.vault.move_to_store(number, &encoded).map(|()| true),
+                None => Ok(false),
+            }
+        };
+        self.page = content;
+        self.counters.compressed += u64::from(matches!(moved, Ok(true)));
+        moved
+    }
+
+    /// Takes a page away whether another holds the same or not: behind it is an object in a frame at
+    /// a random place, and any access copies it.
+    fn conceal(
+        &mut self,
+        domain: Domain,
+        pages: &mut dyn PageSet,
+        page: u64,
+        frame: FrameId,
+    ) -> Result<Class, Error> {
+        let hash = self.hash(domain, frame);
+        let number = match self.known(domain, hash, frame)? {
+            Some((number, _)) => {
+                self.counters.merged += 1;
+                number
+            }
+            None => {
+                let place = self.lottery.draw(&self.vault.pool)?;
+                self.vault.pool.write(place, 0, &self.page[..]);
+                let number = self.vault.add_frame(place, false, domain);
+                // The object holds it now, or nobody does.
+                self.vault.pool.release(place);
+                let number = number?;
+                self.note(hash, Target::Object(number));
+                number
+            }
+        };
+        self.give_up(pages, page, number)?;
+        Ok(Class::Concealed)
+    }
+}

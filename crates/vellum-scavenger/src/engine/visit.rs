@@ -1,0 +1,183 @@
+//! One look at one page: what changed since the last one decides what is done.
+
+use super::objects::Home;
+use super::{Mode, Scavenger};
+use crate::content::Codec;
+use crate::policy::work;
+use crate::report::Class;
+use crate::set::{Busy, Look, PageSet};
+use crate::{Error, ObjectId};
+use vellum_frames::FrameId;
+
+/// The greatest age: nibbles are all there is.
+const OLDEST: u8 = 15;
+
+/// What is kept of each page: two bytes.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Marks {
+    /// Low nibble: age in passes. High nibble: the flags below.
+    state: u8,
+    /// Low nibble: looks without finding a like. High nibble: looks to skip.
+    luck: u8,
+}
+
+/// Looked at since the pass before began.
+const LOOKED: u8 = 0x10;
+/// All rights are withheld.
+const PROBED: u8 = 0x20;
+/// A similar page was looked for.
+const COMPARED: u8 = 0x40;
+/// Nothing makes it smaller, until it is written.
+const HOPELESS: u8 = 0x80;
+
+impl Marks {
+    pub(super) fn age(self) -> u8 {
+        self.state & 15
+    }
+
+    pub(super) fn is(self, flag: u8) -> bool {
+        self.state & flag != 0
+    }
+
+    pub(super) fn probed(self) -> bool {
+        self.is(PROBED)
+    }
+
+    pub(super) fn probe(&mut self) {
+        self.state |= PROBED;
+    }
+
+    pub(super) fn compared(&mut self) -> bool {
+        let before = self.is(COMPARED);
+        self.state |= COMPARED;
+        before
+    }
+
+    pub(super) fn hopeless(&mut self) {
+        self.state |= HOPELESS;
+    }
+
+    /// Nothing is known of the page: look at it again.
+    pub(super) fn forget(&mut self) {
+        self.state = 0;
+        self.luck &= 15;
+    }
+
+    /// It was used just now.
+    pub(super) fn touch(&mut self) {
+        self.state &= LOOKED | COMPARED | HOPELESS;
+    }
+
+    fn grow(&mut self) {
+        if self.age() < OLDEST {
+            self.state += 1;
+        }
+    }
+
+    /// It was written since it was last looked at. Whether this look is to be skipped: pages that
+    /// found no like three times rest for 1, 2, 4 and at last 8 looks, as KSM's smart scan does
+    /// (Linux, `mm/ksm.c`, `skip_age`).
+    fn unlucky(&mut self) -> bool {
+        if self.luck >> 4 > 0 {
+            self.luck -= 0x10;
+            return true;
+        }
+        let tries = self.luck & 15;
+        let skip = match tries {
+            0..=2 => 0,
+            3 => 1,
+            4..=5 => 2,
+            6..=8 => 4,
+            _ => 8,
+        };
+        self.luck = (tries + 1).min(15) | skip << 4;
+        false
+    }
+
+    pub(super) fn lucky(&mut self) {
+        self.luck = 0;
+    }
+}
+
+impl Scavenger {
+    pub(super) fn marks(&mut self, at: usize, page: u64) -> &mut Marks {
+        &mut self.set(at).marks[page as usize]
+    }
+
+    /// Looks at a page. Whatever fails leaves the page as it is.
+    pub(super) fn visit(&mut self, at: usize, pages: &mut dyn PageSet, page: u64) -> Class {
+        self.counters.looked += 1;
+        self.counters.work += work::LOOK;
+        let seen = match pages.look(page) {
+            Look::Busy(busy) => Ok(match busy {
+                Busy::Hole => Class::Hole,
+                Busy::Elsewhere => Class::Elsewhere,
+                Busy::Pinned => Class::Pinned,
+                Busy::Table => Class::Table,
+            }),
+            Look::Packed(object) => Ok(self.packed_class(object)),
+            Look::Frame { frame, written } => self.visit_frame(at, pages, page, frame, written),
+        };
+        seen.unwrap_or_else(|error| match error {
+            Error::Limit { .. } | Error::Frames(_) => Class::Full,
+            _ => Class::Failed,
+        })
+    }
+
+    fn packed_class(&self, object: ObjectId) -> Class {
+        match self.vault.objects.find(object.0).map(|o| o.home) {
+            Some(Home::Record { codec: Codec::Same, .. }) => Class::SameFilled,
+            Some(Home::Record { codec, .. }) if codec.is_delta() => Class::Delta,
+            Some(Home::Record { .. }) => Class::Compressed,
+            Some(Home::Frame { .. }) => Class::Concealed,
+            Some(Home::Spilled { .. }) => Class::Spilled,
+            None => Class::Failed,
+        }
+    }
+
+    fn visit_frame(
+        &mut self,
+        at: usize,
+        pages: &mut dyn PageSet,
+        page: u64,
+        frame: FrameId,
+        written: u32,
+    ) -> Result<Class, Error> {
+        let (epoch, before, mode) = {
+            let set = self.set(at);
+            (set.epoch, set.before, set.mode)
+        };
+        // That a page was never written is no secret.
+        if frame.is_zero_frame() && (mode == Mode::Share || written == 0) {
+            return Ok(Class::Zero);
+        }
+        let marks = self.marks(at, page);
+        if written >= epoch {
+            marks.state = 0;
+            return Ok(Class::Hot);
+        }
+        if marks.is(LOOKED) && written < before {
+            marks.grow();
+            return self.ripen(at, pages, page, frame);
+        }
+        // Something may have been written since the last look, or there was none.
+        marks.state = LOOKED;
+        if marks.unlucky() {
+            marks.state = 0;
+            return Ok(Class::Skipped);
+        }
+        let class = match mode {
+            Mode::Share => self.detect(at, pages, page, frame)?,
+            // A page that is in use is not a candidate: it would be copied back at once.
+            Mode::Conceal => Class::Unique,
+        };
+        if class != Class::Unique {
+            self.marks(at, page).lucky();
+        }
+        Ok(class)
+    }
+
+    pub(super) fn hopeless(&mut self, at: usize, page: u64) -> bool {
+        self.marks(at, page).is(HOPELESS)
+    }
+}

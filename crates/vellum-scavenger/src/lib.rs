@@ -1,0 +1,23 @@
+//! Transparent memory compression.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod content;
+mod engine;
+mod error;
+mod ids;
+mod index;
+mod plain;
+mod policy;
+mod report;
+mod set;
+mod store;
+
+pub use engine::{Mode, Options, Scavenger, Step};
+pub use error::Error;
+pub use ids::{Domain, ObjectId, SetId};
+pub use plain::Pages;
+pub use policy::Policy;
+pub use report::{Class, Counters, Metadata, Report, Tally};
+pub use set::{Backing, Busy, Look, PageSet, Withhold};
+pub use store::{FileSpill, Spill, StoreBytes};

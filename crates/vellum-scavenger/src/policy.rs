@@ -1,0 +1,127 @@
+//! What is worth doing to a page: bytes saved against age and the cost of bringing it back.
+
+use crate::content::Codec;
+
+/// Model nanoseconds of the scavenger's own work: its budget in guest time, the same on every host.
+pub(crate) mod work {
+    /// A look at a page or an object.
+    pub(crate) const LOOK: u64 = 20;
+    /// A page read, told from zero and hashed.
+    pub(crate) const HASH: u64 = 400;
+    /// Two pages compared.
+    pub(crate) const COMPARE: u64 = 300;
+    /// An entry of a table replaced.
+    pub(crate) const REMAP: u64 = 200;
+    /// The features of a page.
+    pub(crate) const FEATURES: u64 = 6_000;
+    /// A delta tried.
+    pub(crate) const DELTA: u64 = 8_000;
+    /// A page in LZ4.
+    pub(crate) const LZ4: u64 = 5_500;
+    /// A page in zstd.
+    pub(crate) const ZSTD: u64 = 20_000;
+    /// A page rebuilt.
+    pub(crate) const DECODE: u64 = 3_000;
+}
+
+/// Bytes that a model nanosecond of the guest's waiting is worth at age 0: a quarter.
+const NANOS_PER_BYTE: i64 = 4;
+/// Ages beyond this make a page no more likely to stay untouched.
+const OLDEST: u8 = 8;
+
+/// When pages are shared, told as deltas and compressed. Ages are passes in which a page was neither
+/// written nor, from the age of the first probe on, read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Age at which a page is told as the difference to a similar one. Before, at this age less one,
+    /// all its rights are withheld once, to see whether it is used.
+    pub delta_after: u8,
+    /// Age at which a page that has no similar one is compressed.
+    pub compress_after: u8,
+    /// The longest fast delta, in bytes, that is worth a second page to read.
+    pub delta_limit: usize,
+    /// zstd's level.
+    pub level: i32,
+    /// What a page may take to come back in 99 of 100 cases, in nanoseconds. Codecs that take longer
+    /// are not used.
+    pub restore_p99: u32,
+    /// Most bytes of the packed store; beyond, pages are spilled or stay.
+    pub store_limit: u64,
+}
+
+impl Default for Policy {
+    /// Deltas at age 2, compression at 3, the budget of the slowest codec, 64 GiB of store.
+    fn default() -> Self {
+        Policy {
+            delta_after: 2,
+            compress_after: 3,
+            delta_limit: 3000,
+            level: 3,
+            restore_p99: 12_000,
+            store_limit: 64 << 30,
+        }
+    }
+}
+
+impl Policy {
+    /// Sharing only: zero pages, same-filled and identical ones, nothing packed.
+    pub fn sharing_only() -> Self {
+        Policy { delta_after: u8::MAX, compress_after: u8::MAX, ..Policy::default() }
+    }
+
+    /// What bringing a page back takes in 99 of 100 cases, in nanoseconds: the goals that
+    /// `cargo xtask bench-compare share` measures, with the slower codec of the reference added.
+    pub fn restore_p99(codec: Codec, base: Option<Codec>) -> u32 {
+        let base = base.map_or(0, |base| match base {
+            Codec::Same | Codec::Raw => 500,
+            _ => Policy::restore_p99(base, None),
+        });
+        base + match codec {
+            Codec::Same | Codec::Raw => 500,
+            Codec::Lz4 => 3_000,
+            Codec::Zstd => 8_000,
+            Codec::DeltaFast => 1_500,
+            Codec::DeltaDense => 4_000,
+        }
+    }
+
+    /// Whether the budget allows a page to be kept like this. `base` is the codec of a delta's
+    /// reference, if that is packed itself.
+    pub fn allows(&self, codec: Codec, base: Option<Codec>) -> bool {
+        Policy::restore_p99(codec, base) <= self.restore_p99
+    }
+
+    /// What keeping a page in `bytes` instead of 4096 is worth: the bytes saved, doubled with each
+    /// pass of age (a page that was left alone for long is likely to be left alone on), less what
+    /// the guest is expected to wait. The codec that is worth most is taken.
+    pub fn worth(&self, bytes: usize, age: u8, codec: Codec, base: Option<Codec>) -> i64 {
+        let saved = 4096 - bytes as i64;
+        let wait = i64::from(Policy::restore_p99(codec, base)) / NANOS_PER_BYTE;
+        (saved << age.min(OLDEST)) - wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_pays_for_slower_codecs_and_the_budget_forbids_them() {
+        let policy = Policy::default();
+        let lz4 = |age| policy.worth(1700, age, Codec::Lz4, None);
+        let zstd = |age| policy.worth(1300, age, Codec::Zstd, None);
+        assert!(lz4(0) > zstd(0), "young pages come back soon");
+        assert!(lz4(3) < zstd(3), "old ones do not");
+        for (budget, allowed) in [(12_000, true), (11_999, false)] {
+            let policy = Policy { restore_p99: budget, ..policy };
+            assert_eq!(policy.allows(Codec::DeltaDense, Some(Codec::Zstd)), allowed);
+            assert!(policy.allows(Codec::Zstd, None));
+        }
+        let quick = Policy { restore_p99: 3_000, ..policy };
+        assert!(quick.allows(Codec::Lz4, None) && !quick.allows(Codec::Zstd, None));
+        assert!(
+            quick.allows(Codec::DeltaFast, None)
+                && !quick.allows(Codec::DeltaFast, Some(Codec::Lz4))
+        );
+    }
+}
