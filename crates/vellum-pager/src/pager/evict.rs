@@ -1,0 +1,132 @@
+//! Making room.
+
+use super::{Pager, flag};
+use crate::space::Space;
+use crate::{Error, PageNo};
+
+impl Pager {
+    /// Evicts until `pages` more may come, for `incoming` if that is known.
+    ///
+    /// # Errors
+    /// When everything is pinned, or what could go can't be written.
+    pub fn make_room(
+        &mut self,
+        space: &mut dyn Space,
+        pages: u32,
+        incoming: Option<PageNo>,
+    ) -> Result<(), Error> {
+        let most = self.options.quota.saturating_sub(pages);
+        while self.policy.len() > most {
+            let count = (self.policy.len() - most).max(self.options.batch);
+            self.evict_some(space, count, incoming)?;
+        }
+        Ok(())
+    }
+
+    /// Evicts one page of the caller's choice.
+    ///
+    /// # Errors
+    /// When it is pinned, or can't be written.
+    pub fn evict(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
+        if !self.is_present(page) {
+            return Ok(());
+        }
+        if self.is_kept(space, page) {
+            let (held, quota) = (self.policy.len(), self.options.quota);
+            return Err(Error::AllPinned { held, quota });
+        }
+        self.policy.forget(page.get());
+        self.let_go(space, &[page])
+    }
+
+    /// Evicts up to `count` pages, at least one.
+    fn evict_some(
+        &mut self,
+        space: &mut dyn Space,
+        count: u32,
+        incoming: Option<PageNo>,
+    ) -> Result<(), Error> {
+        let victims = self.victims(space, count, incoming, false);
+        let written = self.let_go(space, &victims);
+        let Err(error) = written else { return Ok(()) };
+        // The store takes nothing: a page that it has already may still go.
+        let clean = self.victims(space, 1, incoming, true);
+        if clean.is_empty() { Err(error) } else { self.let_go(space, &clean) }
+    }
+
+    /// Takes victims out of the policy.
+    fn victims(
+        &mut self,
+        space: &mut dyn Space,
+        count: u32,
+        incoming: Option<PageNo>,
+        clean: bool,
+    ) -> Vec<PageNo> {
+        let mut victims = Vec::with_capacity(count as usize);
+        let (pins, state) = (&self.pins, &self.state);
+        for at in 0..count {
+            let incoming = incoming.filter(|_| at == 0).map(PageNo::get);
+            let victim = self.policy.victim(incoming, &mut |page| {
+                pins.contains_key(&page)
+                    || (clean && state[page as usize] & flag::DIRTY != 0)
+                    || space.is_held(PageNo::new(page))
+            });
+            match victim {
+                Some(page) => victims.push(PageNo::new(page)),
+                None => break,
+            }
+        }
+        victims
+    }
+
+    fn is_kept(&self, space: &dyn Space, page: PageNo) -> bool {
+        self.pins.contains_key(&page.get()) || space.is_held(page)
+    }
+
+    /// Victims leave the space: the dirty ones in one batch into the store. Those that can't go are
+    /// the policy's again.
+    fn let_go(&mut self, space: &mut dyn Space, victims: &[PageNo]) -> Result<(), Error> {
+        if victims.is_empty() {
+            let (held, quota) = (self.policy.len(), self.options.quota);
+            return Err(Error::AllPinned { held, quota });
+        }
+        let mut result = Ok(());
+        let mut dirty = Vec::new();
+        for &page in victims {
+            if self.has(page, flag::DIRTY) {
+                dirty.push(page);
+                continue;
+            }
+            match space.discard(page) {
+                Ok(()) => {
+                    self.counters.evicted_clean += 1;
+                    self.left(page);
+                }
+                Err(error) => {
+                    self.policy.admit(page.get());
+                    result = Err(error);
+                }
+            }
+        }
+        if !dirty.is_empty() {
+            match space.take(&dirty, &mut |contents| self.put(contents)) {
+                Ok(()) => dirty.iter().for_each(|&page| {
+                    self.mark_clean(page);
+                    self.left(page);
+                }),
+                Err(error) => {
+                    self.counters.store_errors += 1;
+                    dirty.iter().for_each(|page| self.policy.admit(page.get()));
+                    result = Err(error);
+                }
+            }
+        }
+        result
+    }
+
+    /// A page has left the space.
+    fn left(&mut self, page: PageNo) {
+        self.state[page.index()] &= !(flag::PRESENT | flag::AHEAD);
+        self.counters.evicted += 1;
+    }
+}

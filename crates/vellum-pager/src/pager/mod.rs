@@ -1,0 +1,335 @@
+//! The pager: faults in, pages out, between a space and a store.
+
+mod counters;
+mod evict;
+mod fault;
+mod limits;
+mod options;
+mod writeback;
+
+pub use counters::Counters;
+pub use options::{MAX_PAGES, Options};
+
+use crate::curve::MissRatioCurve;
+use crate::page::checksum;
+use crate::policy::Policy;
+use crate::prefetch::Prefetch;
+use crate::pressure::Pressure;
+use crate::rules::{Handler, Reason, Rules};
+use crate::space::Space;
+use crate::store::{PageStore, Traffic};
+use crate::{Error, Page, PageNo};
+use std::collections::{BTreeMap, VecDeque};
+use vellum_translate::{Access, Rights};
+
+/// What is known of a page.
+mod flag {
+    /// It is in the space.
+    pub(super) const PRESENT: u8 = 1;
+    /// It may differ from what the store has.
+    pub(super) const DIRTY: u8 = 2;
+    /// It was put into the store, and its checksum is known.
+    pub(super) const STORED: u8 = 4;
+    /// It came before it was asked for, and was not used yet.
+    pub(super) const AHEAD: u8 = 8;
+    /// It was present before.
+    pub(super) const BEFORE: u8 = 16;
+    /// The store may have it since before this pager; no checksum is known.
+    pub(super) const FOREIGN: u8 = 32;
+}
+
+/// What became of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolved {
+    /// The page was brought.
+    Brought,
+    /// The page is there, full of zeros.
+    Zero,
+    /// The page was there; it may be written now, if that was asked.
+    Present,
+}
+
+/// Pages a space: brings what is missing, evicts what is least needed, writes back what changed.
+///
+/// It has no thread, no clock and no operating system: a fault source calls it, with the space that
+/// the fault was in. Decisions depend on the calls alone, so two runs are one run.
+#[derive(Debug)]
+pub struct Pager {
+    options: Options,
+    policy: Box<dyn Policy>,
+    store: Box<dyn PageStore>,
+    prefetch: Box<dyn Prefetch>,
+    rules: Rules,
+    state: Box<[u8]>,
+    sums: Box<[u32]>,
+    pins: BTreeMap<u32, u32>,
+    /// Dirty pages in the order in which they became so; entries of clean ones are stale.
+    dirty: VecDeque<u32>,
+    dirty_count: u32,
+    twins: BTreeMap<u32, Box<Page>>,
+    curve: Option<MissRatioCurve>,
+    pressure: Pressure,
+    /// References to present pages since the last fault.
+    hits: u64,
+    counters: Counters,
+    /// Missing pages in order, while they are being recorded.
+    record: Option<Vec<PageNo>>,
+    /// Scratch of a fault.
+    wanted: Vec<PageNo>,
+}
+
+impl Pager {
+    /// A pager over `store`; every page is absent.
+    ///
+    /// # Errors
+    /// When an option is not possible.
+    pub fn new(options: Options, store: Box<dyn PageStore>) -> Result<Self, Error> {
+        let policy = options.check()?;
+        let state = if options.existing { flag::FOREIGN } else { 0 };
+        let pages = options.pages as usize;
+        Ok(Pager {
+            policy,
+            store,
+            prefetch: Box::new(()),
+            rules: Rules::default(),
+            state: vec![state; pages].into(),
+            sums: vec![0; pages].into(),
+            pins: BTreeMap::new(),
+            dirty: VecDeque::new(),
+            dirty_count: 0,
+            twins: BTreeMap::new(),
+            curve: options.curve.map(|shift| MissRatioCurve::new(options.pages, shift)),
+            pressure: Pressure::default(),
+            hits: 0,
+            counters: Counters::default(),
+            record: None,
+            wanted: Vec::new(),
+            options,
+        })
+    }
+
+    /// Replaces the policy, which must have been made for as many pages, and hold none.
+    pub fn with_policy(mut self, policy: Box<dyn Policy>) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets what is prefetched.
+    pub fn with_prefetch(mut self, prefetch: Box<dyn Prefetch>) -> Self {
+        self.prefetch = prefetch;
+        self
+    }
+
+    /// Pages of the space.
+    pub fn pages(&self) -> u32 {
+        self.options.pages
+    }
+
+    /// Pages that are present.
+    pub fn present(&self) -> u32 {
+        self.policy.len()
+    }
+
+    /// Whether a page is present.
+    pub fn is_present(&self, page: PageNo) -> bool {
+        self.has(page, flag::PRESENT)
+    }
+
+    /// Pages that may differ from what the store has.
+    pub fn dirty(&self) -> u32 {
+        self.dirty_count
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What went through the store.
+    pub fn traffic(&self) -> Traffic {
+        self.store.traffic()
+    }
+
+    /// The store, to look at.
+    pub fn store(&self) -> &dyn PageStore {
+        &*self.store
+    }
+
+    /// The policy, to look at.
+    pub fn policy(&self) -> &dyn Policy {
+        &*self.policy
+    }
+
+    /// How much too small memory is.
+    pub fn pressure(&self) -> Pressure {
+        self.pressure
+    }
+
+    /// The miss-ratio curve, if one is kept.
+    pub fn curve(&self) -> Option<&MissRatioCurve> {
+        self.curve.as_ref()
+    }
+
+    /// From here on, missing pages are noted down in order.
+    pub fn start_record(&mut self) {
+        self.record = Some(Vec::new());
+    }
+
+    /// The missing pages since [`Pager::start_record`], for [`Recorded`](crate::prefetch::Recorded).
+    pub fn take_record(&mut self) -> Vec<PageNo> {
+        self.record.take().unwrap_or_default()
+    }
+
+    /// Bytes of bookkeeping beside pages and store, without the policy's.
+    pub fn overhead(&self) -> usize {
+        self.state.len()
+            + self.sums.len() * 4
+            + self.dirty.capacity() * 4
+            + self.twins.len() * size_of::<Page>()
+    }
+
+    /// Registers a reason to withhold `rights` from pages, and who decides when it is in the way.
+    ///
+    /// # Errors
+    /// When there are [`Reason::MAX`] already.
+    pub fn register(
+        &mut self,
+        name: &str,
+        rights: Rights,
+        handler: Box<dyn Handler>,
+    ) -> Result<Reason, Error> {
+        self.rules.register(name, rights, handler).ok_or(Error::Option {
+            field: "reasons",
+            value: Reason::MAX as u64 + 1,
+            why: "all are taken",
+        })
+    }
+
+    /// Withholds a reason's rights from a page: a page that may not be read leaves the space, one
+    /// that may only not be written is protected.
+    ///
+    /// # Errors
+    /// When the page can't leave: it is pinned, or the store fails.
+    pub fn withhold(
+        &mut self,
+        space: &mut dyn Space,
+        page: PageNo,
+        reason: Reason,
+    ) -> Result<(), Error> {
+        self.check(page)?;
+        let rights = self.rules.withhold(page, reason);
+        if !self.is_present(page) {
+            return Ok(());
+        }
+        if rights.intersects(Rights::READ | Rights::EXECUTE) {
+            self.evict(space, page)
+        } else {
+            space.forbid_writes(page)
+        }
+    }
+
+    /// The reason no longer holds. What it withheld comes back with the next access.
+    pub fn lift(&mut self, page: PageNo, reason: Reason) {
+        self.rules.lift(page, reason);
+    }
+
+    /// A present page is referenced, as far as anybody can see it. Costs a step of the policy.
+    #[inline]
+    pub fn touch(&mut self, page: PageNo) {
+        let state = self.state[page.index()];
+        if state & flag::PRESENT == 0 {
+            return;
+        }
+        self.hits += 1;
+        self.policy.touch(page.get());
+        if state & flag::AHEAD != 0 {
+            self.state[page.index()] &= !flag::AHEAD;
+            self.counters.prefetch_used += 1;
+            self.prefetch.used(page);
+        }
+        if let Some(curve) = &mut self.curve {
+            curve.reference(page.get());
+        }
+    }
+
+    /// A page is present that this pager has not brought: somebody else filled it. It counts as
+    /// dirty.
+    pub fn adopt(&mut self, page: PageNo) {
+        if self.is_present(page) {
+            self.touch(page);
+            return;
+        }
+        self.arrive(page, true);
+    }
+
+    /// Reads a page of the store without bringing it: what a save of all memory needs. `None` when
+    /// nothing is stored.
+    ///
+    /// # Errors
+    /// As for a fault.
+    pub fn peek(&mut self, page: PageNo, into: &mut Page) -> Result<bool, Error> {
+        self.check(page)?;
+        if !self.has(page, flag::STORED | flag::FOREIGN) {
+            return Ok(false);
+        }
+        Ok(self.get_checked(page, into)?)
+    }
+
+    fn check(&self, page: PageNo) -> Result<(), Error> {
+        let pages = self.options.pages;
+        if page.get() < pages { Ok(()) } else { Err(Error::Outside { page, pages }) }
+    }
+
+    fn has(&self, page: PageNo, flags: u8) -> bool {
+        self.state.get(page.index()).is_some_and(|state| state & flags != 0)
+    }
+
+    /// A page has come into the space.
+    fn arrive(&mut self, page: PageNo, dirty: bool) {
+        let state = &mut self.state[page.index()];
+        *state |= flag::PRESENT | flag::BEFORE;
+        self.policy.admit(page.get());
+        if dirty {
+            self.mark_dirty(page);
+        }
+    }
+
+    fn mark_dirty(&mut self, page: PageNo) {
+        let state = &mut self.state[page.index()];
+        if *state & flag::DIRTY == 0 {
+            *state |= flag::DIRTY;
+            self.dirty.push_back(page.get());
+            self.dirty_count += 1;
+        }
+    }
+
+    /// The page is as the store has it, or is no more.
+    fn mark_clean(&mut self, page: PageNo) {
+        let state = &mut self.state[page.index()];
+        if *state & flag::DIRTY != 0 {
+            *state &= !flag::DIRTY;
+            self.dirty_count -= 1;
+            self.twins.remove(&page.get());
+            // Stale entries are dropped when they come up; a page that is cleaned and dirtied again
+            // and again must not let them pile up.
+            if self.dirty.len() > 2 * self.dirty_count as usize + 64 {
+                let state = &self.state;
+                let mut seen = std::collections::BTreeSet::new();
+                self.dirty
+                    .retain(|&page| state[page as usize] & flag::DIRTY != 0 && seen.insert(page));
+            }
+        }
+    }
+}
+
+/// A fault's access, as the rules and the pager see it.
+fn is_write(access: Access) -> bool {
+    access == Access::Store
+}
+
+fn sum_of(page: PageNo, content: &Page) -> u32 {
+    checksum(page, content)
+}
+
+#[cfg(test)]
+mod tests;

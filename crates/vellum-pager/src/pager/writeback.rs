@@ -1,0 +1,108 @@
+//! Writing back: changed lines in batches, water marks, and the barrier behind which all is stored.
+
+use super::{Pager, flag, sum_of};
+use crate::space::Space;
+use crate::store::Put;
+use crate::{Error, Lines, PAGE, Page, PageNo, StoreError};
+
+/// Pages that one batch of a write-back has at most.
+const BATCH: usize = 64;
+
+impl Pager {
+    /// Puts pages into the store, by their changed lines where a twin tells them.
+    pub(super) fn put(&mut self, contents: &[(PageNo, &Page)]) -> Result<(), StoreError> {
+        let lines = |page: PageNo, content: &Page| match self.twins.get(&page.get()) {
+            Some(twin) => Lines::between(twin, content),
+            None => Lines::ALL,
+        };
+        let puts: Vec<Put<'_>> = contents
+            .iter()
+            .map(|&(page, content)| Put { page, content, lines: lines(page, content) })
+            .collect();
+        self.store.put(&puts)?;
+        self.counters.pages_written += puts.len() as u64;
+        self.counters.lines_written += puts.iter().map(|p| u64::from(p.lines.count())).sum::<u64>();
+        for put in puts {
+            self.sums[put.page.index()] = sum_of(put.page, put.content);
+            self.state[put.page.index()] |= flag::STORED;
+            self.state[put.page.index()] &= !flag::FOREIGN;
+        }
+        Ok(())
+    }
+
+    /// Does in the background what faults should not wait for: evicts when few pages are free, and
+    /// writes back when many are dirty, each from one water mark to the other.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is lost then.
+    pub fn balance(&mut self, space: &mut dyn Space) -> Result<(), Error> {
+        let free = self.options.quota.saturating_sub(self.policy.len());
+        if free < self.options.free_low {
+            match self.make_room(space, self.options.free_high, None) {
+                // Pins are the caller's wish; only a fault that finds no room at all is in trouble.
+                Ok(()) | Err(Error::AllPinned { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.dirty_count > self.options.dirty_high {
+            self.write_back(space, self.dirty_count - self.options.dirty_low)?;
+        }
+        Ok(())
+    }
+
+    /// Writes back up to `count` pages, those first that have been dirty longest. They stay present;
+    /// how many it were.
+    ///
+    /// # Errors
+    /// When the store fails: the pages of that batch are still dirty.
+    pub fn write_back(&mut self, space: &mut dyn Space, count: u32) -> Result<u32, Error> {
+        let mut done = 0;
+        while done < count && self.dirty_count > 0 {
+            let room = ((count - done) as usize).min(BATCH);
+            let mut pages: Vec<PageNo> = Vec::with_capacity(room);
+            while pages.len() < room
+                && let Some(page) = self.dirty.pop_front()
+            {
+                let page = PageNo::new(page);
+                if self.has(page, flag::DIRTY) && !pages.contains(&page) {
+                    pages.push(page);
+                }
+            }
+            if pages.is_empty() {
+                break;
+            }
+            let cleaned = self.clean(space, &pages);
+            if cleaned.is_err() {
+                self.counters.store_errors += 1;
+                pages.iter().rev().for_each(|page| self.dirty.push_front(page.get()));
+                cleaned?;
+            }
+            done += pages.len() as u32;
+        }
+        Ok(done)
+    }
+
+    /// First the right to write goes, then the content is read: a write beside this one either is in
+    /// what is stored, or makes the page dirty again.
+    fn clean(&mut self, space: &mut dyn Space, pages: &[PageNo]) -> Result<(), Error> {
+        let mut buffers = vec![[0; PAGE]; pages.len()];
+        for (&page, buffer) in pages.iter().zip(&mut buffers) {
+            space.forbid_writes(page)?;
+            space.read(page, buffer)?;
+        }
+        let contents: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&buffers).collect();
+        self.put(&contents)?;
+        pages.iter().for_each(|&page| self.mark_clean(page));
+        Ok(())
+    }
+
+    /// Writes everything back, and has the store make it durable.
+    ///
+    /// # Errors
+    /// When the store fails; what could not be written is still dirty.
+    pub fn flush(&mut self, space: &mut dyn Space) -> Result<(), Error> {
+        self.write_back(space, u32::MAX)?;
+        self.store.flush()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! The host table of a virtual machine as a space: a missing page is an absent entry, and a fault on
+//! it costs no trap of the operating system at all.
+
+// UNSAFETY: a fresh frame is filled in place.
+#![expect(unsafe_code, reason = "a fresh frame is filled in place, without a copy")]
+
+use super::{Filled, Save, Space, Write};
+use crate::{Error, PAGE, Page, PageNo};
+use vellum_frames::{FrameId, FramePool};
+use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
+use vellum_translate::{Gfn, Rights};
+
+/// Hears of every page whose rights were lowered or whose frame went: derived tables and TLBs must
+/// forget it before a hart runs on.
+pub trait Changed {
+    /// `page`'s entry changed; the frame that was behind it, if it is not any more.
+    fn changed(&mut self, host: &mut HostTable, page: Gfn, was: Option<FrameId>);
+}
+
+/// Nobody derived anything.
+impl Changed for () {
+    fn changed(&mut self, _: &mut HostTable, _: Gfn, _: Option<FrameId>) {}
+}
+
+/// Pages of a host table, from `first` on. No hart runs while it lives.
+#[derive(Debug)]
+pub struct HostSpace<'a, C> {
+    /// The table.
+    pub host: &'a mut HostTable,
+    /// The frames behind it.
+    pub pool: &'a FramePool,
+    /// The page of the table that is page 0 here.
+    pub first: Gfn,
+    /// The owner that absent pages name; their token is the page's number here.
+    pub owner: OwnerId,
+    /// Withholds the right to write a page that is as it was stored.
+    pub clean: Guard,
+    /// Who hears of changes.
+    pub changed: C,
+}
+
+impl<C: Changed> HostSpace<'_, C> {
+    fn gfn(&self, page: PageNo) -> Gfn {
+        self.first.plus(u64::from(page.get()))
+    }
+
+    fn frame(&self, page: PageNo, what: &'static str) -> Result<FrameId, Error> {
+        match self.host.get(self.gfn(page)) {
+            HostEntry::Frame { frame, .. } => Ok(frame),
+            entry => Err(Error::Space { what, page, why: format!("its entry is {entry:?}") }),
+        }
+    }
+
+    fn place(&mut self, page: PageNo, frame: FrameId, writable: bool) {
+        let gfn = self.gfn(page);
+        let _absent = self.host.replace(gfn, HostEntry::Frame { frame, rights: Rights::all() });
+        if writable {
+            self.host.remove_guard(gfn, self.clean);
+        } else {
+            self.host.add_guard(gfn, self.clean);
+        }
+    }
+
+    fn remove(&mut self, page: PageNo, frame: FrameId) -> Result<(), Error> {
+        let gfn = self.gfn(page);
+        let token = Token::new(page.get().into()).ok_or_else(|| Error::Space {
+            what: "removing",
+            page,
+            why: "its number does not fit a token".into(),
+        })?;
+        self.host.remove_guard(gfn, self.clean);
+        let absent = HostEntry::Absent { owner: self.owner, token };
+        let _frame = self.host.replace(gfn, absent);
+        self.changed.changed(self.host, gfn, Some(frame));
+        self.pool.release(frame);
+        Ok(())
+    }
+}
+
+fn no_frame(page: PageNo) -> impl Fn(vellum_frames::Error) -> Error {
+    move |error| Error::Space { what: "filling", page, why: error.to_string() }
+}
+
+impl<C: Changed> Space for HostSpace<'_, C> {
+    fn fill(&mut self, page: PageNo, writable: bool, write: Write<'_>) -> Result<Filled, Error> {
+        if matches!(self.host.get(self.gfn(page)), HostEntry::Frame { .. }) {
+            return Ok(Filled::Already);
+        }
+        let frame = self.pool.allocate().map_err(no_frame(page))?;
+        let bytes = self.pool.pointer(frame).as_ptr().cast::<Page>();
+        // SAFETY: the frame was allocated a line ago with one reference, which is ours, and no table
+        // names it: nobody else has its address, as a frame is handed out only when no hart can
+        // still hold a pointer to it. It stays mapped as long as the pool, which is borrowed.
+        let written = write(unsafe { &mut *bytes });
+        if let Err(error) = written {
+            self.pool.release(frame);
+            return Err(error.into());
+        }
+        self.place(page, frame, writable);
+        Ok(Filled::Done)
+    }
+
+    /// The shared frame of zeros: it costs no frame until it is written, whoever writes it.
+    fn fill_zero(&mut self, page: PageNo, _writable: bool) -> Result<Filled, Error> {
+        if matches!(self.host.get(self.gfn(page)), HostEntry::Frame { .. }) {
+            return Ok(Filled::Already);
+        }
+        let gfn = self.gfn(page);
+        let _absent = self.host.replace(gfn, HostEntry::ZERO);
+        Ok(Filled::Done)
+    }
+
+    fn allow_writes(&mut self, page: PageNo) -> Result<(), Error> {
+        self.host.remove_guard(self.gfn(page), self.clean);
+        Ok(())
+    }
+
+    fn forbid_writes(&mut self, page: PageNo) -> Result<(), Error> {
+        let gfn = self.gfn(page);
+        if self.host.add_guard(gfn, self.clean) {
+            self.changed.changed(self.host, gfn, None);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, page: PageNo, into: &mut Page) -> Result<(), Error> {
+        let frame = self.frame(page, "reading")?;
+        self.pool.read(frame, 0, into);
+        Ok(())
+    }
+
+    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
+        let mut contents = Vec::with_capacity(pages.len());
+        for &page in pages {
+            let mut content = Box::new([0; PAGE]);
+            self.read(page, &mut content)?;
+            contents.push((page, content));
+        }
+        let views: Vec<(PageNo, &Page)> = contents.iter().map(|(page, c)| (*page, &**c)).collect();
+        save(&views)?;
+        for &page in pages {
+            let frame = self.frame(page, "taking")?;
+            self.remove(page, frame)?;
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, page: PageNo) -> Result<(), Error> {
+        let frame = self.frame(page, "discarding")?;
+        self.remove(page, frame)
+    }
+
+    /// Pinned by a device, or shared: taking a shared page would give no frame back.
+    fn is_held(&self, page: PageNo) -> bool {
+        let gfn = self.gfn(page);
+        self.host.is_pinned(gfn)
+            || match self.host.get(gfn) {
+                HostEntry::Frame { frame, .. } => !self.pool.is_exclusive(frame),
+                _ => true,
+            }
+    }
+}
