@@ -17,6 +17,10 @@ pub struct Counters {
     pub guest_faults: u64,
     /// Entries of guest tables read by walks.
     pub guest_references: u64,
+    /// Entries of the policy's own tables read by misses.
+    pub shadow_references: u64,
+    /// Misses that went on in a guest table which the policy does not shadow, being written too often.
+    pub switched_walks: u64,
     /// Entries of the host table read by walks of the second dimension.
     pub host_references: u64,
     /// Pages given a frame of their own on the first write.

@@ -20,6 +20,14 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Between these two a running machine can't change.
+    #[error("a machine can't go from {from} to {to} paging: its memory is laid out another way")]
+    Switch {
+        /// The paging now.
+        from: crate::Paging,
+        /// The paging that was asked for.
+        to: crate::Paging,
+    },
     /// There is no memory at an address that a device or the host uses.
     #[error("no memory at {at} ({bytes} bytes were asked for)")]
     NoMemory {

@@ -1,7 +1,7 @@
 //! The memory as the harts reach it.
 
+use crate::VmMemory;
 use crate::explain::Event;
-use crate::{Paging, VmMemory};
 use vellum_hart::{Memory, Stop, Stored};
 use vellum_translate::riscv::Pte;
 use vellum_translate::tlb::{PageFlags, Shootdown, Tlb, Translation};
@@ -11,7 +11,7 @@ use vellum_translate::{Access, FrameId, Gfn, Gva, Rights};
 enum Target {
     /// Into this frame, by whatever means; stale code, if the frame held some.
     Frame(FrameId, Stored),
-    /// Into a shadowed guest table.
+    /// Into a followed guest table.
     Table(Gfn, FrameId),
 }
 
@@ -42,17 +42,13 @@ impl VmMemory {
     }
 
     fn store_target(&mut self, hart: usize, tlb: &mut Tlb, va: Gva) -> Result<Target, Stop> {
-        // A page that can be read here, is a shadowed table and the guest may write: the usual way
+        // A page that can be read here, is a followed table and the guest may write: the usual way
         // of a guest that edits its tables.
         if let Some(known) = tlb.known(va)
             && known.flags.contains(PageFlags::GUEST_WRITABLE)
-            && self.paging == Paging::Shadow
-            && self.shadow.is_table(known.gfn)
-            && let vellum_translate::host::Resolved::Frame { frame, .. } =
-                self.host.resolve(known.gfn)
-            && self.host.why_withheld(known.gfn, Rights::WRITE)
-                == vellum_translate::host::Withheld::Guards(self.host.guards(known.gfn))
-            && self.host.guards(known.gfn).iter().eq([self.shadow.guard()])
+            && self.policy.is_followed(known.gfn)
+            && let Some(frame) = self.host.withheld_only_by(known.gfn, self.guard, Rights::WRITE)
+            && !self.let_go(known.gfn)
         {
             return Ok(Target::Table(known.gfn, frame));
         }
@@ -76,7 +72,7 @@ impl VmMemory {
         Stored::Code
     }
 
-    /// The store into a guest table is done: brings the shadow in step.
+    /// The store into a guest table is done: brings what is kept in step.
     fn table_stored(
         &mut self,
         hart: usize,
@@ -88,7 +84,8 @@ impl VmMemory {
         let index = offset / 8;
         let pte = Pte(self.pool.load(frame, index * 8, 8));
         self.note(|| Event::TableStore(gfn, index, pte));
-        self.shadow.table_written(&mut self.host, gfn, index, pte, &mut self.shoot);
+        let (policy, mut cx) = self.policy_and_context();
+        policy.stored(gfn, index, pte, &mut cx);
         self.host.stamp(gfn);
         self.deliver(hart, tlb);
         self.code_store(hart, tlb, frame)

@@ -2,22 +2,27 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod builder;
 mod counters;
 mod device;
 mod error;
 mod explain;
-mod fault;
 mod hart_memory;
+mod miss;
 mod owner;
+mod paging;
+mod resolve;
 mod state;
 mod vm;
 
+pub use builder::Builder;
 pub use counters::Counters;
 pub use device::{DeviceMemory, NoMemory, NoRegion};
 pub use error::Error;
 pub use explain::{Event, Trace};
 pub use owner::{GuardOwner, HostFault, PageSource, Resolution};
-pub use vm::{Builder, Paging, VmMemory};
+pub use paging::Paging;
+pub use vm::VmMemory;
 
 /// The crates underneath, for whoever needs their types.
 pub use {vellum_frames as frames, vellum_translate as translate};

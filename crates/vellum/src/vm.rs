@@ -2,172 +2,22 @@
 //! does to its translation.
 
 use crate::explain::{Event, Trace};
-use crate::{Counters, Error, GuardOwner, PageSource};
+use crate::{Counters, Error, GuardOwner, PageSource, Paging};
 use std::ops::Range;
 use std::sync::Arc;
-use vellum_frames::{FrameId, FramePool, Options, PAGE_SIZE, Reader};
+use vellum_frames::{FrameId, FramePool, PAGE_SIZE, Reader};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::riscv::{Satp, TableMemory};
-use vellum_translate::shadow::Shadow;
+use vellum_translate::shadow::{
+    AfterFence, Context, Counters as PolicyCounters, Fence, Mismatch, Policy,
+};
 use vellum_translate::tlb::{Shootdown, Tlb};
 use vellum_translate::{Gfn, Gpa, Gva, Rights};
-
-/// How guest addresses are translated on a TLB miss.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Paging {
-    /// Shadow tables, kept in step by traps.
-    #[default]
-    Shadow,
-    /// A walk of two dimensions: every entry of the guest's tables is itself found through the host
-    /// table.
-    Nested,
-    /// No host table on the way: the guest's tables lead straight to a flat memory whose frames are
-    /// all there from the start. Nothing can be guarded, shared or absent; this is what the others
-    /// are measured against.
-    Flat,
-}
-
-impl core::fmt::Display for Paging {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Paging::Shadow => "shadow",
-            Paging::Nested => "nested",
-            Paging::Flat => "flat",
-        })
-    }
-}
 
 /// Guest pages of 4 KiB that a shootdown mailbox holds before it says "everything" instead.
 const MAILBOX: usize = 64;
 /// The owner number of devices, which every machine has.
 pub(crate) const DEVICE: OwnerId = OwnerId(0);
-
-/// Makes a [`VmMemory`].
-#[derive(Debug, Clone)]
-pub struct Builder {
-    ram_base: u64,
-    ram_bytes: u64,
-    paging: Paging,
-    quota: Option<u64>,
-    harts: usize,
-    devices: Vec<Range<u64>>,
-    shadow_budget: Option<u32>,
-}
-
-impl Builder {
-    /// A machine with `bytes` of RAM from `base`, both multiples of the page size.
-    pub fn new(base: Gpa, bytes: u64) -> Self {
-        Builder {
-            ram_base: base.get(),
-            ram_bytes: bytes,
-            paging: Paging::default(),
-            quota: None,
-            harts: 1,
-            devices: Vec::new(),
-            shadow_budget: None,
-        }
-    }
-
-    /// How addresses are translated.
-    pub fn paging(mut self, paging: Paging) -> Self {
-        self.paging = paging;
-        self
-    }
-
-    /// Host frames that the guest may use at most; as many as it has pages if not said.
-    pub fn frame_quota(mut self, frames: u64) -> Self {
-        self.quota = Some(frames);
-        self
-    }
-
-    /// How many harts there are.
-    pub fn harts(mut self, harts: usize) -> Self {
-        self.harts = harts;
-        self
-    }
-
-    /// Shadow pages (some 6 KiB each) that there may be at most; if not said, 1 % of RAM, and no
-    /// fewer than 512.
-    pub fn shadow_pages(mut self, pages: u32) -> Self {
-        self.shadow_budget = Some(pages);
-        self
-    }
-
-    /// A range of addresses where devices are.
-    pub fn devices(mut self, range: Range<Gpa>) -> Self {
-        self.devices.push(range.start.get()..range.end.get());
-        self
-    }
-
-    /// Makes the memory: every page of RAM is the shared zero frame until it is written.
-    ///
-    /// # Errors
-    /// When a size is not possible, or the host refuses the pool.
-    pub fn build(self) -> Result<VmMemory, Error> {
-        let page = PAGE_SIZE as u64;
-        let check = |field, value: u64, fine: bool, why| {
-            if fine { Ok(()) } else { Err(Error::Builder { field, value, why }) }
-        };
-        let limit = HostTable::MAX_PAGES * page;
-        check(
-            "ram base",
-            self.ram_base,
-            self.ram_base.is_multiple_of(page),
-            "not a multiple of 4096",
-        )?;
-        check(
-            "ram size",
-            self.ram_bytes,
-            self.ram_bytes.is_multiple_of(page),
-            "not a multiple of 4096",
-        )?;
-        check("ram size", self.ram_bytes, self.ram_bytes > 0, "a machine has memory")?;
-        check("harts", self.harts as u64, (1..=64).contains(&self.harts), "between 1 and 64 are")?;
-        let end = self.ram_base.checked_add(self.ram_bytes).filter(|&end| end <= limit);
-        let Some(end) = end else {
-            return Err(Error::Builder {
-                field: "ram size",
-                value: self.ram_bytes,
-                why: "RAM ends over 512 GiB",
-            });
-        };
-        let ram = self.ram_base / page..end / page;
-        let frames = ram.end - ram.start;
-        let quota = self.quota.unwrap_or(frames);
-        check("frame quota", quota, quota > 0, "a machine needs frames")?;
-        let pool = FramePool::new(Options { frames: frames.max(quota) + 1, quota })?;
-        let mut host = HostTable::new(ram.end, Arc::<FramePool>::clone(&pool));
-        for (number, range) in self.devices.iter().enumerate() {
-            let token = Token::new(number as u64).expect("device ranges are few");
-            let pages = range.start / page..range.end.div_ceil(page);
-            check("device range", range.end, pages.end <= ram.start, "it reaches into RAM")?;
-            host.fill(pages, HostEntry::Absent { owner: DEVICE, token });
-        }
-        host.fill(ram.clone(), HostEntry::ZERO);
-        let guard = host.register_guard(Rights::WRITE).expect("the first guard of sixteen");
-        let budget = self.shadow_budget.unwrap_or((frames / 100 * 2 / 3).max(512) as u32);
-        let shadow = Shadow::new(&host, guard, self.harts, budget);
-        let mut vm = VmMemory {
-            readers: (0..self.harts).map(|_| pool.reader()).collect(),
-            pool,
-            host,
-            shadow,
-            paging: self.paging,
-            ram,
-            mailboxes: vec![Vec::new(); self.harts],
-            shoot: Vec::new(),
-            owners: Vec::new(),
-            sources: Vec::new(),
-            flat_base: None,
-            counters: Counters::default(),
-            trace: None,
-        };
-        if self.paging == Paging::Flat {
-            vm.make_flat()?;
-        }
-        Ok(vm)
-    }
-}
 
 /// One machine's memory.
 ///
@@ -178,12 +28,20 @@ impl Builder {
 pub struct VmMemory {
     pub(crate) pool: Arc<FramePool>,
     pub(crate) host: HostTable,
-    pub(crate) shadow: Shadow,
+    /// What is kept of guest ∘ host between misses.
+    pub(crate) policy: Box<dyn Policy>,
+    /// What policies did that are not in use any more.
+    pub(crate) earlier: PolicyCounters,
+    /// The reason that guest tables get which a policy follows.
+    pub(crate) guard: Guard,
+    pub(crate) shadow_budget: u32,
+    /// The address space that each hart has loaded.
+    pub(crate) spaces: Vec<Satp>,
     pub(crate) paging: Paging,
     /// RAM, in pages.
     pub(crate) ram: Range<u64>,
     /// Invalidations that each hart has yet to carry out.
-    mailboxes: Vec<Vec<Shootdown>>,
+    pub(crate) mailboxes: Vec<Vec<Shootdown>>,
     /// Invalidations of the fault at hand.
     pub(crate) shoot: Vec<Shootdown>,
     pub(crate) owners: Vec<(Guard, Box<dyn GuardOwner>)>,
@@ -193,7 +51,7 @@ pub struct VmMemory {
     /// What happened.
     pub counters: Counters,
     pub(crate) trace: Option<Trace>,
-    readers: Vec<Reader>,
+    pub(crate) readers: Vec<Reader>,
 }
 
 /// The guest's physical memory as walks see it.
@@ -233,9 +91,41 @@ impl VmMemory {
         &self.host
     }
 
-    /// The shadow tables.
-    pub fn shadow(&self) -> &Shadow {
-        &self.shadow
+    /// What is kept of guest ∘ host between misses, and how it follows the guest.
+    pub fn policy(&self) -> &dyn Policy {
+        &*self.policy
+    }
+
+    /// What the policies did so far, the present one and those before it.
+    pub fn policy_counters(&self) -> PolicyCounters {
+        self.earlier.plus(self.policy.counters())
+    }
+
+    pub(crate) fn policy_and_context(&mut self) -> (&mut dyn Policy, Context<'_>) {
+        let cx = Context { host: &mut self.host, memory: &*self.pool, shoot: &mut self.shoot };
+        (&mut *self.policy, cx)
+    }
+
+    /// Goes on under another paging, at a safe point: no hart is running. What the policy before kept
+    /// is thrown away, and every TLB with it, as a fence of everything would.
+    ///
+    /// # Errors
+    /// To and from [`Paging::Flat`], whose memory is laid out another way.
+    pub fn set_paging(&mut self, paging: Paging) -> Result<(), Error> {
+        if (paging == Paging::Flat) != (self.paging == Paging::Flat) {
+            return Err(Error::Switch { from: self.paging, to: paging });
+        }
+        let (policy, mut cx) = self.policy_and_context();
+        policy.clear(&mut cx);
+        self.earlier = self.policy_counters();
+        let harts = self.spaces.len();
+        self.policy = paging.policy(&self.host, self.guard, harts, self.shadow_budget);
+        self.paging = paging;
+        for (hart, &satp) in self.spaces.iter().enumerate() {
+            self.policy.load_root(hart, satp);
+        }
+        self.broadcast();
+        Ok(())
     }
 
     /// Registers a reason to withhold `rights`, and who resolves the faults that follow.
@@ -280,17 +170,12 @@ impl VmMemory {
     /// Gives a page to a source: its frame is released, and the next access asks the source.
     ///
     /// # Errors
-    /// When the page is not RAM, or pinned by a device.
+    /// When the page is not RAM, or pinned: a device holds it, or it is a guest table out of step.
     pub fn make_absent(&mut self, page: Gfn, owner: OwnerId, token: Token) -> Result<(), Error> {
         self.check_ram(page)?;
         if self.host.is_pinned(page) {
-            return Err(Error::Builder {
-                field: "page",
-                value: page.get(),
-                why: "a device holds it",
-            });
+            return Err(Error::Builder { field: "page", value: page.get(), why: "it is pinned" });
         }
-        self.shadow.unshadow(&mut self.host, page, &mut self.shoot);
         let old = self.host.replace(page, HostEntry::Absent { owner, token });
         let frame = self.release(old);
         self.page_changed(page, frame);
@@ -319,12 +204,8 @@ impl VmMemory {
     /// A page's host entry or guards changed: whatever was derived from them goes. `moved` is the
     /// frame that was behind it, if another is now.
     pub(crate) fn page_changed(&mut self, page: Gfn, moved: Option<FrameId>) {
-        self.shadow.host_changed(page, &mut self.shoot);
-        match self.paging {
-            // What is not in the reverse map are translations of harts whose paging is off.
-            Paging::Shadow => self.shoot.push(Shootdown::Page(Gva::new(page.base().get()))),
-            Paging::Nested | Paging::Flat => self.shoot.push(Shootdown::Gfn(page)),
-        }
+        let (policy, mut cx) = self.policy_and_context();
+        policy.host_changed(page, &mut cx);
         if let Some(frame) = moved
             && !frame.is_zero_frame()
         {
@@ -367,40 +248,45 @@ impl VmMemory {
     pub fn load_root(&mut self, hart: usize, tlb: &mut Tlb, satp: Satp) {
         self.counters.root_loads += 1;
         tlb.set_satp(satp);
-        if self.paging == Paging::Shadow {
-            self.shadow.load_root(hart, satp);
-        }
+        self.spaces[hart] = satp;
+        self.policy.load_root(hart, satp);
     }
 
-    /// The guest executes `sfence.vma`. In-step shadow tables make it free: every store to a guest
-    /// table already took effect, in the shadow and in all TLBs.
-    pub fn fence(&mut self, tlb: &mut Tlb, va: Option<Gva>, asid: Option<u16>) {
+    /// The guest executes `sfence.vma`, or another hart asks this one to. In-step policies make it
+    /// free: every store to a guest table already took effect, in what is kept and in all TLBs.
+    pub fn fence(&mut self, hart: usize, tlb: &mut Tlb, va: Option<Gva>, asid: Option<u16>) {
         self.counters.fences[usize::from(va.is_some()) + 2 * usize::from(asid.is_some())] += 1;
-        if self.paging != Paging::Shadow {
+        let (policy, mut cx) = self.policy_and_context();
+        let after = policy.fence(hart, tlb.satp(), Fence { va, asid }, &mut cx);
+        if after == AfterFence::FenceTlb {
             tlb.fence(va, asid);
         }
+        self.deliver(hart, tlb);
     }
 
-    /// Throws the shadow tables away. Has no effect but time.
+    /// Throws away what is kept between misses. Of an in-step policy that has no effect but time;
+    /// under another it is what a fence of everything is.
     pub fn drop_shadow(&mut self) {
-        self.shadow.clear(&mut self.host, &mut self.shoot);
+        let (policy, mut cx) = self.policy_and_context();
+        policy.clear(&mut cx);
         self.broadcast();
     }
 
-    /// Throws a part of the shadow tables away: what a test does at random instants.
+    /// Throws a part of that away: what a test does at random instants.
     pub fn drop_some_shadow(&mut self, choice: u64) {
-        self.shadow.drop_some(&mut self.host, choice, &mut self.shoot);
+        let (policy, mut cx) = self.policy_and_context();
+        policy.drop_some(choice, &mut cx);
         self.broadcast();
     }
 
-    /// Checks every present shadow entry against guest ∘ host.
-    pub fn audit(&self) -> Vec<vellum_translate::shadow::Mismatch> {
-        self.shadow.audit(&View { host: &self.host, pool: &self.pool }, &self.host)
+    /// Checks everything that is kept against guest ∘ host.
+    pub fn audit(&self) -> Vec<Mismatch> {
+        self.policy.audit(&*self.pool, &self.host)
     }
 
     /// Bytes of host memory beside the guest's frames: tables, reverse maps, bookkeeping.
     pub fn overhead(&self) -> usize {
-        self.host.overhead() + self.shadow.overhead() + self.pool.overhead()
+        self.host.overhead() + self.policy.overhead() + self.pool.overhead()
     }
 
     /// Copies memory out, by physical address, as a device would.
@@ -454,7 +340,7 @@ impl VmMemory {
         }
     }
 
-    fn make_flat(&mut self) -> Result<(), Error> {
+    pub(crate) fn make_flat(&mut self) -> Result<(), Error> {
         for page in self.ram.clone() {
             let frame = self.pool.allocate()?;
             let base = *self.flat_base.get_or_insert(frame.index());

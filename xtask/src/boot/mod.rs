@@ -22,7 +22,7 @@ use session::{Limits, Session};
 use std::fs;
 use std::process::ExitCode;
 use terminal::Terminal;
-use vellum_machine::{Config, Machine, Paging};
+use vellum_machine::{Config, Machine};
 use vellum_replay::Script;
 use vellum_translate::riscv::Mode;
 
@@ -89,11 +89,7 @@ fn config(args: &Args, guest: &Guest) -> Result<Config> {
     let mut config = Config::new(guest.kernel.clone());
     config.memory = args.memory;
     config.harts = args.harts;
-    config.paging = match args.paging {
-        PagingKind::Shadow => Paging::Shadow,
-        PagingKind::Nested => Paging::Nested,
-        PagingKind::Flat => Paging::Flat,
-    };
+    config.paging = args.paging.paging();
     config.max_mode = match args.mode {
         ModeKind::Sv39 => Mode::Sv39,
         ModeKind::Sv48 => Mode::Sv48,

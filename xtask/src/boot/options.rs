@@ -3,6 +3,7 @@
 use super::size;
 use clap::ValueEnum;
 use std::path::PathBuf;
+use vellum_machine::Paging;
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -84,6 +85,16 @@ pub struct Args {
 pub enum PagingKind {
     /// A table of guest virtual to host physical addresses, kept in step with the guest's
     Shadow,
+    /// The same without any trick: each store to a table traps and drops the entry
+    Naive,
+    /// The same, but leaf tables go out of step until a fence
+    Unsync,
+    /// As unsync, without filling entries anew at fences
+    UnsyncPlain,
+    /// As shadow, but tables that are stored to again and again are walked at each miss
+    Hybrid,
+    /// A large TLB in software instead of tables; only fences keep it right
+    VirtualTlb,
     /// Both tables at every miss
     Nested,
     /// The guest's tables alone, straight to a flat memory: what the others are measured against
@@ -92,10 +103,19 @@ pub enum PagingKind {
 
 impl PagingKind {
     pub fn name(self) -> &'static str {
+        self.paging().name()
+    }
+
+    pub fn paging(self) -> Paging {
         match self {
-            Self::Shadow => "shadow",
-            Self::Nested => "nested",
-            Self::Flat => "flat",
+            Self::Shadow => Paging::Shadow,
+            Self::Naive => Paging::Naive,
+            Self::Unsync => Paging::Unsync,
+            Self::UnsyncPlain => Paging::UnsyncPlain,
+            Self::Hybrid => Paging::Hybrid,
+            Self::VirtualTlb => Paging::VirtualTlb,
+            Self::Nested => Paging::Nested,
+            Self::Flat => Paging::Flat,
         }
     }
 }

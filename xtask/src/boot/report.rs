@@ -46,6 +46,8 @@ pub fn counts(report: &Report) -> Counts {
         add("translation", &format!("TLB misses, {name}"), count);
     }
     add("translation", "misses found in the shadow", memory.shadow_hits);
+    add("translation", "shadow entries read", memory.shadow_references);
+    add("translation", "misses in a switched table", memory.switched_walks);
     add("translation", "guest faults", memory.guest_faults);
     add("translation", "guest table entries read", memory.guest_references);
     add("translation", "host table entries read", memory.host_references);
@@ -55,6 +57,23 @@ pub fn counts(report: &Report) -> Counts {
     add("shadow", "hidden faults", memory.hidden_faults);
     add("shadow", "shadow fills", shadow.fills);
     add("shadow", "entries updated in place", shadow.updates);
+    add("shadow", "neighbours filled", shadow.prefetched);
+    add("shadow", "entries filled at fences", shadow.refills);
+    add("shadow", "tables gone out of step", shadow.loosened);
+    add("shadow", "tables followed again", shadow.followed_again);
+    add("shadow", "tables compared at fences", shadow.resyncs);
+    add("shadow", "entries compared at fences", shadow.compared);
+    add("shadow", "of them changed", shadow.changed);
+    add("shadow", "shadow pages unshadowed", shadow.unshadowed);
+    add("shadow", "shadow pages flooded", shadow.flooded);
+    add("shadow", "shadow pages reclaimed", shadow.reclaimed);
+    add("shadow", "tables switched to walks", shadow.switched);
+    add("shadow", "tables switched back", shadow.switched_back);
+    add("shadow", "everything thrown away", shadow.cleared);
+    add("shadow", "host invalidations", shadow.host_invalidations);
+    add("shadow", "roots found", shadow.roots_found);
+    add("shadow", "roots missed", shadow.roots_missed);
+    add("shadow", "virtual TLB evictions", shadow.evicted);
     add("shadow", "shadow pages, peak", shadow.peak_pages);
     add("shadow", "shadow pages made", shadow.pages_made);
 

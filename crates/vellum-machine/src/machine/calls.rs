@@ -94,10 +94,12 @@ impl Machine {
                     let first = start.get() & vellum_translate::PAGE_MASK;
                     let last = start.get().saturating_add(bytes - 1);
                     for page in (first..=last).step_by(PAGE_SIZE) {
-                        self.memory.fence(tlb, Some(Gva::new(page)), asid);
+                        self.memory.fence(target as usize, tlb, Some(Gva::new(page)), asid);
                     }
                 }
-                Scope::Range { .. } | Scope::All => self.memory.fence(tlb, None, asid),
+                Scope::Range { .. } | Scope::All => {
+                    self.memory.fence(target as usize, tlb, None, asid);
+                }
             }
         }
         Ok(())

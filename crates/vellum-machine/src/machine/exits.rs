@@ -75,7 +75,7 @@ impl Machine {
                 Flow::Go
             }
             After::Fence(va, asid) => {
-                self.memory.fence(&mut core.hart.tlb, va, asid);
+                self.memory.fence(number, &mut core.hart.tlb, va, asid);
                 Flow::Go
             }
             After::Wait => {

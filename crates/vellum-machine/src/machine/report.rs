@@ -29,7 +29,7 @@ pub struct Report {
     pub monitor: Counters,
     /// The memory subsystem.
     pub memory: vellum::Counters,
-    /// The shadow tables.
+    /// The policy: what is kept of guest ∘ host between misses.
     pub shadow: vellum_translate::shadow::Counters,
     /// The frames.
     pub frames: vellum_frames::Counters,
@@ -57,11 +57,11 @@ impl Report {
         self.memory.misses[0] + self.memory.misses[1]
     }
 
-    /// The cost of shadow paging: stores into guest tables that trapped, and hidden faults.
+    /// The cost of a policy: stores into guest tables that trapped, and hidden faults.
     pub fn shadow_exits(&self) -> u64 {
         match self.paging {
-            vellum::Paging::Shadow => self.shadow.table_stores + self.memory.hidden_faults,
-            _ => 0,
+            vellum::Paging::Nested | vellum::Paging::Flat => 0,
+            _ => self.shadow.table_stores + self.memory.hidden_faults,
         }
     }
 
@@ -90,7 +90,7 @@ impl Machine {
             nanos: self.nanos,
             monitor: self.counters,
             memory: self.memory.counters,
-            shadow: self.memory.shadow().counters,
+            shadow: self.memory.policy_counters(),
             frames: self.memory.pool().counters(),
             code: self.code.counters,
             guest_bytes: ram.end.get() - ram.start.get(),

@@ -39,6 +39,10 @@ impl GuardSet {
         self.0 >> guard.0 & 1 != 0
     }
 
+    pub(super) const fn of(guard: Guard) -> GuardSet {
+        GuardSet(1 << guard.0)
+    }
+
     pub(super) fn insert(&mut self, guard: Guard) -> bool {
         let before = self.0;
         self.0 |= 1 << guard.0;

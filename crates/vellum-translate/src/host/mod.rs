@@ -4,9 +4,11 @@
 mod entry;
 mod guard;
 mod node;
+mod reader;
 mod table;
 
 pub use entry::{HostEntry, OwnerId, Token};
 pub use guard::{Guard, GuardSet};
 pub use node::FrameStore;
+pub use reader::TableReader;
 pub use table::{HostTable, Resolved, Snapshot, Withheld};

@@ -256,6 +256,23 @@ impl HostTable {
         if set.is_empty() { Withheld::Nothing } else { Withheld::Guards(set) }
     }
 
+    /// The frame of a page from which `guard`, and nothing else, withholds `right`: one question
+    /// where the way of a store to a guest table would ask three.
+    #[inline]
+    pub fn withheld_only_by(&self, page: Gfn, guard: Guard, right: Rights) -> Option<FrameId> {
+        if page.get() >= self.pages || self.guards(page) != GuardSet::of(guard) {
+            return None;
+        }
+        match self.get_owned(page) {
+            (HostEntry::Frame { frame, rights }, owned) => {
+                let fine = rights.contains(right)
+                    && (!right.contains(Rights::WRITE) || owned && self.store.is_exclusive(frame));
+                fine.then_some(frame)
+            }
+            _ => None,
+        }
+    }
+
     fn state(&self, page: Gfn) -> PageState {
         let (chunk, at) = (page.get() as usize / FANOUT, page.get() as usize % FANOUT);
         match self.state.get(chunk) {

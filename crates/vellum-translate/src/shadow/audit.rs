@@ -1,10 +1,13 @@
-//! The audit: every present shadow entry says what guest ∘ host say.
+//! The audit: every present shadow entry says what guest ∘ host say; of a table out of step, what the
+//! host says of the page that the guest's entry named.
 
-use super::page::Key;
+use super::entry::Entry;
+use super::loose::says;
+use super::page::{Key, Page};
 use super::table::Shadow;
-use crate::host::{HostTable, Resolved};
-use crate::riscv::{Pte, TableMemory};
-use crate::{Gpa, Rights};
+use crate::host::{HostTable, Resolved, TableReader};
+use crate::riscv::Pte;
+use crate::{Gfn, Rights};
 use alloc::vec::Vec;
 
 /// A shadow entry that is wrong.
@@ -21,21 +24,22 @@ pub struct Mismatch {
 impl Shadow {
     /// Compares every present entry with the guest's tables and the host table. An entry may grant
     /// less than both together, never more. Costs a load of guest memory an entry.
-    pub fn audit<M: TableMemory>(&self, memory: &M, host: &HostTable) -> Vec<Mismatch> {
+    pub(super) fn audit_all(&self, memory: &dyn TableReader, host: &HostTable) -> Vec<Mismatch> {
         let mut wrong = Vec::new();
         for page in self.all_pages() {
-            let present = page.entries.iter().enumerate().filter(|(_, e)| e.0 != 0);
+            let present = page.entries.iter().enumerate().filter(|(_, e)| **e != Entry::NONE);
             let mut count = 0;
+            if let Key::Table { gfn, .. } = page.key
+                && host.guards(gfn).contains(self.guard) == page.loose
+            {
+                let why = "guarded though loose, or neither";
+                wrong.push(Mismatch { page: page.key, slot: 0, why });
+            }
             for (slot, &entry) in present {
                 count += 1;
                 let mut say = |why| wrong.push(Mismatch { page: page.key, slot, why });
                 let pte = match page.key {
-                    Key::Table { gfn, .. } => {
-                        if !host.guards(gfn).contains(self.guard()) {
-                            say("the guest table is not guarded");
-                        }
-                        memory.load_entry(Gpa::new(gfn.base().get() + slot as u64 * 8)).map(Pte)
-                    }
+                    Key::Table { gfn, .. } => memory.entry(host, gfn, slot).map(Pte),
                     Key::Piece { base, level, flags } => {
                         let gfn = base.plus((slot as u64) << (9 * u32::from(level)));
                         Some(Pte::leaf(gfn, flags.into()))
@@ -47,39 +51,50 @@ impl Shadow {
                 };
                 if let Some(child) = entry.child() {
                     check_link(page.key, self.key_of(child), pte, &mut say);
-                } else if let Some(leaf) = entry.as_leaf(host.generation()) {
-                    if pte.is_invalid() || !pte.is_leaf() {
-                        say("the guest has no leaf here");
-                    } else if !pte.rights_now().contains(leaf.rights) {
-                        say("more rights than the guest gives");
-                    } else if leaf.user != pte.has(Pte::U) {
-                        say("another user bit than the guest's");
-                    } else if page.gfn_of(slot) != pte.gfn() {
-                        say("another page than the guest's");
+                } else if let Some(table) = entry.table() {
+                    let points_on = !pte.is_invalid() && !pte.is_leaf() && !pte.is_bad_pointer();
+                    if !points_on || pte.gfn() != table || page.key.level() != 1 {
+                        say("the guest goes on elsewhere");
                     }
-                    match host.resolve(pte.gfn()) {
-                        Resolved::Frame { frame, rights } => {
-                            if frame != leaf.frame {
-                                say("another frame than the host's");
-                            }
-                            if !rights.contains(leaf.rights) {
-                                say("more rights than the host gives");
-                            }
-                            if leaf.rights.contains(Rights::WRITE)
-                                && host.written(pte.gfn()) != host.epoch()
-                            {
-                                say("a right to write that the epoch does not know");
-                            }
-                        }
-                        _ => say("the host has no frame here"),
+                } else {
+                    if !page.loose && !says(page, slot, pte) {
+                        say("another word than the guest's");
                     }
+                    check_host(page, slot, host, &mut say);
                 }
             }
             if count != usize::from(page.present) {
-                wrong.push(Mismatch { page: page.key, slot: 0, why: "entries are miscounted" });
+                let why = "entries are miscounted";
+                wrong.push(Mismatch { page: page.key, slot: 0, why });
             }
         }
         wrong
+    }
+}
+
+/// What a leaf grants, against what the host grants to the page that it names.
+fn check_host(page: &Page, slot: usize, host: &HostTable, say: &mut impl FnMut(&'static str)) {
+    let Some(leaf) = page.entries[slot].as_leaf(host.generation()) else { return };
+    let gfn: Gfn = page.gfn_of(slot);
+    if !leaf.guest.contains(leaf.rights) {
+        say("more rights than the guest gives");
+    }
+    if leaf.rights.is_empty() {
+        return;
+    }
+    match host.resolve(gfn) {
+        Resolved::Frame { frame, rights } => {
+            if frame != leaf.frame {
+                say("another frame than the host's");
+            }
+            if !rights.contains(leaf.rights) {
+                say("more rights than the host gives");
+            }
+            if leaf.rights.contains(Rights::WRITE) && host.written(gfn) != host.epoch() {
+                say("a right to write that the epoch does not know");
+            }
+        }
+        _ => say("the host has no frame here"),
     }
 }
 

@@ -1,34 +1,36 @@
 //! A shadow entry, packed into 64 bits.
 //!
 //! ```text
-//! bit  0      leaf          bit 5  points to a shadow page     bit 7  guest allows writing
-//! bits 1..4   R, W, X       bit 4  user                        bit 6  global
-//! bits 8..32  generation in which W was granted
-//! bits 32..64 frame of a leaf, number of a shadow page
+//! bit  0       leaf             bit 4  user      bits 7..10  what the guest allows: R, W, X
+//! bits 1..4    R, W, X now      bit 6  global    bits 10..32 generation in which W was granted
+//! bit  5       points to a shadow page; with bit 0: to a guest table that is walked itself
+//! bits 32..64  frame of a leaf, number of a shadow page, number of the guest table's page
 //! ```
 
-use crate::{FrameId, Rights};
+use crate::{FrameId, Gfn, Rights};
 
 const LEAF: u64 = 1;
 const USER: u64 = 1 << 4;
 const LINK: u64 = 1 << 5;
 const GLOBAL: u64 = 1 << 6;
-const GUEST_WRITABLE: u64 = 1 << 7;
-const GENERATION_BITS: u32 = 24;
+const GENERATION_SHIFT: u32 = 10;
+const GENERATION_MASK: u32 = (1 << 22) - 1;
+/// What the guest said: everything but the host's frame, rights and generation.
+const GUEST_PART: u64 = LEAF | USER | LINK | GLOBAL | 7 << 7;
 
 /// A leaf: what the processor may do, whoever it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShadowLeaf {
     /// The frame.
     pub frame: FrameId,
-    /// Guest's rights (A and D considered) and host's rights together.
+    /// Guest's rights (A and D considered) and host's rights together. None: the host must be asked.
     pub rights: Rights,
+    /// What the guest allows (A and D considered), whatever the host says.
+    pub guest: Rights,
     /// The guest's user bit.
     pub user: bool,
     /// The guest's global bit.
     pub global: bool,
-    /// The guest allows writing, whatever the host says.
-    pub guest_writable: bool,
 }
 
 /// A packed entry.
@@ -39,14 +41,13 @@ impl Entry {
     pub(super) const NONE: Entry = Entry(0);
 
     pub(super) fn leaf(leaf: ShadowLeaf, generation: u32) -> Entry {
-        let generation = u64::from(generation) & ((1 << GENERATION_BITS) - 1);
         let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         Entry(
             LEAF | u64::from(leaf.rights.bits()) << 1
                 | flag(leaf.user, USER)
                 | flag(leaf.global, GLOBAL)
-                | flag(leaf.guest_writable, GUEST_WRITABLE)
-                | generation << 8
+                | u64::from(leaf.guest.bits()) << 7
+                | u64::from(generation & GENERATION_MASK) << GENERATION_SHIFT
                 | u64::from(leaf.frame.index()) << 32,
         )
     }
@@ -55,14 +56,25 @@ impl Entry {
         Entry(LINK | (page as u64) << 32)
     }
 
+    /// On to a guest table that has no shadow page.
+    pub(super) const fn switch(table: Gfn) -> Entry {
+        Entry(LEAF | LINK | table.get() << 32)
+    }
+
     #[inline]
     pub(super) const fn is_leaf(self) -> bool {
-        self.0 & LEAF != 0
+        self.0 & (LEAF | LINK) == LEAF
     }
 
     #[inline]
     pub(super) const fn child(self) -> Option<u32> {
-        if self.0 & LINK != 0 { Some((self.0 >> 32) as u32) } else { None }
+        if self.0 & (LEAF | LINK) == LINK { Some((self.0 >> 32) as u32) } else { None }
+    }
+
+    #[inline]
+    pub(super) const fn table(self) -> Option<Gfn> {
+        let switch = LEAF | LINK;
+        if self.0 & switch == switch { Some(Gfn::new(self.0 >> 32)) } else { None }
     }
 
     /// The leaf as it counts in this generation: an older grant to write is void.
@@ -72,21 +84,40 @@ impl Entry {
             return None;
         }
         let mut rights = Rights::from_bits_truncate((self.0 >> 1) as u8 & 7);
-        if (self.0 >> 8) as u32 & ((1 << GENERATION_BITS) - 1)
-            != generation & ((1 << GENERATION_BITS) - 1)
-        {
+        if (self.0 >> GENERATION_SHIFT) as u32 & GENERATION_MASK != generation & GENERATION_MASK {
             rights -= Rights::WRITE;
         }
         Some(ShadowLeaf {
             frame: FrameId::from_index((self.0 >> 32) as u32),
             rights,
+            guest: Rights::from_bits_truncate((self.0 >> 7) as u8 & 7),
             user: self.0 & USER != 0,
             global: self.0 & GLOBAL != 0,
-            guest_writable: self.0 & GUEST_WRITABLE != 0,
         })
+    }
+
+    /// Whether the guest said the same of both.
+    pub(super) const fn same_guest(self, other: Entry) -> bool {
+        self.0 & GUEST_PART == other.0 & GUEST_PART
     }
 
     pub(super) const fn without_write(self) -> Entry {
         Entry(self.0 & !((Rights::WRITE.bits() as u64) << 1))
+    }
+
+    /// The guest's word alone.
+    pub(super) const fn without_host(self) -> Entry {
+        Entry(self.0 & GUEST_PART)
+    }
+
+    /// The guest's word, as it is saved.
+    pub(super) const fn guest_bits(self) -> u64 {
+        self.0 & GUEST_PART
+    }
+
+    /// A leaf of the guest's word alone, as it was saved.
+    pub(super) const fn from_guest_bits(bits: u64) -> Option<Entry> {
+        let leaf = bits & !GUEST_PART == 0 && bits & (LEAF | LINK) == LEAF;
+        if leaf { Some(Entry(bits)) } else { None }
     }
 }

@@ -37,6 +37,17 @@ impl Key {
     }
 }
 
+/// What a root page knows of the address spaces that use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Root {
+    /// The ASID that it was loaded with.
+    pub(super) asid: u16,
+    /// It was loaded with others too.
+    pub(super) several: bool,
+    /// When a fence last named its address space.
+    pub(super) fenced: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) key: Key,
@@ -50,11 +61,13 @@ pub(super) struct Page {
     pub(super) va: Gva,
     /// Linked at a second virtual address too: `va` does not say it all.
     pub(super) aliased: bool,
+    /// Out of step: the guest writes the table freely.
+    pub(super) loose: bool,
     /// Entries that point here: (page, slot).
     pub(super) parents: Vec<(u32, u16)>,
     /// Used as a root. A root has no parents, and dies of a flood of writes or of reclaim.
-    pub(super) is_root: bool,
-    /// Stores into the guest table since a hart last loaded it as a root.
+    pub(super) root: Option<Root>,
+    /// Stores into the guest table since it was last used.
     pub(super) writes: u32,
     /// The next shadow page of the same guest table at another level, plus one; 0: none.
     pub(super) next_of_table: u32,
@@ -69,8 +82,9 @@ impl Page {
             present: 0,
             va,
             aliased: false,
+            loose: false,
             parents: Vec::new(),
-            is_root: false,
+            root: None,
             writes: 0,
             next_of_table: 0,
         }
@@ -83,6 +97,11 @@ impl Page {
             (Key::Table { .. }, Some(mapped)) => Gfn::new(mapped[slot].into()),
             (Key::Table { .. }, None) => unreachable!("leaves are at level 0"),
         }
+    }
+
+    /// Whether nothing in the shadow tables leads here.
+    pub(super) fn is_top(&self) -> bool {
+        self.parents.is_empty()
     }
 
     pub(super) fn overhead(&self) -> usize {

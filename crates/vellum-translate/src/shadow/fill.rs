@@ -1,0 +1,242 @@
+//! Filling: shadow pages on the way to an address, and the leaf; and what may be filled beside it.
+
+use super::entry::{Entry, ShadowLeaf};
+use super::page::{ENTRIES, Key, Page, Root};
+use super::policy::{Context, Install};
+use super::{Shadow, Tricks};
+use crate::riscv::{Pte, Satp};
+use crate::{Gfn, Gva, Rights};
+
+/// Entries that a hidden fault fills: an aligned group. KVM's constant.
+pub const PREFETCH: usize = 8;
+/// Walks through a switched table after which it is shadowed again.
+const WALKS_OF_A_QUIET_TABLE: u32 = 256;
+
+impl Shadow {
+    /// Installs what a hidden fault found.
+    pub(super) fn fill(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+        let levels = what.satp.mode.levels();
+        if self.counters.pages + u64::from(levels) + 2 > u64::from(self.budget) {
+            self.reclaim(cx);
+        }
+        if what.path.is_empty() {
+            self.walked_through(hart, what.satp, what.va, cx);
+            return;
+        }
+        let root = self.root(cx, what.satp);
+        self.active[hart] = root;
+        let Some(at) = self.way(root, what, cx) else { return };
+        let slot = what.va.page() as usize % ENTRIES;
+        // Shadowing a table on the way may have withdrawn the right to write this very page.
+        let withheld = if self.is_guarded(what.leaf.gfn) { Rights::WRITE } else { Rights::empty() };
+        let leaf = ShadowLeaf {
+            frame: what.frame,
+            rights: (what.leaf.leaf_rights & what.rights) - withheld,
+            guest: what.leaf.leaf_rights,
+            user: what.leaf.user,
+            // An entry above may have been global; the leaf's own bit is what a change is seen by.
+            global: what.path.last().is_some_and(|pte| pte.has(Pte::G)),
+        };
+        self.set_leaf(at, slot, what.leaf.gfn, leaf, cx);
+        self.counters.fills += 1;
+        if self.has(Tricks::PREFETCH) {
+            self.prefetch(at, slot, cx);
+        }
+    }
+
+    /// The shadow page of the lowest level; none where the way leads through a switched table.
+    fn way(&mut self, root: u32, what: &Install<'_>, cx: &mut Context<'_>) -> Option<u32> {
+        let mut at = root;
+        let mut level = what.satp.mode.levels() - 1;
+        for &pte in what.path {
+            if level == 0 || level <= what.leaf.level {
+                break;
+            }
+            let key = Key::Table { gfn: pte.gfn(), level: level - 1 };
+            at = self.child(cx, root, at, what.va, key)?;
+            level -= 1;
+        }
+        // Inside a superpage: the parts that this address lies in.
+        let flags = what.path.last().map_or(0, |pte| pte.0 as u8);
+        while level > 0 {
+            let below = (1_u64 << (9 * u32::from(level))) - 1;
+            let base = Gfn::new(what.leaf.gfn.get() & !below);
+            let key = Key::Piece { base, level: level - 1, flags };
+            at = self.child(cx, root, at, what.va, key)?;
+            level -= 1;
+        }
+        Some(at)
+    }
+
+    fn root(&mut self, cx: &mut Context<'_>, satp: Satp) -> u32 {
+        let key = Key::Table { gfn: satp.root, level: satp.mode.levels() - 1 };
+        let index = match self.of_table(satp.root, key.level()) {
+            Some(root) => root,
+            None => self.make(cx, key, Gva::new(0)),
+        };
+        let page = self.page_mut(index);
+        page.writes = 0;
+        let root = page.root.get_or_insert(Root { asid: satp.asid, several: false, fenced: 0 });
+        root.several |= root.asid != satp.asid;
+        index
+    }
+
+    /// The shadow page that entry of `va` in `parent` leads to; made and linked if need be. None
+    /// where the guest's own table is walked from here.
+    fn child(
+        &mut self,
+        cx: &mut Context<'_>,
+        root: u32,
+        parent: u32,
+        va: Gva,
+        key: Key,
+    ) -> Option<u32> {
+        let shift = 12 + 9 * (u32::from(key.level()) + 1);
+        let slot = (va.get() >> shift) as usize % ENTRIES;
+        let old = self.page(parent).entries[slot];
+        if let Some(child) = old.child() {
+            if self.page(child).key == key {
+                self.page_mut(child).writes = 0;
+                return Some(child);
+            }
+        }
+        if old != Entry::NONE {
+            self.drop_entry(cx, parent, slot);
+        }
+        if let Key::Table { gfn, level: 0 } = key
+            && self.walked.contains_key(&gfn)
+        {
+            let page = self.page_mut(parent);
+            page.entries[slot] = Entry::switch(gfn);
+            page.present += 1;
+            return None;
+        }
+        let base = Gva::new(va.get() >> shift << shift);
+        let found = match key {
+            Key::Table { gfn, level } => self.of_table(gfn, level),
+            Key::Piece { .. } => self.pieces.get(&key).copied(),
+        };
+        let child = match found {
+            Some(child) => {
+                self.catch_up_before_link(root, child, cx);
+                child
+            }
+            None => self.make(cx, key, base),
+        };
+        if self.page(child).va != base || self.page(parent).aliased {
+            self.alias(child);
+        }
+        let page = self.page_mut(parent);
+        page.entries[slot] = Entry::link(child);
+        page.present += 1;
+        let below = self.page_mut(child);
+        below.parents.push((parent, slot as u16));
+        below.writes = 0;
+        Some(child)
+    }
+
+    /// Marks a shadow page, and all below it, as reached at more than one virtual address.
+    fn alias(&mut self, index: u32) {
+        if self.page(index).aliased {
+            return;
+        }
+        self.page_mut(index).aliased = true;
+        self.loose_is_aliased(index);
+        for slot in 0..ENTRIES {
+            if let Some(child) = self.page(index).entries[slot].child() {
+                self.alias(child);
+            }
+        }
+    }
+
+    pub(super) fn make(&mut self, cx: &mut Context<'_>, key: Key, va: Gva) -> u32 {
+        self.bury(2);
+        if let Key::Table { gfn, .. } = key {
+            // A table that is used at a second level is followed at both.
+            self.tighten(gfn, cx);
+        }
+        let mut page = Page::new(key, va);
+        let index = self.free.pop().unwrap_or(self.pages.len() as u32);
+        match key {
+            Key::Table { gfn, .. } => {
+                let head = &mut self.tables[gfn.get() as usize];
+                page.next_of_table = core::mem::replace(head, index + 1);
+                cx.host.add_guard(gfn, self.guard);
+                self.withhold_writes(gfn, cx.shoot);
+            }
+            Key::Piece { .. } => {
+                self.pieces.insert(key, index);
+            }
+        }
+        if index as usize == self.pages.len() {
+            self.pages.push(Some(page));
+        } else {
+            self.pages[index as usize] = Some(page);
+        }
+        self.counters.pages_made += 1;
+        self.counters.pages += 1;
+        self.counters.peak_pages = self.counters.peak_pages.max(self.counters.pages);
+        index
+    }
+
+    /// Fills the neighbours of a leaf, where the guest's entries can be used at once.
+    fn prefetch(&mut self, at: u32, slot: usize, cx: &mut Context<'_>) {
+        let first = slot & !(PREFETCH - 1);
+        for near in (first..first + PREFETCH).filter(|&near| near != slot) {
+            if self.page(at).entries[near] != Entry::NONE {
+                continue;
+            }
+            let pte = match self.page(at).key {
+                Key::Table { gfn, .. } => cx.memory.entry(cx.host, gfn, near).map(Pte),
+                Key::Piece { base, flags, .. } => {
+                    Some(Pte::leaf(base.plus(near as u64), flags.into()))
+                }
+            };
+            if let Some((gfn, leaf)) = pte.and_then(|pte| self.ready_leaf(cx.host, pte)) {
+                self.set_leaf(at, near, gfn, leaf, cx);
+                self.counters.prefetched += 1;
+            }
+        }
+    }
+
+    /// The host's word on a leaf that is there without it.
+    pub(super) fn add_host(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+        let Some((at, slot)) = self.leaf_page(hart, what.satp, what.va) else { return };
+        let withheld = if self.is_guarded(what.leaf.gfn) { Rights::WRITE } else { Rights::empty() };
+        let page = self.page_mut(at);
+        if page.entries[slot] == Entry::NONE || page.gfn_of(slot) != what.leaf.gfn {
+            return;
+        }
+        if let Some(mut leaf) = page.entries[slot].as_leaf(cx.host.generation()) {
+            leaf.frame = what.frame;
+            leaf.rights = (leaf.guest & what.rights) - withheld;
+            page.entries[slot] = Entry::leaf(leaf, cx.host.generation());
+        }
+    }
+
+    /// A walk went through a switched table. When it has been quiet for long, it is shadowed again.
+    fn walked_through(&mut self, hart: usize, satp: Satp, va: Gva, cx: &mut Context<'_>) {
+        let mut at = self.active[hart];
+        if at == super::table::NO_ROOT {
+            return;
+        }
+        for level in (1..satp.mode.levels()).rev() {
+            let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
+            let entry = self.page(at).entries[slot];
+            if let Some(table) = entry.table() {
+                let walks = self.walked.entry(table).or_insert(0);
+                *walks += 1;
+                if *walks >= WALKS_OF_A_QUIET_TABLE {
+                    self.walked.remove(&table);
+                    self.drop_entry(cx, at, slot);
+                    self.counters.switched_back += 1;
+                }
+                return;
+            }
+            match entry.child() {
+                Some(child) => at = child,
+                None => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Shadow tables as a policy.
+
+use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
+use super::{Counters, Mismatch, Shadow, Tricks};
+use crate::host::{HostTable, TableReader};
+use crate::riscv::{Pte, Satp};
+use crate::tlb::Shootdown;
+use crate::{Gfn, Gva};
+use alloc::vec::Vec;
+
+impl Policy for Shadow {
+    fn in_step(&self) -> bool {
+        self.tricks.in_step()
+    }
+
+    fn load_root(&mut self, hart: usize, satp: Satp) {
+        self.root_loaded(hart, satp);
+    }
+
+    fn lookup(
+        &mut self,
+        hart: usize,
+        satp: Satp,
+        va: Gva,
+        generation: u32,
+        references: &mut u64,
+    ) -> Found {
+        self.walk(hart, satp, va, generation, references)
+    }
+
+    fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+        self.fill(hart, what, cx);
+    }
+
+    fn grant(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+        self.add_host(hart, what, cx);
+    }
+
+    fn is_followed(&self, gfn: Gfn) -> bool {
+        self.is_guarded(gfn)
+    }
+
+    fn let_go(&mut self, gfn: Gfn, cx: &mut Context<'_>) -> bool {
+        self.loosen(gfn, cx)
+    }
+
+    fn stored(&mut self, gfn: Gfn, index: usize, pte: Pte, cx: &mut Context<'_>) {
+        self.follow(gfn, index, pte, cx);
+    }
+
+    fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence {
+        self.fenced(hart, satp, fence, cx);
+        if self.has(Tricks::SWITCH) { AfterFence::FenceTlb } else { AfterFence::Done }
+    }
+
+    fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
+        self.suspend(gfn, cx.shoot);
+        // What is in no reverse map are translations of harts whose paging is off.
+        cx.shoot.push(Shootdown::Page(Gva::new(gfn.base().get())));
+        if self.has(Tricks::SWITCH) {
+            // Translations through switched tables are in no reverse map.
+            cx.shoot.push(Shootdown::Gfn(gfn));
+        }
+    }
+
+    fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
+        self.unshadow_all(gfn, cx);
+    }
+
+    fn forget_host(&mut self, cx: &mut Context<'_>) {
+        for page in self.pages.iter_mut().flatten() {
+            for entry in page.entries.iter_mut().filter(|entry| entry.is_leaf()) {
+                *entry = entry.without_host();
+            }
+        }
+        cx.shoot.push(Shootdown::All);
+    }
+
+    fn clear(&mut self, cx: &mut Context<'_>) {
+        self.clear_all(cx);
+    }
+
+    fn drop_some(&mut self, choice: u64, cx: &mut Context<'_>) {
+        self.drop_one(choice, cx);
+    }
+
+    fn audit(&self, memory: &dyn TableReader, host: &HostTable) -> Vec<Mismatch> {
+        self.audit_all(memory, host)
+    }
+
+    fn unfollowed(&self) -> Vec<(Gfn, usize, Known)> {
+        self.loose_entries()
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn overhead(&self) -> usize {
+        self.bytes()
+    }
+
+    fn save(&self) -> Vec<u64> {
+        self.to_words()
+    }
+
+    fn restore(&mut self, words: &[u64], cx: &mut Context<'_>) -> Result<(), &'static str> {
+        let read = self.from_words(words, cx);
+        if read.is_err() {
+            self.clear_all(cx);
+        }
+        read
+    }
+}

@@ -1,0 +1,386 @@
+//! A virtual TLB: nothing is protected, entries live until the guest fences them.
+//!
+//! One per hart, tagged with address spaces, of the guest's word alone: a page of the guest at its own
+//! size, the host being asked on the way. So the host's changes do not concern it, and a superpage is
+//! one entry. It holds everything that the hart's small TLB does: what is pushed out of the one is
+//! shot out of the other, so that it alone decides what a guest that omits a fence may see.
+
+use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
+use super::{Counters, Mismatch};
+use crate::host::{Guard, HostTable, TableReader};
+use crate::riscv::{Mode, Pte, Satp};
+use crate::tlb::Shootdown;
+use crate::{Access, Environment, FrameId, Gfn, Gpa, Gva, Privilege, Rights};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Entries of one hart, as sets times ways.
+const SETS: usize = 2048;
+const WAYS: usize = 8;
+/// Levels of leaves that are told apart: 4 KiB, 2 MiB, 1 GiB, 512 GiB, 256 TiB.
+const LEVELS: u8 = 5;
+
+/// One page of the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    satp: u64,
+    /// The virtual address over the page's size.
+    number: u64,
+    /// First page.
+    gfn: u64,
+    /// Rights, then user, global, valid.
+    flags: u8,
+    level: u8,
+}
+
+const NONE: Entry = Entry { satp: 0, number: 0, gfn: 0, flags: 0, level: 0 };
+const USER: u8 = 1 << 3;
+const GLOBAL: u8 = 1 << 4;
+const VALID: u8 = 1 << 5;
+
+impl Entry {
+    fn known(&self, va: Gva) -> Known {
+        let below = (1_u64 << (9 * u32::from(self.level))) - 1;
+        Known {
+            gfn: Gfn::new(self.gfn).plus(va.page() & below),
+            guest: Rights::from_bits_truncate(self.flags),
+            user: self.flags & USER != 0,
+            global: self.flags & GLOBAL != 0,
+            level: self.level,
+            frame: FrameId::ZERO,
+            rights: Rights::empty(),
+        }
+    }
+
+    fn asid(&self) -> u16 {
+        (self.satp >> 44) as u16
+    }
+}
+
+/// One hart's.
+#[derive(Debug)]
+struct Bank {
+    entries: Vec<Entry>,
+    /// The way that the next entry of each set takes.
+    next: Vec<u8>,
+    /// Entries of each level: a level without any is not looked at.
+    of_level: [u32; LEVELS as usize],
+}
+
+/// What `tag` and `page` of an address look for at a level.
+fn number(va: Gva, level: u8) -> u64 {
+    va.page() >> (9 * u32::from(level))
+}
+
+fn set_of(number: u64, level: u8) -> usize {
+    ((number ^ number >> 11 ^ number >> 22) as usize ^ usize::from(level) * 0x155) % SETS
+}
+
+impl Bank {
+    fn new() -> Self {
+        Bank { entries: vec![NONE; SETS * WAYS], next: vec![0; SETS], of_level: [0; 5] }
+    }
+
+    fn find(&self, satp: Satp, va: Gva, references: &mut u64) -> Option<&Entry> {
+        let bits = satp.bits();
+        (0..LEVELS).filter(|&level| self.of_level[usize::from(level)] > 0).find_map(|level| {
+            *references += 1;
+            let number = number(va, level);
+            let first = set_of(number, level) * WAYS;
+            self.entries[first..first + WAYS].iter().find(|e| {
+                e.flags & VALID != 0 && e.level == level && e.number == number && e.satp == bits
+            })
+        })
+    }
+
+    /// Puts an entry in, in place of the one of the same page; the one that had to go for it.
+    fn insert(&mut self, entry: Entry) -> Option<Entry> {
+        let set = set_of(entry.number, entry.level);
+        let ways = &mut self.entries[set * WAYS..(set + 1) * WAYS];
+        let same = |e: &Entry| {
+            e.flags & VALID != 0
+                && (e.satp, e.number, e.level) == (entry.satp, entry.number, entry.level)
+        };
+        let way = match ways.iter().position(same) {
+            Some(way) => {
+                ways[way] = entry;
+                return None;
+            }
+            None => ways.iter().position(|e| e.flags & VALID == 0),
+        };
+        self.of_level[usize::from(entry.level)] += 1;
+        match way {
+            Some(way) => {
+                ways[way] = entry;
+                None
+            }
+            None => {
+                let way = usize::from(self.next[set]);
+                self.next[set] = ((way + 1) % WAYS) as u8;
+                let old = core::mem::replace(&mut ways[way], entry);
+                self.of_level[usize::from(old.level)] -= 1;
+                Some(old)
+            }
+        }
+    }
+
+    fn drop_where(&mut self, range: core::ops::Range<usize>, drop: impl Fn(&Entry) -> bool) -> u64 {
+        let mut dropped = 0;
+        for entry in &mut self.entries[range] {
+            if entry.flags & VALID != 0 && drop(entry) {
+                self.of_level[usize::from(entry.level)] -= 1;
+                *entry = NONE;
+                dropped += 1;
+            }
+        }
+        dropped
+    }
+}
+
+/// The virtual TLBs of one machine's harts.
+#[derive(Debug)]
+pub struct VirtualTlb {
+    banks: Vec<Bank>,
+    guard: Guard,
+    counters: Counters,
+}
+
+impl VirtualTlb {
+    /// Empty ones for `harts` harts. `guard` is the reason that another policy may have left on guest
+    /// tables.
+    pub fn new(guard: Guard, harts: usize) -> Self {
+        VirtualTlb {
+            banks: (0..harts).map(|_| Bank::new()).collect(),
+            guard,
+            counters: Counters::default(),
+        }
+    }
+
+    fn keep(&mut self, hart: usize, entry: Entry, cx: &mut Context<'_>) {
+        if let Some(old) = self.banks[hart].insert(entry) {
+            self.counters.evicted += 1;
+            let shift = 12 + 9 * u32::from(old.level);
+            let pages = 1 << (9 * u32::from(old.level));
+            cx.shoot.push(Shootdown::Range(Gva::new(old.number << shift), pages));
+        }
+    }
+
+    /// Fills what is around a leaf of the lowest level: an aligned group in the same table.
+    fn prefetch(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+        let depth = what.path.len();
+        if what.leaf.level > 0 || depth < 2 {
+            return;
+        }
+        let table = what.path[depth - 2].gfn();
+        let slot = what.va.page() as usize % 512;
+        let first = slot & !(super::PREFETCH - 1);
+        for near in (first..first + super::PREFETCH).filter(|&near| near != slot) {
+            let Some(pte) = cx.memory.entry(cx.host, table, near).map(Pte) else { return };
+            let va = Gva::new(what.va.get() & !0x1f_ffff | (near as u64) << 12);
+            if pte.is_invalid() || !pte.is_leaf() || !pte.has(Pte::A) {
+                continue;
+            }
+            if self.banks[hart].find(what.satp, va, &mut 0).is_some() {
+                continue;
+            }
+            let global = what.leaf.global || pte.has(Pte::G);
+            self.keep(hart, entry(what.satp, va, pte, 0, pte.rights_now(), global), cx);
+            self.counters.prefetched += 1;
+        }
+    }
+
+    /// Reads the guest's tables for an address that was just fenced, and keeps what they say.
+    fn refill(&mut self, hart: usize, satp: Satp, va: Gva, cx: &mut Context<'_>) {
+        if satp.mode == Mode::Bare {
+            return;
+        }
+        let all = Environment { privilege: Privilege::Supervisor, sum: true, mxr: true };
+        let tables = Through { memory: cx.memory, host: cx.host };
+        let mut last = Pte(0);
+        let walked = crate::riscv::walk(&tables, satp, all, va, Access::Load, |_, _, pte| {
+            last = pte;
+        });
+        if let Ok(leaf) = walked {
+            let made = entry(satp, va, last, leaf.level, leaf.leaf_rights, leaf.global);
+            self.keep(hart, made, cx);
+            self.counters.refills += 1;
+        }
+    }
+}
+
+fn entry(satp: Satp, va: Gva, pte: Pte, level: u8, rights: Rights, global: bool) -> Entry {
+    let flag = |on, bit| if on { bit } else { 0 };
+    let flags = rights.bits() | flag(pte.has(Pte::U), USER) | flag(global, GLOBAL) | VALID;
+    Entry { satp: satp.bits(), number: number(va, level), gfn: pte.gfn().get(), flags, level }
+}
+
+/// The guest's tables, for a walk.
+struct Through<'a> {
+    memory: &'a dyn TableReader,
+    host: &'a HostTable,
+}
+
+impl crate::riscv::TableMemory for Through<'_> {
+    fn load_entry(&self, at: Gpa) -> Option<u64> {
+        self.memory.entry(self.host, at.gfn(), at.page_offset() / 8)
+    }
+}
+
+impl Policy for VirtualTlb {
+    fn in_step(&self) -> bool {
+        false
+    }
+
+    fn load_root(&mut self, _: usize, _: Satp) {}
+
+    fn lookup(&mut self, hart: usize, satp: Satp, va: Gva, _: u32, references: &mut u64) -> Found {
+        if !satp.mode.is_canonical(va) {
+            return Found::Nothing;
+        }
+        match self.banks[hart].find(satp, va, references) {
+            Some(entry) => Found::Leaf(entry.known(va)),
+            None => Found::Nothing,
+        }
+    }
+
+    fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+        let Some(&last) = what.path.last() else { return };
+        let leaf = &what.leaf;
+        let made = entry(what.satp, what.va, last, leaf.level, leaf.leaf_rights, leaf.global);
+        // A page of another size at the same address would hide this one, or be hidden by it.
+        if let Some(&old) = self.banks[hart].find(what.satp, what.va, &mut 0)
+            && old.level != leaf.level
+        {
+            self.banks[hart].drop_where(0..SETS * WAYS, |e| *e == old);
+        }
+        self.keep(hart, made, cx);
+        self.counters.fills += 1;
+        self.prefetch(hart, what, cx);
+    }
+
+    fn grant(&mut self, _: usize, _: &Install<'_>, _: &mut Context<'_>) {}
+
+    fn is_followed(&self, _: Gfn) -> bool {
+        false
+    }
+
+    fn let_go(&mut self, gfn: Gfn, cx: &mut Context<'_>) -> bool {
+        cx.host.remove_guard(gfn, self.guard)
+    }
+
+    fn stored(&mut self, _: Gfn, _: usize, _: Pte, _: &mut Context<'_>) {}
+
+    fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence {
+        let bank = &mut self.banks[hart];
+        let ours =
+            |e: &Entry| fence.asid.is_none_or(|asid| e.asid() == asid && e.flags & GLOBAL == 0);
+        match fence.va {
+            None => {
+                self.counters.changed += bank.drop_where(0..SETS * WAYS, ours);
+            }
+            Some(va) => {
+                for level in 0..LEVELS {
+                    if bank.of_level[usize::from(level)] == 0 {
+                        continue;
+                    }
+                    let number = number(va, level);
+                    let first = set_of(number, level) * WAYS;
+                    let at = |e: &Entry| e.level == level && e.number == number && ours(e);
+                    let dropped = bank.drop_where(first..first + WAYS, at);
+                    self.counters.changed += dropped;
+                }
+                self.refill(hart, satp, va, cx);
+            }
+        }
+        AfterFence::FenceTlb
+    }
+
+    fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
+        cx.shoot.push(Shootdown::Gfn(gfn));
+    }
+
+    fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
+
+    fn forget_host(&mut self, cx: &mut Context<'_>) {
+        cx.shoot.push(Shootdown::All);
+    }
+
+    fn clear(&mut self, cx: &mut Context<'_>) {
+        self.banks.iter_mut().for_each(|bank| *bank = Bank::new());
+        self.counters.cleared += 1;
+        cx.shoot.push(Shootdown::All);
+    }
+
+    fn drop_some(&mut self, choice: u64, cx: &mut Context<'_>) {
+        for bank in &mut self.banks {
+            let set = choice as usize % SETS * WAYS;
+            bank.drop_where(set..set + WAYS, |_| true);
+        }
+        cx.shoot.push(Shootdown::All);
+    }
+
+    fn audit(&self, _: &dyn TableReader, _: &HostTable) -> Vec<Mismatch> {
+        Vec::new()
+    }
+
+    fn unfollowed(&self) -> Vec<(Gfn, usize, Known)> {
+        Vec::new()
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn overhead(&self) -> usize {
+        self.banks.len() * (SETS * WAYS * size_of::<Entry>() + SETS)
+    }
+
+    /// By hart: the count of entries, then `place, satp, number, gfn, flags | level << 8` of each,
+    /// then a word for each set whose next way is not the first, their count before them.
+    fn save(&self) -> Vec<u64> {
+        let mut out = Vec::new();
+        for bank in &self.banks {
+            let valid = bank.entries.iter().enumerate().filter(|(_, e)| e.flags & VALID != 0);
+            out.push(valid.clone().count() as u64);
+            for (place, e) in valid {
+                let flags = u64::from(e.flags) | u64::from(e.level) << 8;
+                out.extend([place as u64, e.satp, e.number, e.gfn, flags]);
+            }
+            let next = bank.next.iter().enumerate().filter(|(_, way)| **way != 0);
+            out.push(next.clone().count() as u64);
+            out.extend(next.map(|(set, &way)| (set as u64) << 8 | u64::from(way)));
+        }
+        out
+    }
+
+    fn restore(&mut self, words: &[u64], _: &mut Context<'_>) -> Result<(), &'static str> {
+        let mut words = words.iter().copied();
+        let mut next = || words.next().ok_or("it ends too early");
+        for bank in &mut self.banks {
+            *bank = Bank::new();
+            for _ in 0..next()? {
+                let (place, satp, number, gfn) = (next()?, next()?, next()?, next()?);
+                let flags = next()?;
+                let (level, flags) = ((flags >> 8) as u8, flags as u8);
+                let fine = place < (SETS * WAYS) as u64
+                    && level < LEVELS
+                    && flags & VALID != 0
+                    && set_of(number, level) == place as usize / WAYS;
+                if !fine {
+                    return Err("an entry in the wrong place");
+                }
+                bank.entries[place as usize] = Entry { satp, number, gfn, flags, level };
+                bank.of_level[usize::from(level)] += 1;
+            }
+            for _ in 0..next()? {
+                let word = next()?;
+                let (set, way) = ((word >> 8) as usize, word as u8);
+                if set >= SETS || usize::from(way) >= WAYS {
+                    return Err("a set that is not there");
+                }
+                bank.next[set] = way;
+            }
+        }
+        if words.next().is_some() { Err("something follows its end") } else { Ok(()) }
+    }
+}

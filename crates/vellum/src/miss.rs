@@ -1,0 +1,325 @@
+//! From a TLB miss through the policy and the guest's tables to the host.
+
+use crate::explain::Event;
+use crate::resolve::Host;
+use crate::vm::View;
+use crate::{Paging, VmMemory};
+use vellum_hart::Stop;
+use vellum_translate::host::{HostEntry, TableReader};
+use vellum_translate::riscv::{Leaf, MemoryType, Mode, Pte, walk};
+use vellum_translate::shadow::{Found, Install, Known};
+use vellum_translate::tlb::{PageFlags, Tlb, Translation};
+use vellum_translate::{Access, Environment, Fault, FaultKind, FrameId, Gfn, Gpa, Gva, Rights};
+
+/// One miss.
+#[derive(Clone, Copy)]
+struct Miss {
+    hart: usize,
+    va: Gva,
+    access: Access,
+}
+
+impl VmMemory {
+    /// Resolves a miss completely: the translation, with the right that `access` needs, except
+    /// that a store to a followed guest table gets one without.
+    pub(crate) fn translate(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        va: Gva,
+        access: Access,
+    ) -> Result<Translation, Stop> {
+        self.counters.misses[access as usize] += 1;
+        tlb.counters.misses[access as usize] += 1;
+        self.note(|| Event::TlbMiss(va, access));
+        let miss = Miss { hart, va, access };
+        match self.paging {
+            Paging::Flat => self.through_flat(tlb, va, access),
+            Paging::Nested => self.through_both(tlb, va, access),
+            _ if !tlb.translates() => self.through_both(tlb, va, access),
+            _ => self.through_policy(tlb, miss),
+        }
+    }
+
+    fn through_policy(&mut self, tlb: &mut Tlb, miss: Miss) -> Result<Translation, Stop> {
+        let Miss { hart, va, access } = miss;
+        let (satp, environment) = (tlb.satp(), tlb.environment());
+        let references = &mut self.counters.shadow_references;
+        match self.policy.lookup(hart, satp, va, self.host.generation(), references) {
+            Found::Leaf(known) => {
+                let rights = environment.allows(known.rights, known.user);
+                if rights.contains(access.right()) {
+                    self.counters.shadow_hits += 1;
+                    self.note(|| Event::ShadowHit(known.gfn, known.frame, rights));
+                    let flags = flags_of(&leaf_of(&known, environment), environment);
+                    return Ok(self.translation(known.gfn, known.frame, rights, flags));
+                }
+                if environment.allows(known.guest, known.user).contains(access.right()) {
+                    return self.ask_host(tlb, miss, &known);
+                }
+            }
+            Found::Continue(table, level) => {
+                if let Some(leaf) = self.continue_walk(tlb, miss, table, level) {
+                    return self.fill(tlb, miss, leaf, &[]);
+                }
+            }
+            Found::Nothing => {}
+        }
+        self.note(|| Event::ShadowMiss);
+        let mut path = [Pte(0); 5];
+        let mut depth = 0;
+        let leaf = self.walk_guest(tlb, va, access, |level, pte| {
+            depth = usize::from(satp.mode.levels() - level);
+            path[depth - 1] = pte;
+        })?;
+        self.fill(tlb, miss, leaf, &path[..depth])
+    }
+
+    /// The guest's word is known and allows it; the host has to say which frame.
+    fn ask_host(&mut self, tlb: &Tlb, miss: Miss, known: &Known) -> Result<Translation, Stop> {
+        let Miss { hart, va, access } = miss;
+        let environment = tlb.environment();
+        let leaf = leaf_of(known, environment);
+        self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
+        let flags = flags_of(&leaf, environment);
+        let host_work = self.counters.host_work();
+        match self.resolve(leaf.gfn, access, va)? {
+            Host::Frame(frame, rights) => {
+                if self.counters.host_work() != host_work {
+                    self.counters.host_faults += 1;
+                } else if self.paging == Paging::VirtualTlb {
+                    // It never knows more than the guest's word.
+                    self.counters.shadow_hits += 1;
+                    self.host.get_counted(leaf.gfn, &mut self.counters.host_references);
+                } else {
+                    self.counters.hidden_faults += 1;
+                }
+                let satp = tlb.satp();
+                let install = Install { satp, va, leaf, path: &[], frame, rights };
+                let (policy, mut cx) = self.policy_and_context();
+                policy.grant(hart, &install, &mut cx);
+                let rights = environment.allows(known.guest & rights, known.user);
+                self.note(|| Event::Installed(frame, rights));
+                Ok(self.translation(leaf.gfn, frame, rights, flags))
+            }
+            Host::Table(frame, rights) => {
+                let rights = (rights & leaf.rights) - Rights::WRITE;
+                Ok(self.translation(leaf.gfn, frame, rights, flags))
+            }
+            Host::Device => Err(self.device(leaf.gfn, va)),
+            Host::Nothing => Err(access_fault(access, va)),
+        }
+    }
+
+    /// A walk ended well: the host is asked, and the policy keeps what it wants. `path` is empty where
+    /// the walk did not begin at the root.
+    fn fill(
+        &mut self,
+        tlb: &Tlb,
+        miss: Miss,
+        leaf: Leaf,
+        path: &[Pte],
+    ) -> Result<Translation, Stop> {
+        let Miss { hart, va, access } = miss;
+        let (satp, environment) = (tlb.satp(), tlb.environment());
+        let flags = flags_of(&leaf, environment);
+        let host_work = self.counters.host_work();
+        match self.resolve(leaf.gfn, access, va)? {
+            Host::Frame(frame, rights) => {
+                if self.counters.host_work() != host_work {
+                    self.counters.host_faults += 1;
+                } else if path.is_empty() {
+                    self.counters.switched_walks += 1;
+                    self.host.get_counted(leaf.gfn, &mut self.counters.host_references);
+                } else {
+                    self.counters.hidden_faults += 1;
+                }
+                let install = Install { satp, va, leaf, path, frame, rights };
+                let (policy, mut cx) = self.policy_and_context();
+                policy.install(hart, &install, &mut cx);
+                let mut rights = environment.allows(leaf.leaf_rights & rights, leaf.user);
+                // Shadowing a table may have withdrawn the right to write this very page.
+                if self.policy.is_followed(leaf.gfn) {
+                    rights -= Rights::WRITE;
+                }
+                self.note(|| Event::Installed(frame, rights));
+                Ok(self.translation(leaf.gfn, frame, rights, flags))
+            }
+            Host::Table(frame, rights) => {
+                let rights = (rights & leaf.rights) - Rights::WRITE;
+                Ok(self.translation(leaf.gfn, frame, rights, flags))
+            }
+            Host::Device => Err(self.device(leaf.gfn, va)),
+            Host::Nothing => Err(access_fault(access, va)),
+        }
+    }
+
+    /// The rest of a walk, from a table of the lowest level; `None` where the whole walk has to say
+    /// what is wrong.
+    fn continue_walk(&mut self, tlb: &Tlb, miss: Miss, table: Gfn, level: u8) -> Option<Leaf> {
+        if level != 0 {
+            return None;
+        }
+        let environment = tlb.environment();
+        self.counters.guest_references += 1;
+        let pte = Pte(self.pool.entry(&self.host, table, miss.va.page() as usize % 512)?);
+        let user = pte.has(Pte::U);
+        let rights = environment.allows(pte.rights_now(), user);
+        let fine = !pte.is_invalid() && pte.is_leaf() && rights.contains(miss.access.right());
+        fine.then(|| Leaf {
+            gfn: pte.gfn(),
+            rights,
+            leaf_rights: pte.rights_now(),
+            user,
+            global: pte.has(Pte::G),
+            level: 0,
+            napot: false,
+            memory_type: MemoryType::Physical,
+        })
+    }
+
+    /// No translation, or a walk of the guest's tables and of the host table at each step.
+    fn through_both(&mut self, tlb: &Tlb, va: Gva, access: Access) -> Result<Translation, Stop> {
+        let mut references = 0;
+        let mut tables = [Gfn::new(0); 5];
+        let mut depth = 0;
+        let satp = tlb.satp();
+        if satp.mode != Mode::Bare {
+            tables[0] = satp.root;
+            depth = 1;
+        }
+        let leaf = self.walk_guest(tlb, va, access, |level, pte| {
+            if !pte.is_leaf() && level > 0 {
+                depth = usize::from(satp.mode.levels() - level) + 1;
+                tables[depth - 1] = pte.gfn();
+            }
+        })?;
+        for &table in &tables[..depth] {
+            self.host.get_counted(table, &mut references);
+        }
+        self.host.get_counted(leaf.gfn, &mut references);
+        self.counters.host_references += references;
+        let flags = flags_of(&leaf, tlb.environment());
+        match self.resolve(leaf.gfn, access, va)? {
+            Host::Frame(frame, rights) => {
+                Ok(self.translation(leaf.gfn, frame, rights & leaf.rights, flags))
+            }
+            // With paging off on this hart, another hart's tables may be shadowed all the same.
+            Host::Table(frame, rights) => {
+                let rights = (rights & leaf.rights) - Rights::WRITE;
+                Ok(self.translation(leaf.gfn, frame, rights, flags))
+            }
+            Host::Device => Err(self.device(leaf.gfn, va)),
+            Host::Nothing => Err(access_fault(access, va)),
+        }
+    }
+
+    fn through_flat(&mut self, tlb: &Tlb, va: Gva, access: Access) -> Result<Translation, Stop> {
+        let leaf = self.walk_guest(tlb, va, access, |_, _| {})?;
+        let page = leaf.gfn.get();
+        if let (true, Some(base)) = (self.ram.contains(&page), self.flat_base) {
+            let frame = FrameId::from_index(base + (page - self.ram.start) as u32);
+            return Ok(self.translation(
+                leaf.gfn,
+                frame,
+                leaf.rights,
+                flags_of(&leaf, tlb.environment()),
+            ));
+        }
+        match self.host.get(leaf.gfn) {
+            HostEntry::Absent { .. } => Err(self.device(leaf.gfn, va)),
+            _ => Err(access_fault(access, va)),
+        }
+    }
+
+    /// Walks the guest's tables; `entry` sees each entry with its level, from the root's down. A
+    /// table whose page is with an owner is brought, and the walk begins again.
+    fn walk_guest(
+        &mut self,
+        tlb: &Tlb,
+        va: Gva,
+        access: Access,
+        mut entry: impl FnMut(u8, Pte),
+    ) -> Result<Leaf, Stop> {
+        let mut brought = 0;
+        let walked = loop {
+            let view = View { host: &self.host, pool: &self.pool };
+            let mut references = 0;
+            let trace = &mut self.trace;
+            let walked =
+                walk(&view, tlb.satp(), tlb.environment(), va, access, |level, at, pte| {
+                    references += 1;
+                    if let Some(trace) = trace {
+                        trace.events.push(Event::GuestEntry(level, at, pte));
+                    }
+                    entry(level, pte);
+                });
+            self.counters.guest_references += references;
+            match walked {
+                Err(Fault { kind: FaultKind::Access, entry: Some(at), .. })
+                    if brought < tlb.satp().mode.levels() && self.bring_table(at.gfn()) =>
+                {
+                    brought += 1;
+                }
+                walked => break walked,
+            }
+        };
+        match walked {
+            Ok(leaf) => {
+                self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
+                Ok(leaf)
+            }
+            Err(fault) => {
+                self.counters.guest_faults += 1;
+                self.note(|| Event::GuestFault(fault));
+                Err(Stop::Fault(fault))
+            }
+        }
+    }
+
+    fn device(&mut self, gfn: Gfn, va: Gva) -> Stop {
+        self.counters.device_accesses += 1;
+        let at = Gpa::new(gfn.base().get() + va.page_offset() as u64);
+        self.note(|| Event::Device(at));
+        Stop::Device(at)
+    }
+
+    fn translation(
+        &self,
+        gfn: Gfn,
+        frame: FrameId,
+        rights: Rights,
+        flags: PageFlags,
+    ) -> Translation {
+        let host = self.pool.pointer(frame).as_ptr().addr() as u64;
+        Translation { gfn, frame, host, rights, flags }
+    }
+}
+
+/// The guest's word as a walk would have given it.
+fn leaf_of(known: &Known, environment: Environment) -> Leaf {
+    Leaf {
+        gfn: known.gfn,
+        rights: environment.allows(known.guest, known.user),
+        leaf_rights: known.guest,
+        user: known.user,
+        global: known.global,
+        level: known.level,
+        napot: false,
+        memory_type: MemoryType::Physical,
+    }
+}
+
+fn flags_of(leaf: &Leaf, environment: Environment) -> PageFlags {
+    let mut flags = PageFlags::empty();
+    flags.set(PageFlags::GLOBAL, leaf.global);
+    flags.set(PageFlags::PIECE, leaf.level > 0);
+    flags.set(PageFlags::GIANT, leaf.level > 1);
+    let writable = environment.allows(leaf.leaf_rights, leaf.user).contains(Rights::WRITE);
+    flags.set(PageFlags::GUEST_WRITABLE, writable);
+    flags
+}
+
+pub(crate) fn access_fault(access: Access, va: Gva) -> Stop {
+    Stop::Fault(Fault::new(FaultKind::Access, access, va))
+}
