@@ -39,6 +39,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bytes;
 pub mod cipher;
 mod crash;
 mod dir;
@@ -57,6 +58,7 @@ pub mod verdict;
 #[doc = include_str!("../README.md")]
 mod readme {}
 
+pub use bytes::{ByteMemory, ByteStorage};
 pub use cipher::Cipher;
 pub use crash::{CrashDisk, Cut, Cuts, Fault, Images};
 pub use dir::DirStorage;
