@@ -17,12 +17,17 @@
 
 mod chain;
 mod image;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod objects;
 mod restore;
 mod snapshot;
+mod working_set;
 
 pub use chain::Checkpoints;
 pub use image::{Captured, Compression, ImageId, PAGES_MAX, STATE_MAX};
+#[cfg(feature = "object-store")]
+pub use object_store::StoreObjects;
 pub use objects::{DirObjects, ObjectError, Objects};
 pub use restore::Restored;
 pub use snapshot::Snapshot;

@@ -34,12 +34,15 @@
 mod batch;
 mod catalog;
 pub mod checkpoint;
+mod dax;
 mod error;
 mod group;
 mod lazy;
+mod live;
 mod locks;
 mod memory;
 pub mod migrate;
+pub mod ondemand;
 mod options;
 mod paged;
 mod region;
@@ -49,13 +52,16 @@ mod store;
 mod sync;
 mod track;
 mod transaction;
+mod uffd;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
 
 pub use catalog::{NAME_MAX, REGION_MAX, REGIONS_MAX};
+pub use dax::MappedFile;
 pub use error::Error;
+pub use live::{LiveMemory, LiveSnapshots, SnapshotReport};
 pub use memory::PAGE;
 pub use options::{Background, Durability, Load, Options, Restore};
 pub use paged::PagedRegion;

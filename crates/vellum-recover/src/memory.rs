@@ -2,8 +2,12 @@
 
 #![expect(unsafe_code, reason = "regions hand out slices of mapped memory under their range locks")]
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use std::io;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+use rustix::mm::{
+    Advice, MapFlags, MprotectFlags, ProtFlags, madvise, mmap_anonymous, mprotect, munmap,
+};
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::ptr::{NonNull, null_mut};
 
@@ -70,6 +74,35 @@ impl Mapping {
         let (at, len) = self.at(&range);
         // SAFETY: inside the mapping, initialised (by zeros), and by contract not aliased.
         unsafe { std::slice::from_raw_parts_mut(at, len) }
+    }
+
+    /// Copies bytes out by way of the kernel, whoever else may have a reference to them: each page
+    /// is as it is at some instant during the call.
+    pub(crate) fn copy_out(&self, start: usize, out: &mut [u8]) -> io::Result<()> {
+        let (at, len) = self.at(&(start..start + out.len()));
+        let remote = [RemoteIoVec { base: at as usize, len }];
+        let read = process_vm_readv(Pid::this(), &mut [IoSliceMut::new(out)], &remote)?;
+        if read == len { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// Gives the pages of `range` back: they are zero, or missing to a userfaultfd.
+    ///
+    /// # Safety
+    /// Nobody has a reference to a part of the range.
+    pub(crate) unsafe fn discard(&self, range: Range<usize>) -> io::Result<()> {
+        let (at, len) = self.at(&range);
+        // SAFETY: pages of this mapping, which by contract nobody looks at.
+        Ok(unsafe { madvise(at.cast(), len, Advice::LinuxDontNeed) }?)
+    }
+
+    /// Makes every touch of the pages of `range` end in SIGSEGV.
+    ///
+    /// # Safety
+    /// Nobody has a reference to a part of the range, and nobody will.
+    pub(crate) unsafe fn forbid(&self, range: Range<usize>) -> io::Result<()> {
+        let (at, len) = self.at(&range);
+        // SAFETY: pages of this mapping, which by contract nobody may touch.
+        Ok(unsafe { mprotect(at.cast(), len, MprotectFlags::empty()) }?)
     }
 }
 

@@ -13,7 +13,7 @@ mod receive;
 mod send;
 mod wire;
 
-pub use receive::{Arrived, Pending, receive};
+pub use receive::{Arrived, Pending, receive, receive_lazily};
 pub use send::{Report, Round, SendOptions, Strategy, send};
 
 /// An error of a migration.

@@ -16,6 +16,7 @@ use crate::region::{Inner, Region};
 use crate::stats::Stats;
 use crate::transaction::Transaction;
 pub use commit::Commit;
+pub(crate) use commit::describe;
 pub use open::Opened;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -60,7 +60,7 @@ fn a_chain_of_increments_restores_merges_and_leaves_no_garbage() {
     assert_eq!((restored.depth(), restored.state()), (6, &b"later"[..]));
     assert!(content(restored) == memory.bytes());
     assert_eq!(checkpoints.collect_garbage().unwrap(), 0);
-    checkpoints.merge("vm").unwrap();
+    checkpoints.merge("vm", Compression::Lz4).unwrap();
     assert_eq!(checkpoints.collect_garbage().unwrap(), 6);
     let restored = checkpoints.restore("vm").unwrap();
     assert_eq!(restored.depth(), 1);

@@ -6,7 +6,7 @@
 
 use super::image::{Captured, Compression, ImageId};
 use super::restore::{Image, Restored};
-use super::{CheckpointError, Objects};
+use super::{CheckpointError, Objects, working_set};
 use crate::memory::PAGE;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) fn image_name(id: &ImageId) -> String {
 /// Checkpoints in an object store.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
-    objects: Arc<dyn Objects>,
+    pub(super) objects: Arc<dyn Objects>,
     compression: Compression,
 }
 
@@ -47,9 +47,13 @@ impl Checkpoints {
             None
         };
         let (id, bytes) = captured.encode(parent, state, self.compression)?;
-        self.objects.put_if_absent(&image_name(&id), &bytes)?;
-        self.move_head(name, &id)?;
+        self.publish(name, &id, &bytes)?;
         Ok((id, bytes.len() as u64))
+    }
+
+    fn publish(&self, name: &str, id: &ImageId, bytes: &[u8]) -> Result<(), CheckpointError> {
+        self.objects.put_if_absent(&image_name(id), bytes)?;
+        self.move_head(name, id)
     }
 
     fn heads(&self, name: &str) -> Result<Vec<(u64, String)>, CheckpointError> {
@@ -99,19 +103,21 @@ impl Checkpoints {
         Restored::open(self.objects.clone(), id)
     }
 
-    /// Replaces the chain of head `name` by one full image. Cost: a read and a write of all pages;
-    /// memory: all pages that aren't zero.
+    /// Replaces the chain of head `name` by one full image, compressed as `at_rest` says. Cost: a
+    /// read and a write of all pages; memory: all pages that aren't zero.
     ///
     /// # Errors
     /// As [`Checkpoints::restore`] and [`Checkpoints::save`].
-    pub fn merge(&self, name: &str) -> Result<ImageId, CheckpointError> {
+    pub fn merge(&self, name: &str, at_rest: Compression) -> Result<ImageId, CheckpointError> {
         let mut restored = self.restore(name)?;
         let pages = restored.stored_pages()?;
         let mut bytes = Vec::with_capacity(pages.len() * PAGE);
         restored.prefetch(&pages, |_, page| bytes.extend_from_slice(page))?;
         let captured = Captured::from_parts(restored.pages(), pages, bytes);
         let state = restored.state().to_vec();
-        self.save(name, &captured, &state, false).map(|(id, _)| id)
+        let (id, bytes) = captured.encode(None, &state, at_rest)?;
+        self.publish(name, &id, &bytes)?;
+        Ok(id)
     }
 
     /// Deletes every image that no head reaches; returns how many.
@@ -136,6 +142,12 @@ impl Checkpoints {
             if !reached.contains(&object) {
                 self.objects.delete(&object)?;
                 deleted += 1;
+            }
+        }
+        for object in self.objects.list(working_set::PREFIX)? {
+            let image = object.replacen(working_set::PREFIX, "image-", 1);
+            if !reached.contains(&image) {
+                self.objects.delete(&object)?;
             }
         }
         Ok(deleted)

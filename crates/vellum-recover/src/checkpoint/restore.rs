@@ -61,11 +61,7 @@ impl Image {
         if u32_at(&header, 8) != VERSION {
             return Err(not(format!("version {} is not {VERSION}", u32_at(&header, 8))));
         }
-        let compression = match u32_at(&header, 12) {
-            0 => Compression::None,
-            1 => Compression::Lz4,
-            other => return Err(not(format!("compression {other} is not known"))),
-        };
+        let compression = Compression::from_code(u32_at(&header, 12)).map_err(not)?;
         let (pages, leaves) = (u64_at(&header, 16), u64_at(&header, 24));
         let (state, total) = (u64_at(&header, 32), u64_at(&header, 40));
         limit("pages", pages, PAGES_MAX)?;
@@ -216,23 +212,16 @@ impl Restored {
             return Ok(());
         }
         let whole = FRAME_PAGES * PAGE;
-        // LZ4 makes incompressible bytes longer by a 255th at most.
+        // LZ4 makes incompressible bytes longer by a 255th at most, Zstandard by less.
         limit("frame bytes", u64::from(place.len), (whole + whole / 255 + 16) as u64)?;
         let end = place.at.saturating_add(u64::from(place.len));
         let packed = self.objects.get_range(&self.chain[image].name, place.at..end)?;
         if crc32fast::hash(&packed) != place.crc {
             return Err(self.damaged(image, "a frame", place));
         }
-        let raw = match self.chain[image].compression {
-            Compression::None => packed,
-            Compression::Lz4 => {
-                let mut raw = vec![0; whole];
-                let len = lz4_flex::block::decompress_into(&packed, &mut raw)
-                    .map_err(|_| self.damaged(image, "a compressed frame", place))?;
-                raw.truncate(len);
-                raw
-            }
-        };
+        let mut raw = vec![0; whole];
+        let len = self.chain[image].compression.unpack(&packed, &mut raw);
+        raw.truncate(len.ok_or_else(|| self.damaged(image, "a compressed frame", place))?);
         self.frame = Some((image, place.at, raw));
         Ok(())
     }

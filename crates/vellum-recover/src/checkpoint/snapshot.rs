@@ -29,6 +29,12 @@ impl Snapshot {
         Self { total: pages, safe, saved: BTreeMap::new(), cursor: 0, pre_images: 0 }
     }
 
+    /// Whether the content of `page` is safe already (or there is no such page).
+    pub fn is_safe(&self, page: u64) -> bool {
+        let word = self.safe.get((page / 64) as usize).filter(|_| page < self.total);
+        word.is_none_or(|word| word >> (page % 64) & 1 == 1)
+    }
+
     fn claim(&mut self, page: u64) -> bool {
         let Some(word) = self.safe.get_mut((page / 64) as usize).filter(|_| page < self.total)
         else {
@@ -78,6 +84,11 @@ impl Snapshot {
     /// The memory as it was when the snapshot began; what was not copied yet is copied now.
     pub fn finish(mut self, source: &(impl Pages + ?Sized)) -> Captured {
         while !self.copy_some(source, u64::MAX) {}
+        self.into_captured()
+    }
+
+    /// What is safe so far.
+    pub(crate) fn into_captured(self) -> Captured {
         let (pages, bytes): (Vec<u64>, Vec<Box<[u8]>>) = self.saved.into_iter().unzip();
         Captured::from_parts(self.total, pages, bytes.concat())
     }

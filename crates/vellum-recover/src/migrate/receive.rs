@@ -3,6 +3,9 @@
 use super::MigrateError;
 use super::wire::{Kind, VERSION, Wire, number};
 use crate::memory::PAGE;
+use crate::ondemand::{Arriving, Fetch, LazyMemory, PageSource, SourceError};
+use crate::store::describe;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
@@ -16,13 +19,13 @@ pub struct Arrived {
 }
 
 /// The pages that are still at the source.
-pub struct Pending<'a, T> {
-    wire: Wire<'a, T>,
+pub struct Pending<T> {
+    wire: Wire<T>,
     missing: BTreeSet<u64>,
     pages: u64,
 }
 
-impl<T> std::fmt::Debug for Pending<'_, T> {
+impl<T> std::fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pending").field("missing", &self.missing.len()).finish_non_exhaustive()
     }
@@ -34,11 +37,11 @@ impl<T> std::fmt::Debug for Pending<'_, T> {
 ///
 /// # Errors
 /// When the link fails, the source gives up or breaks the protocol, or `prepare` refuses.
-pub fn receive<'a, T: Read + Write>(
-    link: &'a mut T,
+pub fn receive<T: Read + Write>(
+    link: T,
     prepare: impl FnOnce(u64) -> Result<(), String>,
     put: &mut dyn FnMut(u64, &[u8]),
-) -> Result<(Arrived, Pending<'a, T>), MigrateError> {
+) -> Result<(Arrived, Pending<T>), MigrateError> {
     let mut wire = Wire::new(link);
     match begin(&mut wire, prepare, put) {
         Ok((arrived, missing)) => {
@@ -55,7 +58,7 @@ pub fn receive<'a, T: Read + Write>(
 }
 
 fn begin<T: Read + Write>(
-    wire: &mut Wire<'_, T>,
+    wire: &mut Wire<T>,
     prepare: impl FnOnce(u64) -> Result<(), String>,
     put: &mut dyn FnMut(u64, &[u8]),
 ) -> Result<(Arrived, BTreeSet<u64>), MigrateError> {
@@ -105,7 +108,7 @@ fn switch(payload: &[u8], pages: u64) -> Option<(Vec<u8>, BTreeSet<u64>)> {
 }
 
 fn unpack<T: Read + Write>(
-    wire: &Wire<'_, T>,
+    wire: &Wire<T>,
     payload: &[u8],
     pages: u64,
     out: &mut [u8],
@@ -122,7 +125,39 @@ fn unpack<T: Read + Write>(
     }
 }
 
-impl<T: Read + Write> Pending<'_, T> {
+/// As [`receive`], into memory of its own, whose missing pages come from the source when they are
+/// touched (and, with [`Fetch::rest`], in between). Refuses more than `pages_max` pages.
+///
+/// # Errors
+/// As [`receive`]; also when this kernel has no userfaultfd.
+pub fn receive_lazily<T: Read + Write + Send + 'static>(
+    link: T,
+    pages_max: u64,
+    fetch: Fetch,
+) -> Result<(Arrived, LazyMemory), MigrateError> {
+    let memory = RefCell::new(None::<Arriving>);
+    let prepare = |pages: u64| {
+        if pages > pages_max {
+            return Err(format!("{pages} pages, at most {pages_max} are taken"));
+        }
+        let made = Arriving::new(pages).map_err(|error| describe(&error))?;
+        *memory.borrow_mut() = Some(made);
+        Ok(())
+    };
+    let mut put = |page: u64, bytes: &[u8]| {
+        memory.borrow_mut().iter_mut().for_each(|memory| memory.put(page, bytes));
+    };
+    let (arrived, pending) = receive(link, prepare, &mut put)?;
+    let mut memory = match memory.into_inner() {
+        Some(memory) => memory,
+        None => Arriving::new(arrived.pages)?,
+    };
+    // What came in a round and was written to since.
+    pending.missing.iter().for_each(|page| memory.forget(*page));
+    Ok((arrived, memory.serve(pending, fetch)?))
+}
+
+impl<T: Read + Write> Pending<T> {
     /// Whether `page` is still at the source.
     pub fn is_missing(&self, page: u64) -> bool {
         self.missing.contains(&page)
@@ -164,5 +199,21 @@ impl<T: Read + Write> Pending<'_, T> {
         }
         self.wire.put(Kind::Done, &[])?;
         self.wire.flush()
+    }
+}
+
+/// What is missing comes when it is touched: post-copy by page faults.
+impl<T: Read + Write + Send> PageSource for Pending<T> {
+    fn read_page(&mut self, page: u64, out: &mut [u8]) -> Result<(), SourceError> {
+        // What is not at the source was never anything but zeros.
+        if !self.fetch(page, out)? {
+            out.fill(0);
+        }
+        Ok(())
+    }
+
+    fn done(&mut self) -> Result<(), SourceError> {
+        self.wire.put(Kind::Done, &[])?;
+        Ok(self.wire.flush()?)
     }
 }

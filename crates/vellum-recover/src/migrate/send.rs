@@ -77,7 +77,7 @@ pub struct Report {
 /// When the link fails, the other side gives up, or the owner can't tell what was written.
 pub fn send<S: Pages, T: Read + Write>(
     source: &mut S,
-    link: &mut T,
+    link: T,
     options: SendOptions,
     stop: impl FnOnce(&mut S) -> Vec<u8>,
 ) -> Result<Report, MigrateError> {
@@ -91,13 +91,13 @@ pub fn send<S: Pages, T: Read + Write>(
     result
 }
 
-struct Sender<'s, 'w, 'l, S, T> {
+struct Sender<'s, 'w, S, T> {
     source: &'s mut S,
-    wire: &'w mut Wire<'l, T>,
+    wire: &'w mut Wire<T>,
     report: Report,
 }
 
-impl<S: Pages, T: Read + Write> Sender<'_, '_, '_, S, T> {
+impl<S: Pages, T: Read + Write> Sender<'_, '_, S, T> {
     fn run(
         mut self,
         options: SendOptions,

@@ -46,16 +46,16 @@ impl Kind {
 }
 
 /// One end of a link, counting what goes through.
-pub(super) struct Wire<'a, T> {
-    link: &'a mut T,
+pub(super) struct Wire<T> {
+    link: T,
     sent: u32,
     received: u32,
     pub(super) bytes: u64,
     buffer: Vec<u8>,
 }
 
-impl<'a, T: Read + Write> Wire<'a, T> {
-    pub(super) fn new(link: &'a mut T) -> Self {
+impl<T: Read + Write> Wire<T> {
+    pub(super) fn new(link: T) -> Self {
         Self { link, sent: 0, received: 0, bytes: 0, buffer: Vec::new() }
     }
 

@@ -1,57 +1,26 @@
 //! userfaultfd in asynchronous write-protect mode, and `PAGEMAP_SCAN`.
 //!
-//! Numbers and layouts are those of `include/uapi/linux/userfaultfd.h` and `fs.h` (Linux 6.7).
+//! Numbers and layouts are those of `include/uapi/linux/fs.h` (Linux 6.7).
 
 #![expect(unsafe_code, reason = "system calls on the tracker's own mapping")]
 
 use crate::memory::{Mapping, PAGE};
+use crate::uffd::{FEATURE_WP, FEATURE_WP_ASYNC, FEATURE_WP_UNPOPULATED, Mode, Uffd};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::Errno;
-use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, Updater, ioctl};
-use rustix::mm::{Advice, UserfaultfdFlags, madvise, userfaultfd};
+use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl};
 use std::ffi::c_void;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-const UFFDIO_API: Opcode = 0xC018_AA3F;
-const UFFDIO_REGISTER: Opcode = 0xC020_AA00;
-const UFFDIO_WRITEPROTECT: Opcode = 0xC018_AA06;
 const PAGEMAP_SCAN: Opcode = 0xC060_6610;
-const UFFD_API: u64 = 0xAA;
-const FEATURE_WP: u64 = 1 << 0;
-const FEATURE_WP_UNPOPULATED: u64 = 1 << 13;
-const FEATURE_WP_ASYNC: u64 = 1 << 15;
-const MODE_REGISTER_WP: u64 = 1 << 1;
-const MODE_WP: u64 = 1 << 0;
 const SCAN_WP_MATCHING: u64 = 1 << 0;
 const SCAN_CHECK_WPASYNC: u64 = 1 << 1;
 const PAGE_IS_WRITTEN: u64 = 1 << 1;
 /// Runs listed by one call.
 const BATCH: usize = 4096;
-
-#[repr(C)]
-struct Api {
-    api: u64,
-    features: u64,
-    ioctls: u64,
-}
-
-#[repr(C)]
-struct Register {
-    start: u64,
-    len: u64,
-    mode: u64,
-    ioctls: u64,
-}
-
-#[repr(C)]
-struct Protect {
-    start: u64,
-    len: u64,
-    mode: u64,
-}
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,47 +52,21 @@ const _: () = assert!(size_of::<Scan>() == 96);
 
 #[derive(Debug)]
 pub(super) struct Tracker {
-    _uffd: OwnedFd,
+    /// Registered, and keeps the memory mapped.
+    _uffd: Uffd,
     pagemap: OwnedFd,
     found: Vec<PageRegion>,
-    /// Keeps the range mapped as long as it is registered.
-    _memory: Arc<Mapping>,
 }
 
 impl Tracker {
     pub(super) fn new(memory: &Arc<Mapping>) -> io::Result<Self> {
-        let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
-        // SAFETY: a new descriptor without a registered range affects nothing.
-        let uffd = unsafe { userfaultfd(flags) };
-        let uffd = match uffd {
-            // What an unprivileged process may have.
-            Err(Errno::PERM) => {
-                let flags = flags | UserfaultfdFlags::from_bits_retain(1);
-                // SAFETY: as above.
-                unsafe { userfaultfd(flags) }?
-            }
-            other => other?,
-        };
         let features = FEATURE_WP | FEATURE_WP_UNPOPULATED | FEATURE_WP_ASYNC;
-        let mut api = Api { api: UFFD_API, features, ioctls: 0 };
-        // SAFETY: UFFDIO_API takes a `uffdio_api`, which `Api` is laid out as.
-        unsafe { ioctl(uffd.as_fd(), Updater::<UFFDIO_API, _>::new(&mut api)) }?;
-        let (start, len) = (memory.base().as_ptr() as u64, memory.len() as u64);
-        // SAFETY: the advice concerns the tracker's own mapping and doesn't change its content.
-        // Without it one written byte would make 2 MiB dirty; failing costs precision alone.
-        let _ = unsafe {
-            madvise(memory.base().as_ptr().cast(), memory.len(), Advice::LinuxNoHugepage)
-        };
-        let mut register = Register { start, len, mode: MODE_REGISTER_WP, ioctls: 0 };
-        // SAFETY: UFFDIO_REGISTER takes a `uffdio_register`; the range is the tracker's own mapping,
-        // and write protection in asynchronous mode lets every write through by itself.
-        unsafe { ioctl(uffd.as_fd(), Updater::<UFFDIO_REGISTER, _>::new(&mut register)) }?;
-        let mut protect = Protect { start, len, mode: MODE_WP };
-        // SAFETY: UFFDIO_WRITEPROTECT takes a `uffdio_writeprotect`; as above.
-        unsafe { ioctl(uffd.as_fd(), Updater::<UFFDIO_WRITEPROTECT, _>::new(&mut protect)) }?;
-        let pagemap = open("/proc/self/pagemap", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let uffd = Uffd::new(memory, features, Mode::WriteProtect)?;
+        uffd.protect(&(0..(memory.len() / PAGE) as u64), true)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let pagemap = open("/proc/self/pagemap", flags, FileMode::empty())?;
         let found = vec![PageRegion::default(); BATCH];
-        let mut tracker = Self { _uffd: uffd, pagemap, found, _memory: memory.clone() };
+        let mut tracker = Self { _uffd: uffd, pagemap, found };
         tracker.take(memory)?;
         Ok(tracker)
     }
