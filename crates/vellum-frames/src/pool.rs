@@ -379,19 +379,20 @@ impl FramePool {
     /// Copies bytes out of a frame. Bytes that someone else writes meanwhile may be old or new.
     pub fn read(&self, frame: FrameId, offset: usize, out: &mut [u8]) {
         assert!(offset + out.len() <= PAGE_SIZE, "a read over the frame's end");
-        let mut at = offset;
-        let mut rest = out;
-        while !rest.is_empty() {
-            if at.is_multiple_of(8) && rest.len() >= 8 {
-                let (head, tail) = rest.split_at_mut(8);
-                head.copy_from_slice(
-                    &self.map.u64(frame, at).load(Ordering::Relaxed).to_ne_bytes(),
-                );
-                (at, rest) = (at + 8, tail);
-            } else {
-                rest[0] = self.map.u8(frame, at).load(Ordering::Relaxed);
-                (at, rest) = (at + 1, &mut rest[1..]);
-            }
+        // Bytes up to the first whole word, whole words, and what is left of the last one.
+        let head = (offset.next_multiple_of(8) - offset).min(out.len());
+        let (head, rest) = out.split_at_mut(head);
+        let first = (offset + head.len()) / 8;
+        let (words, tail) = rest.as_chunks_mut::<8>();
+        let last = (first + words.len()) * 8;
+        for (at, byte) in head.iter_mut().enumerate() {
+            *byte = self.map.u8(frame, offset + at).load(Ordering::Relaxed);
+        }
+        for (word, bytes) in self.map.words(frame)[first..].iter().zip(words) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        for (at, byte) in tail.iter_mut().enumerate() {
+            *byte = self.map.u8(frame, last + at).load(Ordering::Relaxed);
         }
     }
 
@@ -399,22 +400,28 @@ impl FramePool {
     pub fn write(&self, frame: FrameId, offset: usize, bytes: &[u8]) {
         assert!(!frame.is_zero_frame(), "a write to the zero frame");
         assert!(offset + bytes.len() <= PAGE_SIZE, "a write over the frame's end");
-        let mut at = offset;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            if let (0, Some((word, tail))) = (at % 8, rest.split_first_chunk::<8>()) {
-                self.map.u64(frame, at).store(u64::from_ne_bytes(*word), Ordering::Relaxed);
-                (at, rest) = (at + 8, tail);
-            } else {
-                self.map.u8(frame, at).store(rest[0], Ordering::Relaxed);
-                (at, rest) = (at + 1, &rest[1..]);
-            }
+        let head = (offset.next_multiple_of(8) - offset).min(bytes.len());
+        let (head, rest) = bytes.split_at(head);
+        let first = (offset + head.len()) / 8;
+        let (words, tail) = rest.as_chunks::<8>();
+        let last = (first + words.len()) * 8;
+        for (at, &byte) in head.iter().enumerate() {
+            self.map.u8(frame, offset + at).store(byte, Ordering::Relaxed);
+        }
+        for (word, bytes) in self.map.words(frame)[first..].iter().zip(words) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+        for (at, &byte) in tail.iter().enumerate() {
+            self.map.u8(frame, last + at).store(byte, Ordering::Relaxed);
         }
         self.content_changed(frame);
     }
 
     /// Whether every byte of the frame is zero.
     pub fn is_all_zero(&self, frame: FrameId) -> bool {
-        self.map.words(frame).iter().all(|w| w.load(Ordering::Relaxed) == 0)
+        // Eight words at a time: one branch a cache line.
+        let line =
+            |line: &[AtomicU64; 8]| line.iter().fold(0, |all, w| all | w.load(Ordering::Relaxed));
+        self.map.words(frame).as_chunks::<8>().0.iter().all(|words| line(words) == 0)
     }
 }

@@ -13,7 +13,7 @@ mod report;
 mod set;
 mod store;
 
-pub use engine::{Mode, Options, Scavenger, Step};
+pub use engine::{Kept, Mode, Options, Scavenger, Step};
 pub use error::Error;
 pub use ids::{Domain, ObjectId, SetId};
 pub use plain::Pages;

@@ -104,12 +104,11 @@ impl Scavenger {
         if same_filled(&self.page).is_some() { Class::SameFilled } else { Class::Identical }
     }
 
-    /// Whether two frames hold the same.
-    fn equal(&mut self, a: FrameId, b: FrameId) -> bool {
+    /// Whether a frame holds what `self.page` does.
+    fn equal(&mut self, frame: FrameId) -> bool {
         self.counters.compared += 1;
         self.counters.work += work::COMPARE;
-        self.vault.pool.read(a, 0, &mut self.page[..]);
-        self.vault.pool.read(b, 0, &mut self.other[..]);
+        self.vault.pool.read(frame, 0, &mut self.other[..]);
         self.page == self.other
     }
 
@@ -128,7 +127,7 @@ impl Scavenger {
         };
         match object.home {
             Home::Frame { frame: shared, .. } => {
-                if !self.equal(frame, shared) {
+                if !self.equal(shared) {
                     return Ok(false);
                 }
                 self.share(pages, page, shared);
@@ -169,7 +168,7 @@ impl Scavenger {
         twin: u64,
     ) -> Result<Option<u32>, Error> {
         let Look::Frame { frame: shared, .. } = pages.look(twin) else { return Ok(None) };
-        if shared.is_zero_frame() || shared == frame || !self.equal(frame, shared) {
+        if shared.is_zero_frame() || shared == frame || !self.equal(shared) {
             return Ok(None);
         }
         let number = match self.vault.object_in(shared) {

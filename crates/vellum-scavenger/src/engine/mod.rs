@@ -15,6 +15,8 @@ use crate::index::{HashIndex, Similar, Target};
 use crate::report::{Class, Counters, Metadata, Report, Tally};
 use crate::store::Spill;
 use crate::{Domain, Error, PageSet, Policy, SetId};
+pub use restore::Kept;
+
 use lottery::Lottery;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -113,6 +115,8 @@ pub struct Scavenger {
     other: Box<Page>,
     /// The next object to tidy.
     tidy_at: u32,
+    /// Objects in frames that this round has come across.
+    in_frames: usize,
     counters: Counters,
 }
 
@@ -134,6 +138,7 @@ impl Scavenger {
             page: Box::new([0; PAGE_SIZE]),
             other: Box::new([0; PAGE_SIZE]),
             tidy_at: 0,
+            in_frames: 0,
             counters: Counters::default(),
         }
     }
@@ -178,7 +183,8 @@ impl Scavenger {
             tally: Tally::default(),
             last: Tally::default(),
         }));
-        let entries = self.pages() as f64 * self.similar_per_page;
+        let deltas = self.policy.delta_after < self.policy.compress_after;
+        let entries = if deltas { self.pages() as f64 * self.similar_per_page } else { 0.0 };
         self.similar.resize(entries as usize);
         Ok(id)
     }

@@ -20,7 +20,7 @@ pub(crate) enum Home {
     /// In a frame that the object holds one reference to.
     Frame {
         frame: FrameId,
-        /// It is kept for the deltas against it that may come.
+        /// There are deltas against it, or there may be some day: it is never told as one.
         reference: bool,
     },
     /// In the store.
@@ -125,7 +125,7 @@ impl Objects {
                     limit: limit.into(),
                 })?;
                 if self.table.len() == self.table.capacity() {
-                    self.table.reserve_exact(CHUNK.max(self.table.len() / 16));
+                    self.table.reserve_exact(CHUNK.max(self.table.len() / 64));
                 }
                 self.table.push(packed);
                 number

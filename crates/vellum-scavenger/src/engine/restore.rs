@@ -2,9 +2,21 @@
 
 use super::objects::Home;
 use super::{Mode, Scavenger};
-use crate::content::Page;
+use crate::content::{Codec, Page};
 use crate::{Error, ObjectId, SetId};
 use vellum_frames::{FrameId, PAGE_SIZE};
+
+/// How a packed page is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// The codec of its bytes.
+    pub codec: Codec,
+    /// That of the reference of a delta; `None` where the reference lives in a frame, or the page is
+    /// no delta.
+    pub base: Option<Codec>,
+    /// How many bytes there are.
+    pub bytes: usize,
+}
 
 impl Scavenger {
     /// Brings a packed page: a frame with one reference, which is the page's from now on, in exchange
@@ -62,6 +74,19 @@ impl Scavenger {
     /// When there is no such object, or its bytes are damaged.
     pub fn peek(&mut self, ObjectId(number): ObjectId, page: &mut Page) -> Result<(), Error> {
         self.vault.content(number, page)
+    }
+
+    /// How an object is kept: its codec and its bytes, and the codec of the reference that a delta is
+    /// read with, if that is packed itself. `None` for one that lives in a frame, or does not exist.
+    pub fn kept(&self, ObjectId(number): ObjectId) -> Option<Kept> {
+        let object = self.vault.objects.find(number)?;
+        let codec = self.vault.codec(number)?;
+        let base = object.base.and_then(|base| self.vault.codec(base));
+        let bytes = match object.home {
+            Home::Record { place, .. } => self.vault.store.len(place),
+            _ => PAGE_SIZE,
+        };
+        Some(Kept { codec, base, bytes })
     }
 
     /// One more page is packed as this object: a clone's, a checkpoint's.

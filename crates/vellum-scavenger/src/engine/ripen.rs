@@ -1,6 +1,6 @@
 //! Pages that were left alone: probed for use, then told as a delta, then compressed.
 
-use super::objects::Home;
+use super::objects::{Home, Object};
 use super::vault::Encoded;
 use super::{Mode, Scavenger};
 use crate::content::{Codec, Features, Page};
@@ -96,6 +96,7 @@ impl Scavenger {
         let hash = self.hash(domain, frame);
         if let Some((number, object)) = self.known(domain, hash, frame)? {
             if matches!(object.home, Home::Frame { .. }) {
+                self.compare_shared(number, &object);
                 return Ok(self.resident(frame));
             }
             self.give_up(pages, page, number)?;
@@ -120,6 +121,27 @@ impl Scavenger {
         Ok(Class::Reference)
     }
 
+    /// A frame that several pages share, left alone by one of them: it becomes one that others are told
+    /// by, unless it will be told as a delta itself when the last of its pages is left alone.
+    fn compare_shared(&mut self, number: u32, object: &Object) {
+        let Home::Frame { frame, reference: false } = object.home else { return };
+        // Its age says that it was compared: each of its pages comes by here.
+        if object.age > 0 {
+            return;
+        }
+        self.vault.pool.read(frame, 0, &mut self.page[..]);
+        let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
+        let features = Features::of(&content);
+        self.counters.work += work::FEATURES;
+        let reference = self.best_delta(object.domain, &content, &features).is_none();
+        self.page = content;
+        let home = Home::Frame { frame, reference };
+        self.vault.objects.set(number, Object { home, age: 1, ..*object });
+        if reference {
+            self.similar.insert(&features, number);
+        }
+    }
+
     /// The shortest fast delta against any of the pages that have most in common with this one.
     fn best_delta(
         &mut self,
@@ -131,9 +153,13 @@ impl Scavenger {
         for number in self.similar.candidates(features).into_iter().flatten() {
             let Some(object) = self.vault.objects.find(number) else { continue };
             let base = self.vault.codec(number);
-            let fits = object.domain == domain
-                && !base.is_some_and(Codec::is_delta)
-                && self.policy.allows(Codec::DeltaFast, base);
+            // The index may be stale: a number that another object has now.
+            let may = match object.home {
+                Home::Frame { reference, .. } => reference,
+                Home::Record { codec, .. } => !codec.is_delta(),
+                Home::Spilled { .. } => false,
+            };
+            let fits = may && object.domain == domain && self.policy.allows(Codec::DeltaFast, base);
             if !fits || self.vault.content(number, &mut self.other).is_err() {
                 continue;
             }
@@ -210,7 +236,11 @@ impl Scavenger {
         let moved = if self.store_is_full() {
             self.vault.move_to_spill(number, &content)
         } else {
-            match self.vault.compress(&content, &self.policy) {
+            let encoded = match self.as_delta(number, &content) {
+                Some(delta) => Some(delta),
+                None => self.vault.compress(&content, &self.policy),
+            };
+            match encoded {
                 Some(encoded) => self.vault.move_to_store(number, &encoded).map(|()| true),
                 None => Ok(false),
             }
@@ -218,6 +248,17 @@ impl Scavenger {
         self.page = content;
         self.counters.compressed += u64::from(matches!(moved, Ok(true)));
         moved
+    }
+
+    /// An object as a delta, if no other is told by it: one step is all there is.
+    fn as_delta(&mut self, number: u32, content: &Page) -> Option<Encoded> {
+        let object = self.vault.objects.find(number)?;
+        let Home::Frame { reference: false, .. } = object.home else { return None };
+        let features = Features::of(content);
+        self.counters.work += work::FEATURES;
+        let delta = self.best_delta(object.domain, content, &features)?;
+        self.counters.deltas += 1;
+        Some(delta)
     }
 
     /// Takes a page away whether another holds the same or not: behind it is an object in a frame at

@@ -21,6 +21,7 @@ impl Scavenger {
             if self.tidy_at >= self.vault.objects.end() {
                 self.tidy_at = 0;
                 self.counters.compacted += self.vault.compact();
+                self.vault.shrink_frames(core::mem::take(&mut self.in_frames));
                 return true;
             }
             self.counters.work += work::LOOK;
@@ -36,6 +37,7 @@ impl Scavenger {
 
     fn tend(&mut self, number: u32, mut object: Object) -> Result<(), Error> {
         if let Home::Frame { reference, .. } = object.home {
+            self.in_frames += 1;
             return self.tend_frame(number, &object, reference);
         }
         object.age = object.age.saturating_add(1).min(15);

@@ -23,7 +23,8 @@ pub(crate) struct Vault {
     pub(crate) spill: Option<Box<dyn Spill>>,
     slots: Vec<u64>,
     slots_used: u64,
-    base: Box<Page>,
+    /// Room for the reference of the delta at hand.
+    base: Option<Box<Page>>,
     buffer: Vec<u8>,
 }
 
@@ -51,7 +52,7 @@ impl Vault {
             spill,
             slots: Vec::new(),
             slots_used: 0,
-            base: Box::new([0; PAGE_SIZE]),
+            base: None,
             buffer: Vec::new(),
         }
     }
@@ -74,6 +75,17 @@ impl Vault {
     fn note_frame(&mut self, frame: FrameId, number: u32) {
         let objects = &self.objects;
         self.frames.insert(scatter(frame), Target::Object(number), |target| match target {
+            Target::Object(number) => {
+                objects.find(number).is_some_and(|o| matches!(o.home, Home::Frame { .. }))
+            }
+            Target::Page(_) => false,
+        });
+    }
+
+    /// Shrinks the table of frames when most objects have left theirs.
+    pub(crate) fn shrink_frames(&mut self, live: usize) {
+        let objects = &self.objects;
+        self.frames.shrink(live, |target| match target {
             Target::Object(number) => {
                 objects.find(number).is_some_and(|o| matches!(o.home, Home::Frame { .. }))
             }
@@ -213,7 +225,9 @@ impl Vault {
         let object = self.objects.get(number)?;
         self.drop_home(&object);
         self.pool.retain(frame);
-        let home = Home::Frame { frame, reference: false };
+        // What was packed by itself may have deltas, and must not become one.
+        let reference = object.base.is_none();
+        let home = Home::Frame { frame, reference };
         self.objects.set(number, Object { home, base: None, age: 0, ..object });
         self.note_frame(frame, number);
         if let Some(base) = object.base {
@@ -269,7 +283,7 @@ impl Vault {
     pub(crate) fn content(&mut self, number: u32, page: &mut Page) -> Result<(), Error> {
         let object = self.objects.get(number)?;
         let Home::Record { codec, place } = object.home else { return self.plain(&object, page) };
-        let mut base = core::mem::replace(&mut self.base, Box::new([0; 0x1000]));
+        let mut base = self.base.take().unwrap_or_else(|| Box::new([0; PAGE_SIZE]));
         let read = match object.base {
             Some(of) => self.base_content(of, &mut base),
             None => Ok(()),
@@ -278,7 +292,7 @@ impl Vault {
             let bytes = self.store.get(number, place)?;
             self.coder.decode(codec, bytes, object.base.map(|_| &*base), page)
         });
-        self.base = base;
+        self.base = Some(base);
         decoded
     }
 
