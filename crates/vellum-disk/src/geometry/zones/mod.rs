@@ -6,105 +6,14 @@
 //! group or to the end of the zone; LBNs take what is left in order. So the map is a bijection by
 //! construction, also where DiskSim's own two directions disagree (slips with spares per cylinder).
 
+mod rules;
+
+pub use rules::{Mapping, Sparing};
+
 use super::build::{Builder, Limits, at_most};
 use super::{Angle, Geometry, Order, Remap, Run, Skews};
 use crate::Error;
-
-/// In which order a cylinder's heads are used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mapping {
-    /// Always from head 0.
-    #[default]
-    Normal,
-    /// Backwards on every other cylinder of a zone, so that a cylinder switch keeps the head.
-    OddInZone,
-    /// Backwards on odd cylinders of the drive.
-    OddOnDrive,
-}
-
-impl Mapping {
-    /// The head for the `h`-th track of cylinder `c` of the zone, and the other way round.
-    #[inline]
-    pub(crate) fn head(self, c: u32, cylinder: u32, h: u32, surfaces: u32) -> u32 {
-        let back = match self {
-            Mapping::Normal => false,
-            Mapping::OddInZone => c % 2 == 1,
-            Mapping::OddOnDrive => cylinder % 2 == 1,
-        };
-        if back { surfaces - 1 - h } else { h }
-    }
-}
-
-/// Where spare sectors lie and where slips go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sparing {
-    /// No spares.
-    #[default]
-    None,
-    /// Whole tracks at the zone's end; slips and defects are numbers of tracks.
-    Tracks,
-    /// Sectors at the end of each cylinder.
-    PerCylinder,
-    /// Sectors at the end of each track.
-    PerTrack,
-    /// At the end of each cylinder; slips move everything up to the zone's end.
-    PerCylinderSlipToEnd,
-    /// At the front of each cylinder.
-    PerCylinderFront,
-    /// At the front of each cylinder; slips move everything up to the zone's end.
-    PerCylinderFrontSlipToEnd,
-    /// No spares; slips move everything up to the zone's end.
-    AtEnd,
-    /// Sectors at the end of each range of cylinders.
-    PerRange,
-    /// Sectors at the zone's end, which slips use.
-    PerZone,
-    /// Sectors at the zone's end, which slips do not use.
-    PerZoneSlipToEnd,
-}
-
-impl Sparing {
-    /// DiskSim's number of the scheme.
-    pub fn from_code(code: i64) -> Option<Sparing> {
-        use Sparing::*;
-        let all = [
-            None,
-            Tracks,
-            PerCylinder,
-            PerTrack,
-            PerCylinderSlipToEnd,
-            PerCylinderFront,
-            PerCylinderFrontSlipToEnd,
-            AtEnd,
-            PerRange,
-            PerZone,
-            PerZoneSlipToEnd,
-        ];
-        usize::try_from(code).ok().and_then(|i| all.get(i).copied())
-    }
-
-    fn slips_to_end(self) -> bool {
-        use Sparing::*;
-        matches!(self, PerCylinderSlipToEnd | PerCylinderFrontSlipToEnd | AtEnd | PerZoneSlipToEnd)
-    }
-
-    fn in_front(self) -> bool {
-        matches!(self, Sparing::PerCylinderFront | Sparing::PerCylinderFrontSlipToEnd)
-    }
-
-    /// Whether slipped sectors push the angles of later tracks on.
-    fn skews(self) -> bool {
-        use Sparing::*;
-        matches!(
-            self,
-            PerCylinder
-                | PerTrack
-                | PerCylinderSlipToEnd
-                | PerCylinderFront
-                | PerCylinderFrontSlipToEnd
-        )
-    }
-}
+use rules::Group;
 
 /// A zone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -203,14 +112,12 @@ impl Zoned {
         });
         let from = b.lbn;
         let mut usable = self.usable(zone, total, &slips)?;
-        let count = total
-            .checked_sub(zone.reserved + self.lost(zone, cylinders, track))
-            .filter(|&n| n > 0)
-            .ok_or(Error::Geometry {
-                what: "reserved and spare sectors leave none in a zone",
-                found: zone.reserved + self.lost(zone, cylinders, track),
-                expected: total,
-            })?;
+        let lost = zone.reserved.saturating_add(self.lost(zone, total));
+        let count = total.checked_sub(lost).filter(|&n| n > 0).ok_or(Error::Geometry {
+            what: "reserved and spare sectors leave none in a zone",
+            found: lost,
+            expected: total,
+        })?;
         let (mut skip, mut left) = (zone.reserved, count);
         for (at, n) in usable.drain(..) {
             let passed = skip.min(n);
@@ -227,21 +134,23 @@ impl Zoned {
         Ok(first + total)
     }
 
-    /// Sectors of a zone that hold no LBN, beside the reserved ones.
-    fn lost(&self, zone: &Zone, cylinders: u64, track: u64) -> u64 {
-        use Sparing::*;
-        let (spares, slips) = (u64::from(zone.spares), zone.slips.len() as u64);
-        match self.sparing {
-            None => 0,
-            Tracks => spares * track,
-            PerTrack => spares * cylinders * u64::from(self.surfaces),
-            AtEnd => slips,
-            PerZone => spares,
-            PerZoneSlipToEnd => spares + slips,
-            PerCylinder | PerCylinderFront => spares * cylinders,
-            PerCylinderSlipToEnd | PerCylinderFrontSlipToEnd => spares * cylinders + slips,
-            PerRange => spares * (cylinders / u64::from(self.range.max(1))),
+    /// Sectors of a group that keeps its spares together.
+    fn group_sectors(&self, zone: &Zone, total: u64) -> u64 {
+        let track = u64::from(zone.per_track);
+        match self.sparing.rule().group {
+            Group::Track => track,
+            Group::Cylinder => track * u64::from(self.surfaces),
+            Group::Range => track * u64::from(self.surfaces) * u64::from(self.range.max(1)),
+            Group::Zone => total,
         }
+    }
+
+    /// Sectors of a zone that hold no LBN, beside the reserved ones. A last group that is short has
+    /// no spares.
+    fn lost(&self, zone: &Zone, total: u64) -> u64 {
+        let spares = self.sparing.spares(zone.spares, zone.per_track.into());
+        let slips = if self.sparing.rule().to_end { zone.slips.len() as u64 } else { 0 };
+        spares.saturating_mul(total / self.group_sectors(zone, total)) + slips
     }
 
     /// Physical numbers of slipped sectors, ascending.
@@ -268,40 +177,22 @@ impl Zoned {
 
     /// Ranges (start, length) of physical numbers that LBNs may take, in order.
     fn usable(&self, zone: &Zone, total: u64, slips: &[u64]) -> Result<Vec<(u64, u64)>, Error> {
-        use Sparing::*;
-        let track = u64::from(zone.per_track);
-        let cylinder = track * u64::from(self.surfaces);
-        let (group, spares) = match self.sparing {
-            None | AtEnd => (total, 0),
-            Tracks => (total, u64::from(zone.spares) * track),
-            PerTrack => (track, u64::from(zone.spares)),
-            PerRange => (cylinder * u64::from(self.range.max(1)), u64::from(zone.spares)),
-            PerZone | PerZoneSlipToEnd => (total, u64::from(zone.spares)),
-            _ => (cylinder, u64::from(zone.spares)),
-        };
+        let rule = self.sparing.rule();
+        let group = self.group_sectors(zone, total);
+        let spares = self.sparing.spares(zone.spares, zone.per_track.into());
         if spares >= group {
-            return Err(Error::Geometry {
-                what: "spares fill their group",
-                found: spares,
-                expected: group,
-            });
+            let what = "spares fill their group";
+            return Err(Error::Geometry { what, found: spares, expected: group });
         }
         let (mut out, mut slip) = (Vec::new(), 0);
         for start in (0..total).step_by(group as usize) {
             let end = (start + group).min(total);
+            let keep = if end - start < group { end - start } else { group - spares };
             // Slips within a group eat into its spares; slips to the end leave them alone.
-            // The last range of a zone, if it is short, has no spares.
-            let short = self.sparing == PerRange && end - start < group;
-            let keep = (end - start).saturating_sub(if short { 0 } else { spares });
-            let mut left = if self.sparing.slips_to_end() { u64::MAX } else { keep };
-            let mut at = if self.sparing.in_front() { start + spares } else { start };
-            let stop = match (self.sparing.slips_to_end(), self.sparing.in_front()) {
-                (true, false) => start + keep,
-                _ => end,
-            };
-            while slip < slips.len() && slips[slip] < at {
-                slip += 1;
-            }
+            let mut left = if rule.to_end { u64::MAX } else { keep };
+            let mut at = if rule.front { start + spares } else { start };
+            let stop = if rule.to_end && !rule.front { start + keep } else { end };
+            slip += slips[slip..].partition_point(|&s| s < at);
             while at < stop && left > 0 {
                 let hole = slips.get(slip).copied().filter(|&s| s < stop).unwrap_or(stop);
                 let n = (hole - at).min(left);
@@ -312,13 +203,8 @@ impl Zoned {
                 at = hole + 1;
                 slip += usize::from(hole < stop);
             }
-            while slip < slips.len() && slips[slip] < end {
-                slip += 1;
-            }
-            if out.len() > Limits::TABLE {
-                let (found, expected) = (out.len() as u64, Limits::TABLE as u64);
-                return Err(Error::Geometry { what: "too many groups", found, expected });
-            }
+            slip += slips[slip..].partition_point(|&s| s < end);
+            at_most("groups of sectors", out.len().max(1) as u64, Limits::TABLE as u64)?;
         }
         Ok(out)
     }

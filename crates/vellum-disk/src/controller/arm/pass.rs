@@ -1,0 +1,148 @@
+//! Sectors that pass under the head, in turn and out of turn.
+
+use crate::config::ReadAhead;
+use crate::controller::types::{Bus, JobId, Out, SegOut, SegState};
+use crate::controller::{Control, Fixed};
+
+impl Control {
+    /// A sector has passed.
+    pub(super) fn sector(&mut self, fixed: &Fixed, id: JobId, n: usize, out: &mut Out) {
+        let (first, last, next) = (self.track_low, self.track_high, self.track_high + 1);
+        let s = &self.segments[n];
+        let passed = if s.arm_lbn > first { s.arm_lbn - 1 } else { last };
+        let (mode, began) = (s.arm_count, s.time);
+        if mode == 0 {
+            self.spindle.catch_up(began);
+        }
+        let jump = self.segments[n].arm_jump;
+        self.segments[n].arm_jump = 1;
+        if jump == 1 {
+            self.spindle.step(began, self.now);
+        } else {
+            let each = (self.now - began) / u64::from(jump);
+            self.spindle.steps(began, each, u64::from(jump));
+        }
+        let job = self.job(id);
+        let (inner, end) = (job.inner, job.end());
+        let s = &self.segments[n];
+        let reading = s.state == SegState::Reading;
+        let (mut at, stop) = if reading {
+            let limit = if s.background { s.ahead_max } else { end };
+            (s.end, limit.min(next))
+        } else {
+            (inner, s.end.min(next))
+        };
+        let mut lowest = s.start;
+        if mode == 1 {
+            let skipped = i64::from(jump) - 1;
+            if passed == at + skipped {
+                let from = at;
+                at += 1 + skipped;
+                if at == self.late_start {
+                    at = self.late_end;
+                    (self.late_start, self.late_end) = (next + 1, next + 1);
+                }
+                if !reading {
+                    self.note_written(n, from, at, out);
+                }
+            } else if passed < s.start {
+                lowest = passed;
+                at = passed + 1;
+            } else {
+                self.out_of_turn(fixed, n, passed, at, stop, inner, reading);
+            }
+        }
+        self.segments[n].start = lowest;
+        if mode != 0 {
+            let spent = self.now - began;
+            self.job_mut(id).parts.transfer += spent;
+        }
+        if self.segments[n].out == SegOut::Transferring {
+            self.moved_so_far(fixed, n);
+        }
+        if reading {
+            self.segments[n].end = at;
+        } else {
+            self.job_mut(id).inner = at;
+        }
+        let e = self.segments[n].end;
+        self.segments[n].wrap(e);
+        if self.request_over(fixed, id, n, out) {
+            return;
+        }
+        if at >= next {
+            self.segments[n].arm_lbn = next;
+            if !self.start_seek(fixed, id, n, false, 0, 0) {
+                self.release_arm(fixed, id, out);
+            }
+            return;
+        }
+        self.next_sector(fixed, n, first, last);
+    }
+
+    /// Tells which writes the sectors `from..to` of a segment belong to.
+    fn note_written(&mut self, n: usize, from: i64, to: i64, out: &mut Out) {
+        let now = self.now;
+        for i in 0..self.segments[n].jobs.len() {
+            let id = self.segments[n].jobs[i];
+            let j = self.job_mut(id);
+            let (first, last) = (from.max(j.durable), to.min(j.end()));
+            if !j.read && first == j.durable && first < last {
+                j.durable = last;
+                out.wrote(j.ask, first as u64, (last - first) as u32, now);
+            }
+        }
+    }
+
+    /// A sector that is wanted, but not the next one: noted while reading or writing on arrival.
+    #[allow(clippy::too_many_arguments)]
+    fn out_of_turn(
+        &mut self,
+        fixed: &Fixed,
+        n: usize,
+        passed: i64,
+        at: i64,
+        stop: i64,
+        inner: i64,
+        reading: bool,
+    ) {
+        let next = self.track_high + 1;
+        if self.on_arrival && self.late_start >= next {
+            let ahead = reading
+                && fixed.config.buffer.read_ahead != ReadAhead::None
+                && passed < inner
+                && passed >= stop;
+            if ahead || (passed < stop && passed > at) {
+                (self.late_start, self.late_end) = (passed, passed + 1);
+            }
+        } else if passed == self.late_end && (passed < stop || passed < inner) {
+            self.late_end += 1;
+            let end = self.late_end;
+            self.segments[n].wrap(end);
+        } else if passed > self.late_end && passed < stop {
+            (self.late_start, self.late_end) = (passed, passed + 1);
+        }
+    }
+
+    /// Sectors that have crossed the bus since the transfer began, noted sector by sector.
+    fn moved_so_far(&mut self, fixed: &Fixed, n: usize) {
+        let Some(id) = self.effective_bus else { return };
+        if self.held || self.bus != Bus::Transferring {
+            return;
+        }
+        let each = self.sector_on_bus(fixed, id);
+        let count = match (self.now - self.transfer_start).checked_div(each) {
+            Some(moved) => moved as i64 - self.transferred,
+            None => self.segments[n].out_count,
+        };
+        let count = count.min(self.segments[n].out_count);
+        self.transferred += count;
+        self.segments[n].out_count -= count;
+        self.job_mut(id).outer += count;
+        let outer = self.job(id).outer;
+        let s = &mut self.segments[n];
+        s.end = s.end.max(outer);
+        let end = s.end;
+        s.wrap(end);
+    }
+}
