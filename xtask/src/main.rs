@@ -9,6 +9,7 @@ mod boot;
 mod ci;
 mod diff_user;
 mod differential;
+mod drive;
 mod elf_image;
 mod flash_calc;
 mod fuzz;
@@ -53,6 +54,8 @@ enum Command {
     FlashCalc(flash_calc::Args),
     /// Run a trace of block requests on a model of a disk
     Trace(trace::Args),
+    /// What a disk is like, where an access's time goes, and the disk as a file
+    Drive(drive::Args),
     /// Cut the power of a file system (needs root) or of modelled flash, recover, check
     Powercut(powercut::Args),
     /// What a crash loses against the checkpoint interval, with and without the redo log
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Drive(args) => drive::run(&args),
         Command::Powercut(args) => powercut::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
         Command::X86Access(args) => x86_access::run(&args),

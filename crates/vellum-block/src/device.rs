@@ -58,6 +58,13 @@ pub enum Status {
         /// Where the zone expected it.
         expected: Lba,
     },
+    /// A write would open a zone and no more can be open: ILLEGAL REQUEST (05/55/0e).
+    ZoneResources {
+        /// Zones that are open.
+        open: u32,
+        /// Most that can be.
+        limit: u32,
+    },
     /// The device failed as a whole: HARDWARE ERROR.
     Failed,
 }

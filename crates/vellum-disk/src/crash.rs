@@ -15,8 +15,8 @@ pub struct CrashState {
     pub at: Instant,
     /// Sectors in the order in which they became durable: which write, which LBN.
     pub durable: Vec<(Tag, u64)>,
-    /// A sector that was being written: it is torn.
-    pub torn: Option<u64>,
+    /// Sectors that were being written, first and end: they are torn.
+    pub torn: Option<(u64, u64)>,
     /// Requests that the host knows to have ended.
     pub ended: Vec<Tag>,
 }

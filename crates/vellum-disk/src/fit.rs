@@ -234,8 +234,10 @@ fn descend(
 
 fn moved(profile: &Profile, knob: Knob, by: i64) -> Profile {
     let mut p = profile.clone();
-    let Controller::Segmented(c) = &mut p.controller;
-    knob(&mut p.mechanics, c, by);
+    // The knobs are those of a segmented buffer; other controllers are not fitted.
+    if let Controller::Segmented(c) = &mut p.controller {
+        knob(&mut p.mechanics, c, by);
+    }
     p
 }
 

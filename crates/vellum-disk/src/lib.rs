@@ -2,9 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod cached;
 pub mod config;
 mod controller;
 pub mod crash;
+pub mod describe;
 pub mod disksim;
 mod drive;
 mod error;
@@ -16,6 +18,7 @@ pub mod profiles;
 pub mod replay;
 mod schedule;
 pub mod seek;
+pub mod shingled;
 pub mod spindle;
 mod state;
 

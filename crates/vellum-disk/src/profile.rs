@@ -1,13 +1,15 @@
 //! A profile: everything that makes a drive.
 
-use crate::config::{Layout, Mechanics, Segmented};
+use crate::config::{Cached, Layout, Mechanics, Segmented};
 
 /// What stands between host and medium.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Controller {
     /// A segmented buffer and one request at a time.
     Segmented(Segmented),
+    /// A large cache and commands queued inside.
+    Cached(Cached),
 }
 
 /// Everything that makes a drive.

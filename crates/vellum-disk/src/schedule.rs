@@ -71,6 +71,24 @@ pub(crate) struct Waiting {
     pub number: u64,
 }
 
+/// What a policy may ask of a drive.
+pub(crate) trait Estimate {
+    /// Sectors of the drive.
+    fn sectors(&self) -> u64;
+    /// The time, in picoseconds.
+    fn now(&self) -> u64;
+    /// Picoseconds until the first sector of a request could move; with `buffer`, next to nothing
+    /// for what the buffer can answer.
+    fn positioning(&self, w: &Waiting, buffer: bool) -> i128;
+    /// Picoseconds that its sectors take.
+    fn transfer(&self, w: &Waiting) -> i128;
+
+    /// How long it has waited.
+    fn age(&self, w: &Waiting) -> i128 {
+        self.now().saturating_sub(w.submitted.as_ps()).into()
+    }
+}
+
 /// What a choice may depend on.
 pub(crate) struct Position<'a> {
     pub now: u64,
@@ -131,10 +149,10 @@ impl Scheduler {
     }
 
     /// The request that is served next, if `at` is now; its place in the queue.
-    fn pick(&mut self, at: &Position<'_>) -> Option<usize> {
+    fn pick(&mut self, at: &impl Estimate) -> Option<usize> {
         let first = self.waiting.first()?;
-        let old =
-            self.age_limit != 0 && at.now.saturating_sub(first.submitted.as_ps()) > self.age_limit;
+        let old = self.age_limit != 0
+            && at.now().saturating_sub(first.submitted.as_ps()) > self.age_limit;
         let head = self.waiting.iter().position(|w| w.request.order == Order::HeadOfQueue);
         Some(match head {
             Some(i) => i,
@@ -147,7 +165,7 @@ impl Scheduler {
     }
 
     /// Takes the next request, unless `hold` says that it must wait, and everything with it.
-    pub fn take(&mut self, at: &Position<'_>, hold: impl Fn(&Request) -> bool) -> Option<Waiting> {
+    pub fn take(&mut self, at: &impl Estimate, hold: impl Fn(&Request) -> bool) -> Option<Waiting> {
         let i = self.pick(at)?;
         if hold(&self.waiting[i].request) {
             return None;
@@ -159,8 +177,8 @@ impl Scheduler {
         Some(w)
     }
 
-    fn choose(&mut self, at: &Position<'_>, n: usize) -> usize {
-        let total = at.fixed.geometry.sectors();
+    fn choose(&mut self, at: &impl Estimate, n: usize) -> usize {
+        let total = at.sectors();
         match self.policy {
             Policy::Fcfs => 0,
             Policy::Sstf => self.scan(n, 0),
@@ -232,12 +250,15 @@ fn lba(w: &Waiting) -> i128 {
     w.request.lba.get().into()
 }
 
-impl Position<'_> {
-    fn age(&self, w: &Waiting) -> i128 {
-        self.now.saturating_sub(w.submitted.as_ps()).into()
+impl Estimate for Position<'_> {
+    fn sectors(&self) -> u64 {
+        self.fixed.geometry.sectors()
     }
 
-    /// Picoseconds until the first sector of a request could move.
+    fn now(&self) -> u64 {
+        self.now
+    }
+
     fn positioning(&self, w: &Waiting, buffer: bool) -> i128 {
         let r = &w.request;
         if r.op == Op::Flush {

@@ -11,16 +11,19 @@ use std::io::{BufReader, IsTerminal, Read, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vellum_block::trace::{Format, Reader, Record};
-use vellum_block::{Cdf, Completion, Device, Instant, Lba, Op, Phase, Request, Tag, drain};
+use vellum_block::{
+    Cdf, Completion, Device, Duration, Instant, Lba, Op, Phase, Request, Tag, drain,
+};
 use vellum_disk::profile::Profile;
 use vellum_disk::replay::closed_loop;
+use vellum_disk::shingled::{Shingled, ShingledConfig};
 use vellum_disk::{Disk, Policy, profiles};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The trace; `-` for standard input (so that packed traces can be piped in)
     file: PathBuf,
-    /// A drive: hp97560, enterprise15k, desktop7200, or a DiskSim .parv/.diskspecs file
+    /// A drive: hp97560, enterprise15k, desktop7200, a .drive file, or a DiskSim .parv/.diskspecs file
     #[arg(long, default_value = "desktop7200")]
     device: String,
     /// The trace's format; without it, the beginning tells. One of disksim, validate, srt, msr, spc,
@@ -30,6 +33,13 @@ pub struct Args {
     /// Scheduling: fcfs, sstf, look, clook, vscan, sptf, spctf, satf, asptf, wptf
     #[arg(long, default_value = "fcfs")]
     policy: String,
+    /// Requests that waited longer than this many milliseconds go first, whatever the policy
+    #[arg(long)]
+    age_limit: Option<u64>,
+    /// Cut the drive into host-managed zones of so many MiB (SMR): writes that do not follow a zone's
+    /// pointer are refused, and counted
+    #[arg(long, value_name = "MIB")]
+    zones: Option<u64>,
     /// Stretch the trace's times by this many percent: 200 halves the load
     #[arg(long, default_value_t = 100)]
     stretch: u64,
@@ -53,9 +63,13 @@ struct Outcome {
     done: Vec<Completion>,
     /// Requests beyond the drive's end, which were wrapped into it.
     wrapped: usize,
+    /// Requests that ended with an error: a zone's rules, a fault.
+    failed: usize,
     accesses: u64,
     hits: u64,
     distance: u64,
+    /// Writes of part of a physical sector.
+    modified: u64,
     /// Cylinders between the homes of successive requests.
     distances: Vec<u32>,
     measured: Option<Cdf>,
@@ -81,14 +95,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn device(name: &str) -> Result<Profile> {
+/// The drive called `name`: one that ships, or a file.
+pub fn device(name: &str) -> Result<Profile> {
     if let Some(profile) = profiles::find(name) {
         return Ok(profile);
     }
-    if !Path::new(name).exists() {
+    let path = Path::new(name);
+    if !path.exists() {
         bail!("no drive `{name}`: not one of {}, and no file", profiles::NAMES.join(", "));
     }
-    Ok(vellum_disk::disksim::read_drive(Path::new(name))?.profile)
+    if path.extension().is_some_and(|e| e == "drive") {
+        return Ok(vellum_disk::describe::read(path)?);
+    }
+    Ok(vellum_disk::disksim::read_drive(path)?.profile)
 }
 
 fn read(args: &Args) -> Result<Vec<Record>> {
@@ -129,18 +148,56 @@ fn fit(args: &Args, disk: &Disk, records: &mut Vec<Record>) -> usize {
     wrapped
 }
 
+/// A drive, or one whose zones are written in order.
+enum Drive {
+    Plain(Disk),
+    Zoned(Box<Shingled>),
+}
+
+impl Drive {
+    fn new(args: &Args, profile: &Profile) -> Result<Drive> {
+        let Some(policy) = Policy::from_name(&args.policy) else {
+            bail!("no policy `{}`", args.policy);
+        };
+        let mut drive = match args.zones {
+            None => Drive::Plain(Disk::new(profile, policy)?),
+            Some(mib) => {
+                let zone_sectors = mib.saturating_mul(1 << 20) / u64::from(profile.sector_bytes);
+                let config = ShingledConfig { zone_sectors, ..ShingledConfig::default() };
+                Drive::Zoned(Box::new(Shingled::new(profile, policy, config)?))
+            }
+        };
+        if let Some(ms) = args.age_limit {
+            match &mut drive {
+                Drive::Plain(d) => d.set_age_limit(Duration::from_ms(ms)),
+                Drive::Zoned(d) => d.disk_mut().set_age_limit(Duration::from_ms(ms)),
+            }
+        }
+        Ok(drive)
+    }
+
+    fn disk(&self) -> &Disk {
+        match self {
+            Drive::Plain(d) => d,
+            Drive::Zoned(d) => d.disk(),
+        }
+    }
+}
+
 fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outcome> {
-    let Some(policy) = Policy::from_name(&args.policy) else {
-        bail!("no policy `{}`", args.policy);
-    };
-    let mut disk = Disk::new(profile, policy)?;
-    let wrapped = fit(args, &disk, &mut records);
+    let mut drive = Drive::new(args, profile)?;
+    let wrapped = fit(args, drive.disk(), &mut records);
     if records.is_empty() {
         bail!("no request of the trace is one that {} can do", profile.name);
     }
     let closed = records.iter().all(|r| r.gap.is_some());
     let measured = records.iter().map(|r| r.service).collect::<Option<Vec<_>>>().map(Cdf::new);
-    let done = if closed { closed_loop(&mut disk, &records)? } else { open(&mut disk, &records)? };
+    let done = match &mut drive {
+        Drive::Plain(disk) if closed => closed_loop(disk, &records)?,
+        Drive::Plain(disk) => open(disk, &records)?,
+        Drive::Zoned(zoned) => open(zoned.as_mut(), &records)?,
+    };
+    let disk = drive.disk();
     let cylinder = |r: &Record| {
         let g = disk.geometry();
         g.locate(r.lba.get()).map_or(0, |s| g.place(s).cylinder)
@@ -149,18 +206,20 @@ fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outc
     let m = disk.media();
     Ok(Outcome {
         name: profile.name.clone(),
+        failed: done.iter().filter(|c| !c.status.is_ok()).count(),
         done,
         wrapped,
         accesses: m.accesses,
         hits: m.hits,
         distance: m.distance,
+        modified: m.modified,
         distances,
         measured,
     })
 }
 
 /// Open loop, with a bar on a terminal.
-fn open(disk: &mut Disk, records: &[Record]) -> Result<Vec<Completion>> {
+fn open(disk: &mut dyn Device, records: &[Record]) -> Result<Vec<Completion>> {
     let bar = if stderr().is_terminal() {
         ProgressBar::new(records.len() as u64)
     } else {
@@ -198,6 +257,8 @@ fn tables(o: &Outcome, responses: &Cdf) -> Vec<Table> {
     row("drive", o.name.clone());
     row("requests", format!("{} ({reads} reads)", o.done.len()));
     row("wrapped into the drive", o.wrapped.to_string());
+    row("refused or failed", o.failed.to_string());
+    row("read before written", o.modified.to_string());
     row("virtual time", last.to_string());
     let seconds = last.since(Instant::ZERO).as_ms_f64() / 1000.0;
     row("throughput", format!("{:.3} MB/s", bytes as f64 / 1e6 / seconds.max(1e-9)));
@@ -235,6 +296,8 @@ fn as_json(o: &Outcome, responses: &Cdf) -> serde_json::Value {
         "drive": o.name,
         "requests": o.done.len(),
         "wrapped": o.wrapped,
+        "refused_or_failed": o.failed,
+        "read_before_written": o.modified,
         "mean_ms": responses.mean().as_ms_f64(),
         "percentiles_ms": percentiles,
         "parts_ms": parts,

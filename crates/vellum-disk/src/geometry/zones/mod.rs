@@ -30,7 +30,7 @@ pub struct Zone {
     pub reserved: u64,
     /// Skew from track to track of a cylinder.
     pub track_skew: Angle,
-    /// Skew from cylinder to cylinder, on top of the tracks'.
+    /// Skew from the last track of a cylinder to the first of the next.
     pub cylinder_skew: Angle,
     /// Spares of each group; tracks for [`Sparing::Tracks`].
     pub spares: u32,

@@ -1,19 +1,21 @@
-//! The drive: a queue in front of a controller, as a block device in virtual time.
+//! A drive with a segmented buffer: a queue in front of a controller.
 
 use crate::Error;
+use crate::config::Segmented;
 use crate::controller::{Ask, Control, Ended, Fixed, Out, Parts};
+use crate::drive::MediaCounters;
 use crate::faults::Faults;
-use crate::profile::{Controller, Profile};
+use crate::profile::Profile;
 use crate::schedule::{Policy, Position, Scheduler, Waiting};
 use crate::spindle::Spindle;
 use vellum_block::{
-    Breakdown, Completion, Device, Duration, Fate, Flags, Instant, Landed, Lba, Loss, Op, Phase,
-    Request, Shape, Sink, Status, SubmitError, Tag,
+    Breakdown, Completion, Duration, Fate, Flags, Instant, Landed, Lba, Loss, Op, Phase, Request,
+    Sink, Status, Tag,
 };
 
-/// A magnetic disk.
+/// A drive that serves one request at a time; what waits, waits in front of it.
 #[derive(Debug, Clone)]
-pub struct Disk {
+pub(crate) struct SegmentedDrive {
     pub(crate) fixed: Box<Fixed>,
     pub(crate) name: String,
     pub(crate) sector_bytes: u32,
@@ -31,21 +33,6 @@ pub struct Disk {
     pub(crate) late: Option<Completion>,
 }
 
-/// What the arm did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MediaCounters {
-    /// Requests that moved the arm or waited for the platter.
-    pub accesses: u64,
-    /// Requests answered by the buffer alone.
-    pub hits: u64,
-    /// Sum of seek distances.
-    pub distance: u64,
-    /// Sum of first seeks, settling included.
-    pub seek: Duration,
-    /// Sum of first rotational latencies.
-    pub rotation: Duration,
-}
-
 /// The request that the controller serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Active {
@@ -55,22 +42,14 @@ pub(crate) struct Active {
     pub number: u64,
 }
 
-/// Most requests that wait in front of a drive whose host queues.
-const HOST_QUEUE: u32 = 1 << 20;
-
-impl Disk {
-    /// The drive that a profile describes, with `policy` in the queue in front of it.
-    ///
-    /// # Errors
-    /// When the profile does not add up.
-    pub fn new(profile: &Profile, policy: Policy) -> Result<Disk, Error> {
+impl SegmentedDrive {
+    pub fn new(profile: &Profile, config: Segmented, policy: Policy) -> Result<Self, Error> {
         let geometry = profile.layout.build()?;
         let m = &profile.mechanics;
         let seek = m.table(geometry.cylinders())?;
         let spindle = Spindle::new(m.turn.as_ps(), m.rotation, m.phase);
-        let Controller::Segmented(config) = profile.controller;
         let fixed = Box::new(Fixed { geometry, seek, config });
-        Ok(Disk {
+        Ok(SegmentedDrive {
             control: Control::new(&fixed, spindle),
             fixed,
             name: profile.name.clone(),
@@ -87,14 +66,10 @@ impl Disk {
         })
     }
 
-    /// Makes the drive new again with other mechanics and controller figures; the layout stays.
-    ///
-    /// # Errors
-    /// When the figures do not add up.
-    pub fn retune(&mut self, profile: &Profile) -> Result<(), Error> {
+    /// Makes the drive new again with other figures; the layout stays.
+    pub fn retune(&mut self, profile: &Profile, config: Segmented) -> Result<(), Error> {
         let m = &profile.mechanics;
         self.fixed.seek = m.table(self.fixed.geometry.cylinders())?;
-        let Controller::Segmented(config) = profile.controller;
         self.fixed.config = config;
         let spindle = Spindle::new(m.turn.as_ps(), m.rotation, m.phase);
         self.control = Control::new(&self.fixed, spindle);
@@ -107,36 +82,6 @@ impl Disk {
         self.media = MediaCounters::default();
         self.late = None;
         Ok(())
-    }
-
-    /// How far the drive has been simulated.
-    pub fn time(&self) -> Instant {
-        self.now
-    }
-
-    /// The drive's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its layout.
-    pub fn geometry(&self) -> &crate::geometry::Geometry {
-        &self.fixed.geometry
-    }
-
-    /// Its seek times.
-    pub fn seek_table(&self) -> &crate::seek::SeekTable {
-        &self.fixed.seek
-    }
-
-    /// The spindle, whose phase a replay may set.
-    pub fn spindle_mut(&mut self) -> &mut Spindle {
-        &mut self.control.spindle
-    }
-
-    /// What the arm did so far.
-    pub fn media(&self) -> MediaCounters {
-        self.media
     }
 
     /// Gives the controller its next request, if it is free and one may start.
@@ -248,16 +193,6 @@ impl Disk {
         }
     }
 
-    /// The drive's faults.
-    pub fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
-    /// The drive's faults, to plant some.
-    pub fn faults_mut(&mut self) -> &mut Faults {
-        &mut self.faults
-    }
-
     /// The sector that a loss of power at this instant would tear.
     pub fn torn_if_cut(&self) -> Option<u64> {
         let under = self.control.under_head()?;
@@ -306,44 +241,21 @@ fn breakdown(a: &Active, ended: &Ended) -> Breakdown {
     parts
 }
 
-impl Device for Disk {
-    fn shape(&self) -> Shape {
-        Shape {
-            sectors: self.fixed.geometry.sectors(),
-            sector_bytes: self.sector_bytes,
-            physical_bytes: self.sector_bytes,
-            queue_depth: HOST_QUEUE,
-            volatile_cache: self.fixed.config.buffer.fast_write != crate::config::FastWrite::Off,
-        }
-    }
-
-    fn submit(&mut self, now: Instant, request: Request) -> Result<(), SubmitError> {
-        if !self.powered {
-            return Err(SubmitError::PoweredOff);
-        }
-        if now < self.now {
-            return Err(SubmitError::InThePast { at: now, now: self.now });
-        }
-        if !self.supports(request.op) {
-            return Err(SubmitError::Unsupported { op: request.op });
-        }
-        request.check(self.fixed.geometry.sectors())?;
-        if self.scheduler.len() >= HOST_QUEUE as usize {
-            return Err(SubmitError::Full { held: self.in_flight() });
-        }
+impl SegmentedDrive {
+    /// Takes a checked request at `now`.
+    pub fn take(&mut self, now: Instant, request: Request) {
         self.now = now;
         self.scheduler.push(request, now);
         if self.active.is_none() && self.due().is_none_or(|d| d >= now) {
             self.dispatch();
         }
-        Ok(())
     }
 
-    fn next_event(&self) -> Option<Instant> {
+    pub fn next_event(&self) -> Option<Instant> {
         self.due()
     }
 
-    fn advance(&mut self, now: Instant, sink: &mut dyn Sink) {
+    pub fn advance(&mut self, now: Instant, sink: &mut dyn Sink) {
         self.control.limit = now.as_ps();
         self.dispatch();
         while self.due().is_some_and(|d| d <= now) {
@@ -352,7 +264,7 @@ impl Device for Disk {
         self.now = self.now.max(now);
     }
 
-    fn power_loss(&mut self, now: Instant, sink: &mut dyn Sink, loss: &mut dyn FnMut(Loss)) {
+    pub fn power_loss(&mut self, now: Instant, sink: &mut dyn Sink, loss: &mut dyn FnMut(Loss)) {
         self.advance(now, sink);
         let torn = self.control.under_head();
         for (number, lba, count) in self.control.missing() {
@@ -378,12 +290,7 @@ impl Device for Disk {
         self.powered = false;
     }
 
-    fn power_on(&mut self, now: Instant) {
-        self.now = self.now.max(now);
-        self.powered = true;
-    }
-
-    fn in_flight(&self) -> usize {
+    pub fn in_flight(&self) -> usize {
         self.scheduler.len() + usize::from(self.active.is_some())
     }
 }
