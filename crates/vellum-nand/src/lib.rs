@@ -10,13 +10,19 @@
 extern crate alloc;
 
 pub mod conformance;
+#[cfg(feature = "ecc")]
+mod corrected;
 mod driver;
 mod error;
 mod geometry;
 #[cfg(feature = "model")]
 pub mod model;
+#[cfg(feature = "spi")]
+pub mod spi;
 
 pub use conformance::Violation;
+#[cfg(feature = "ecc")]
+pub use corrected::Corrected;
 pub use driver::{Codeword, Nand, ReadStatus};
 pub use error::NandError;
 pub use geometry::{

@@ -115,7 +115,7 @@ impl Zones {
     pub fn new(config: ShingledConfig, sectors: u64, unit: u64) -> Result<Zones, Error> {
         let size = config.zone_sectors;
         let wrong = |what, found, expected| Err(Error::Geometry { what, found, expected });
-        if size == 0 || size % unit != 0 {
+        if size == 0 || !size.is_multiple_of(unit) {
             return wrong("sectors of a zone, in whole physical sectors", size, unit);
         }
         let count = sectors.div_ceil(size);

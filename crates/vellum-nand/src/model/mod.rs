@@ -316,6 +316,9 @@ impl Nand for Model {
         if !status.is_readable() && !status.is_erased() {
             self.spoil_buffers(ppa, at, data, oob, &status);
         }
+        if self.is_bare() {
+            self.flip(ppa, at, data, oob);
+        }
         Ok(status)
     }
 

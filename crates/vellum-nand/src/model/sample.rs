@@ -17,7 +17,7 @@ impl Model {
             return every(&g, Codeword::Erased);
         }
         let mut status = every(&g, Codeword::Corrected(0));
-        if self.config.reliability != Reliability::Perfect {
+        if self.config.reliability != Reliability::Perfect && !self.is_bare() {
             self.draw_errors(ppa, &mut status);
         }
         match flaw {
@@ -48,17 +48,19 @@ impl Model {
         let hours = self.aged.saturating_sub(born) as f64 / 1000.0;
         let stress = Stress { erases: state.erases, hours, reads, retry: self.retry };
         let rber = self.config.reliability.rber(&stress);
-        let bits = (g.ecc.codeword_bytes + u32::from(g.ecc.parity_bytes)) * 8;
+        // A bare chip's codewords have their share of all out-of-band bytes.
+        let share = if self.is_bare() { g.user_oob_bytes().div_ceil(g.codewords()) } else { 0 };
+        let bits = (g.ecc.codeword_bytes + u32::from(g.ecc.parity_bytes) + share) * 8;
         let mut rng = self.page_rng(ppa);
         for i in 0..g.codewords() as usize {
             let u = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
             let errors = poisson(rber * f64::from(bits), u);
             status.set(
                 i,
-                if errors > u32::from(g.ecc.correctable) {
+                if !self.is_bare() && errors > u32::from(g.ecc.correctable) {
                     Codeword::Uncorrectable
                 } else {
-                    Codeword::Corrected(errors as u8)
+                    Codeword::Corrected(errors.min(250) as u8)
                 },
             );
         }
@@ -68,6 +70,41 @@ impl Model {
         let erases = self.block(self.config.geometry.block_of(ppa)).erases;
         let mut rng = Rng::new(self.config.seed ^ ppa.0.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         Rng::new(rng.next_u64() ^ u64::from(erases))
+    }
+
+    /// Whether the chip leaves error correction to the host: its reads give what the cells hold.
+    pub fn is_bare(&self) -> bool {
+        self.config.geometry.ecc.correctable == 0
+    }
+
+    /// Flips the wrong bits of a chip that corrects none. Where they are hangs on the page and its
+    /// program alone; more stress adds to them. A page that is not programmed errs too.
+    pub(super) fn flip(&mut self, ppa: Ppa, at: u32, data: &mut [u8], oob: &mut [u8]) {
+        if self.config.reliability == Reliability::Perfect {
+            return;
+        }
+        let g = self.config.geometry;
+        let mut status = every(&g, Codeword::Corrected(0));
+        self.draw_errors(ppa, &mut status);
+        let (word, at) = (g.ecc.codeword_bytes as usize, at as usize);
+        let share = (g.user_oob_bytes() as usize).div_ceil(g.codewords() as usize);
+        let mut rng = Rng::new(self.page_rng(ppa).next_u64() ^ 0x5bd1_e995);
+        for (i, outcome) in status.codewords().enumerate() {
+            let Codeword::Corrected(errors) = outcome else { continue };
+            let mut own = Rng::new(rng.next_u64());
+            for _ in 0..errors {
+                let bit = own.below((word + share) as u64 * 8) as usize;
+                let (byte, mask) = (bit / 8, 1 << (bit % 8));
+                let place = if byte < word {
+                    (i * word + byte).checked_sub(at).and_then(|p| data.get_mut(p))
+                } else {
+                    oob.get_mut(i * share + byte - word)
+                };
+                if let Some(place) = place {
+                    *place ^= mask;
+                }
+            }
+        }
     }
 
     /// Flips bits of what could not be corrected, and blanks what is not programmed.
