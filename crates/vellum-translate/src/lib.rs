@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod addr;
+pub mod edit;
 mod fault;
 pub mod host;
 mod memory;

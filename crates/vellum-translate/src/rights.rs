@@ -2,7 +2,7 @@
 
 bitflags::bitflags! {
     /// A set of rights.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub struct Rights: u8 {
         /// Load.
         const READ = 1;

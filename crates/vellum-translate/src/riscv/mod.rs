@@ -3,6 +3,7 @@
 
 mod descend;
 mod extensions;
+mod format;
 mod mode;
 mod pte;
 pub mod reference;
@@ -12,6 +13,7 @@ mod walk;
 pub use crate::memory::TableMemory;
 pub use descend::Leaf;
 pub use extensions::{Extensions, MemoryType};
+pub use format::Sv;
 pub use mode::{Mode, Satp};
 pub use pte::Pte;
 pub use two_stage::{Hgatp, SeenEntry, TwoStage, TwoStageLeaf, walk_two_stage};

@@ -4,11 +4,13 @@
 pub mod campaign;
 mod entry;
 mod fault;
+mod format;
 mod paging;
 pub mod reference;
 mod walk;
 
 pub use entry::Entry;
 pub use fault::{ErrorCode, Fault, FaultKind};
+pub use format::LongMode;
 pub use paging::{Access, NotLongMode, Paging, Registers};
 pub use walk::{Leaf, walk};
