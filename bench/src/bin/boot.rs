@@ -79,9 +79,14 @@ impl Bench {
 
     /// Our machine on the files of `name`; returns CPU seconds and the report.
     fn ours(&self, name: &str, paging: &str) -> Result<(f64, Value)> {
+        self.ours_with(name, paging, &[])
+    }
+
+    fn ours_with(&self, name: &str, paging: &str, options: &[&str]) -> Result<(f64, Value)> {
         let files = self.folder.join(name);
         let done = run(Command::new(&self.xtask)
             .args(["boot", "--json", "--paging", paging, "--append", CMDLINE])
+            .args(options)
             .arg("--memory")
             .arg(format!("{MEMORY_MIB}M"))
             .arg("--kernel")
@@ -130,6 +135,45 @@ impl Bench {
         let mode = |at: usize| [series[at].clone(), series[1].clone()];
         compare(table, "boot + 300 forks, shadow : flat, CPU s", &mode(0), "≤ 1.10");
         compare(table, "boot + 300 forks, nested : flat, CPU s", &mode(2), "");
+        self.split(args, series[1].median(), table)
+    }
+
+    /// What shadow tables cost, by cause, beside what the same cause costs where memory is flat; the
+    /// ratio is the difference against the whole of the flat run.
+    fn split(&self, args: &Args, flat: f64, table: &mut Table) -> Result<()> {
+        const CAUSES: [&str; 7] = [
+            "table stores",
+            "hidden faults",
+            "host faults",
+            "guest faults",
+            "misses found",
+            "stores to code",
+            "fences",
+        ];
+        let mut spent = vec![[Series::default(), Series::default()]; CAUSES.len()];
+        let mut calls = [[0.0; 2]; CAUSES.len()];
+        for _ in 0..args.rounds {
+            for (column, paging) in ["shadow", "flat"].into_iter().enumerate() {
+                let (_, report) = self.ours_with("forks", paging, &["--costs"])?;
+                for (row, cause) in CAUSES.iter().enumerate() {
+                    let key = format!("cost_of_{}", cause.replace(' ', "_"));
+                    calls[row][column] = number(&report, &format!("{key}_calls"))?;
+                    spent[row][column].add(number(&report, &format!("{key}_us"))? / 1e3);
+                }
+            }
+        }
+        for (row, cause) in CAUSES.iter().enumerate() {
+            let [shadow, beside] = &spent[row];
+            let cell = |column: usize, series: &Series| {
+                format!("{:.1} ms, {:.0} calls", series.median(), calls[row][column])
+            };
+            table.row(&[
+                format!("  of it {cause}"),
+                cell(0, shadow),
+                cell(1, beside),
+                format!("{:+.1} %", (shadow.median() - beside.median()) / flat / 10.0),
+            ]);
+        }
         Ok(())
     }
 

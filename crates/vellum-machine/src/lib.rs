@@ -17,7 +17,10 @@ pub mod sbi;
 pub mod uart;
 pub mod virtio;
 
-pub use machine::{Config, Counters, Error, HartReport, Machine, Report, Stop, trap_name};
+pub use machine::{
+    Config, Costs, Counters, Error, HartReport, Machine, Report, Spent, Stop, WORKS, Work,
+    trap_name,
+};
 pub use monitor::{Cause, Supervisor};
 pub use vellum::Paging;
 pub use vellum_translate::riscv::Mode;

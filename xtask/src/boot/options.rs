@@ -64,6 +64,9 @@ pub struct Args {
     /// How much to say at the end
     #[arg(long, value_enum, default_value_t = ReportKind::Full)]
     pub report: ReportKind,
+    /// Also tell what the memory subsystem cost, split by cause: calls and microseconds
+    #[arg(long)]
+    pub costs: bool,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,

@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::PathBuf;
-use vellum_machine::{Machine, Report, trap_name};
+use vellum_machine::{Costs, Machine, Report, WORKS, trap_name};
 
 /// Kinds of traps that a report tells apart.
 const TRAP_KINDS: usize = 32;
@@ -103,6 +103,16 @@ pub fn counts(report: &Report) -> Counts {
     add("memory", "guard faults", memory.guard_faults);
     add("memory", "host bytes beyond frames", report.overhead_bytes);
     rows
+}
+
+/// What the memory subsystem cost, by cause.
+pub fn costs(costs: &Costs) -> Counts {
+    let rows = WORKS.iter().flat_map(|&(work, name)| {
+        let spent = costs.of(work);
+        [("calls", spent.calls), ("us", spent.nanos() / 1000)]
+            .map(|(unit, count)| ("cost", format!("cost of {name}, {unit}"), count))
+    });
+    rows.collect()
 }
 
 /// One line: how the guest is doing.

@@ -132,6 +132,7 @@ impl Machine {
             input: VecDeque::new(),
             output: Vec::new(),
             counters: Counters::default(),
+            costs: None,
         })
     }
 }

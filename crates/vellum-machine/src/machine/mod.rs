@@ -2,6 +2,7 @@
 
 mod calls;
 mod config;
+mod costs;
 mod devices;
 mod exits;
 mod report;
@@ -9,6 +10,7 @@ mod run;
 mod state;
 
 pub use config::{Config, Error};
+pub use costs::{Costs, Spent, WORKS, Work};
 pub use report::{HartReport, Report, trap_name};
 pub use run::Stop;
 
@@ -46,6 +48,8 @@ pub struct Machine {
     /// What the guest has printed and the caller has not taken yet.
     output: Vec<u8>,
     pub(crate) counters: Counters,
+    /// The split of what the memory subsystem costs, where it was asked for.
+    costs: Option<Box<Costs>>,
 }
 
 impl core::fmt::Debug for Machine {
@@ -93,6 +97,17 @@ impl Machine {
     /// Takes what the guest has printed since the last call.
     pub fn take_console_output(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.output)
+    }
+
+    /// From here on, splits what the memory subsystem costs by cause. `clock` tells nanoseconds from
+    /// any start; the guest sees nothing of it.
+    pub fn watch_costs(&mut self, clock: fn() -> u64) {
+        self.costs = Some(Box::new(Costs::new(clock)));
+    }
+
+    /// The split since [`Machine::watch_costs`].
+    pub fn costs(&self) -> Option<&Costs> {
+        self.costs.as_deref()
     }
 
     /// The machine's memory.

@@ -3,6 +3,7 @@
 //! [`Machine::run`] is, or on the host.
 
 use super::Machine;
+use super::costs::Watched;
 use super::exits::Flow;
 use crate::clock::Instant;
 use crate::finisher::Ending;
@@ -145,7 +146,8 @@ impl Machine {
                 if spent >= end {
                     break;
                 }
-                let exit = core.hart.run(&mut self.code, &mut self.memory, end - spent);
+                let mut memory = Watched { memory: &mut self.memory, costs: &mut self.costs };
+                let exit = core.hart.run(&mut self.code, &mut memory, end - spent);
                 let spent = core.hart.instret - start + traps;
                 match self.exit(number, exit, self.nanos + spent * NS_PER_INSN)? {
                     Flow::Go => {}
