@@ -8,9 +8,13 @@ mod epoch;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
+mod held;
+#[cfg(feature = "std")]
 mod map;
 #[cfg(feature = "std")]
 mod pool;
+#[cfg(feature = "std")]
+mod sync;
 
 pub use addr::{FrameId, Hpa, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 #[cfg(feature = "std")]
@@ -18,4 +22,6 @@ pub use epoch::Reader;
 #[cfg(feature = "std")]
 pub use error::Error;
 #[cfg(feature = "std")]
-pub use pool::{Counters, FramePool, Options};
+pub use held::Held;
+#[cfg(feature = "std")]
+pub use pool::{CODE_LINE, Counters, FramePool, Options};

@@ -9,6 +9,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// Bytes of a line of code: the piece in which a frame tells code from data.
+pub const CODE_LINE: usize = PAGE_SIZE / 64;
+
 /// Free frames that keep their host memory; more than this and the oldest are given back.
 const WARM_FREE_FRAMES: usize = 4096;
 /// The most frames a pool can have: indices are 32 bits, and one bit is spare for users' packing.
@@ -17,7 +20,7 @@ const MAX_FRAMES: u64 = 1 << 31;
 /// How large a pool is.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Frames of address space to reserve, the zero frame included. Costs 12 bytes each.
+    /// Frames of address space to reserve, the zero frame included. Costs 16 bytes each.
     pub frames: u64,
     /// Frames that may be in use at once.
     pub quota: u64,
@@ -65,8 +68,10 @@ struct Free {
 pub struct FramePool {
     map: Map,
     references: Box<[AtomicU32]>,
-    /// Counts content changes that bypass a hart's write tag; bit 0: someone decoded code from it.
+    /// Counts content changes that bypass a hart's write tag.
     content: Box<[AtomicU32]>,
+    /// The lines of [`CODE_LINE`] bytes that instructions were decoded from, a bit each.
+    code: Box<[AtomicU64]>,
     frames: u32,
     quota: u64,
     used: AtomicU64,
@@ -89,11 +94,12 @@ impl FramePool {
             map: Map::new(frames)?,
             references: zeros(frames),
             content: zeros(frames),
+            code: (0..frames).map(|_| AtomicU64::new(0)).collect(),
             frames,
             quota: options.quota.min(u64::from(frames) - 1),
             used: AtomicU64::new(0),
             free: Mutex::new(Free { fresh: 1, ..Free::default() }),
-            epochs: Epochs::default(),
+            epochs: Epochs::new(),
         }))
     }
 
@@ -261,27 +267,36 @@ impl FramePool {
     /// that a hart holds. Who caches something derived from the content compares it.
     #[inline]
     pub fn content_version(&self, frame: FrameId) -> u32 {
-        self.content[frame.index() as usize].load(Ordering::Acquire) >> 1
+        self.content[frame.index() as usize].load(Ordering::Acquire)
     }
 
     /// Declares the content changed; clears [`FramePool::is_code`].
     #[inline]
     pub fn content_changed(&self, frame: FrameId) {
-        let word = &self.content[frame.index() as usize];
-        word.store((word.load(Ordering::Relaxed) | 1).wrapping_add(1), Ordering::Release);
+        self.code[frame.index() as usize].store(0, Ordering::Release);
+        self.content[frame.index() as usize].fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Marks the frame as one that instructions were decoded from: nobody may keep a right to write
-    /// it without declaring the content changed.
+    /// Marks bytes of the frame as ones that instructions are decoded from: nobody may keep a right
+    /// to write the frame, and whoever writes such bytes declares the content changed. Whether these
+    /// are the frame's first.
     #[inline]
-    pub fn mark_code(&self, frame: FrameId) {
-        self.content[frame.index() as usize].fetch_or(1, Ordering::AcqRel);
+    pub fn mark_code(&self, frame: FrameId, bytes: core::ops::Range<usize>) -> bool {
+        let lines = lines(bytes);
+        self.code[frame.index() as usize].fetch_or(lines, Ordering::AcqRel) == 0 && lines != 0
     }
 
     /// Whether instructions were decoded from the frame as it is.
     #[inline]
     pub fn is_code(&self, frame: FrameId) -> bool {
-        self.content[frame.index() as usize].load(Ordering::Acquire) & 1 != 0
+        self.code[frame.index() as usize].load(Ordering::Acquire) != 0
+    }
+
+    /// Whether instructions were decoded from any of these bytes, or from others on their lines of
+    /// [`CODE_LINE`] bytes.
+    #[inline]
+    pub fn is_code_at(&self, frame: FrameId, bytes: core::ops::Range<usize>) -> bool {
+        self.code[frame.index() as usize].load(Ordering::Acquire) & lines(bytes) != 0
     }
 
     /// Registers a holder of host pointers.
@@ -302,7 +317,7 @@ impl FramePool {
     /// Bytes of bookkeeping beside the frames themselves.
     pub fn overhead(&self) -> usize {
         let free = self.free.lock();
-        self.frames as usize * 8
+        self.frames as usize * 16
             + free.warm.capacity() * 4
             + free.cold.capacity() * 4
             + free.limbo.capacity() * 16
@@ -424,4 +439,14 @@ impl FramePool {
             |line: &[AtomicU64; 8]| line.iter().fold(0, |all, w| all | w.load(Ordering::Relaxed));
         self.map.words(frame).as_chunks::<8>().0.iter().all(|words| line(words) == 0)
     }
+}
+
+/// The lines that hold these bytes of a frame; what lies beyond the frame is not there.
+const fn lines(bytes: core::ops::Range<usize>) -> u64 {
+    if bytes.start >= bytes.end || bytes.start >= PAGE_SIZE {
+        return 0;
+    }
+    let last = if bytes.end > PAGE_SIZE { PAGE_SIZE } else { bytes.end } - 1;
+    let (first, last) = (bytes.start / CODE_LINE, last / CODE_LINE);
+    (u64::MAX >> (63 - (last - first))) << first
 }

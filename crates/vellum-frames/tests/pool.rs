@@ -122,8 +122,12 @@ fn a_version_tells_of_every_change_but_a_store() {
     let pool = FramePool::new(Options::new(2)).unwrap();
     let frame = pool.allocate().unwrap();
     let version = pool.content_version(frame);
-    pool.mark_code(frame);
+    assert!(pool.mark_code(frame, 60..68) && !pool.mark_code(frame, 70..74));
     assert!(pool.is_code(frame));
+    for (bytes, code) in [(0..1, true), (120..128, true), (127..129, true), (128..136, false)] {
+        assert_eq!(pool.is_code_at(frame, bytes.clone()), code, "{bytes:?}");
+    }
+    assert!(!pool.mark_code(frame, 4094..4098) && pool.is_code_at(frame, 4032..4033));
     pool.store(frame, 0, 8, 1);
     assert_eq!(pool.content_version(frame), version, "whoever stores says so itself");
     pool.write(frame, 5, b"text");

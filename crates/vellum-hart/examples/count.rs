@@ -72,7 +72,7 @@ impl Memory for Flat {
         self.0.content_version(frame)
     }
 
-    fn mark_code(&mut self, _: usize, _: &mut Tlb, _: FrameId) {}
+    fn mark_code(&mut self, _: usize, _: &mut Tlb, _: FrameId, _: core::ops::Range<usize>) {}
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,5 +1,6 @@
 //! What a hart needs of the memory subsystem: the fault path behind its TLB.
 
+use core::ops::Range;
 use thiserror::Error as ThisError;
 use vellum_translate::tlb::Tlb;
 use vellum_translate::{Access, Fault, FrameId, Gpa, Gva};
@@ -82,7 +83,7 @@ pub trait Memory {
     /// A number that changes when the frame's content does, other than through a write tag.
     fn content_version(&self, frame: FrameId) -> u32;
 
-    /// Instructions are about to be decoded from a frame: no TLB may keep a write tag for it, so
-    /// that the next store to it is noticed.
-    fn mark_code(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId);
+    /// Instructions are about to be decoded from these bytes of a frame: no TLB may keep a write
+    /// tag for it, so that the next store to them is noticed.
+    fn mark_code(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId, bytes: Range<usize>);
 }

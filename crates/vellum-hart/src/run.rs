@@ -156,7 +156,7 @@ impl Hart {
             }
         };
         let (id, tlb) = (self.id, &mut *self.tlb);
-        let mark = |memory: &mut M, frame| memory.mark_code(id, tlb, frame);
+        let mark = |memory: &mut M, frame, bytes| memory.mark_code(id, tlb, frame, bytes);
         let found = code.find(memory, frame, pc.page_offset(), mark);
         if self.code_generation != code.generation() {
             self.forget_jumps(code);

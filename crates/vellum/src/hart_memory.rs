@@ -2,6 +2,7 @@
 
 use crate::VmMemory;
 use crate::explain::Event;
+use core::ops::Range;
 use vellum_hart::{Memory, Stop, Stored};
 use vellum_translate::riscv::Pte;
 use vellum_translate::tlb::{PageFlags, Shootdown, Tlb, Translation};
@@ -26,22 +27,27 @@ impl VmMemory {
     ) -> Result<Translation, Stop> {
         let translated = self.translate(hart, tlb, va, access);
         self.deliver(hart, tlb);
-        let mut to = translated?;
-        // A page that instructions were decoded from has no write tag.
-        if access != Access::Store
-            && to.rights.contains(Rights::WRITE)
-            && self.pool.is_code(to.frame)
-        {
-            to.rights -= Rights::WRITE;
+        let to = translated?;
+        // A page that instructions were decoded from has no write tag: not even after a store beside
+        // them, which goes through here each time and leaves them as they are.
+        let mut tagged = to;
+        if to.rights.contains(Rights::WRITE) && self.pool.is_code(to.frame) {
+            tagged.rights -= Rights::WRITE;
         }
-        if access == Access::Fetch || to.rights.contains(access.right()) {
-            tlb.fill(va, access, to);
-            self.note(|| Event::TlbFill(to.rights));
+        if access == Access::Fetch || tagged.rights.contains(access.right()) {
+            tlb.fill(va, access, tagged);
+            self.note(|| Event::TlbFill(tagged.rights));
         }
         Ok(to)
     }
 
-    fn store_target(&mut self, hart: usize, tlb: &mut Tlb, va: Gva) -> Result<Target, Stop> {
+    fn store_target(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        va: Gva,
+        size: u64,
+    ) -> Result<Target, Stop> {
         // A page that can be read here, is a followed table and the guest may write: the usual way
         // of a guest that edits its tables.
         if let Some(known) = tlb.known(va)
@@ -56,12 +62,20 @@ impl VmMemory {
         if !to.rights.contains(Rights::WRITE) {
             return Ok(Target::Table(to.gfn, to.frame));
         }
-        Ok(Target::Frame(to.frame, self.code_store(hart, tlb, to.frame)))
+        Ok(Target::Frame(to.frame, self.code_store(hart, tlb, to.frame, va.page_offset(), size)))
     }
 
-    /// A frame is about to be written by a hart: code decoded from it is stale.
-    fn code_store(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId) -> Stored {
-        if !self.pool.is_code(frame) {
+    /// Bytes of a frame are about to be written by a hart: if code was decoded from them, all that
+    /// was decoded from the frame is stale.
+    fn code_store(
+        &mut self,
+        hart: usize,
+        tlb: &mut Tlb,
+        frame: FrameId,
+        offset: usize,
+        size: u64,
+    ) -> Stored {
+        if !self.pool.is_code_at(frame, offset..offset + size as usize) {
             return Stored::Plain;
         }
         self.counters.code_stores += 1;
@@ -88,7 +102,7 @@ impl VmMemory {
         policy.stored(gfn, index, pte, &mut cx);
         self.host.stamp(gfn);
         self.deliver(hart, tlb);
-        self.code_store(hart, tlb, frame)
+        self.code_store(hart, tlb, frame, index * 8, 8)
     }
 }
 
@@ -107,7 +121,7 @@ impl Memory for VmMemory {
         value: u64,
     ) -> Result<Stored, Stop> {
         let offset = va.page_offset();
-        match self.store_target(hart, tlb, va)? {
+        match self.store_target(hart, tlb, va, size)? {
             Target::Frame(frame, stored) => {
                 self.pool.store(frame, offset, size as usize, value);
                 Ok(stored)
@@ -128,7 +142,7 @@ impl Memory for VmMemory {
         change: &mut dyn FnMut(u64) -> Option<u64>,
     ) -> Result<(u64, Stored), Stop> {
         let offset = va.page_offset();
-        let target = self.store_target(hart, tlb, va)?;
+        let target = self.store_target(hart, tlb, va, size)?;
         let (Target::Frame(frame, _) | Target::Table(_, frame)) = target;
         let mut was = self.pool.load(frame, offset, size as usize);
         let changed = loop {
@@ -150,7 +164,7 @@ impl Memory for VmMemory {
 
     fn probe(&mut self, hart: usize, tlb: &mut Tlb, va: Gva, access: Access) -> Result<(), Stop> {
         match access {
-            Access::Store => match self.store_target(hart, tlb, va)? {
+            Access::Store => match self.store_target(hart, tlb, va, 1)? {
                 // The block that is running may go stale here; its remaining operations were
                 // decoded from what was there before the store, which is what they may be.
                 Target::Frame(..) | Target::Table(..) => Ok(()),
@@ -173,8 +187,10 @@ impl Memory for VmMemory {
         self.pool.content_version(frame)
     }
 
-    fn mark_code(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId) {
-        self.pool.mark_code(frame);
+    fn mark_code(&mut self, hart: usize, tlb: &mut Tlb, frame: FrameId, bytes: Range<usize>) {
+        if !self.pool.mark_code(frame, bytes) {
+            return;
+        }
         let host = self.pool.pointer(frame).as_ptr().addr() as u64;
         self.shoot.push(Shootdown::HostWrite(host));
         self.deliver(hart, tlb);

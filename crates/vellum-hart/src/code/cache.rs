@@ -9,11 +9,14 @@ use super::MicroOp;
 use super::fuse::fuse;
 use super::lower::{Kind, MAX_INSNS, kind, lower, run_on};
 use crate::Memory;
+use core::ops::Range;
 use vellum_isa::Insn;
 use vellum_translate::{FrameId, PAGE_SIZE};
 
 /// Micro-operations kept, 16 bytes each, before everything is dropped.
 const CAPACITY: usize = 1 << 20;
+/// Bytes of an instruction at most.
+const MAX_LEN: usize = 4;
 const PARCELS: usize = PAGE_SIZE / 2;
 
 #[derive(Debug)]
@@ -118,19 +121,13 @@ impl CodeCache {
     }
 
     /// The code page of a frame, its blocks dropped if the frame has changed since.
-    fn page<M: Memory>(
-        &mut self,
-        memory: &mut M,
-        frame: FrameId,
-        mut mark: impl FnMut(&mut M, FrameId),
-    ) -> u32 {
+    fn page<M: Memory>(&mut self, memory: &M, frame: FrameId) -> u32 {
         let at = frame.index() as usize;
         if at >= self.by_frame.len() {
             self.by_frame.resize(at + 1, 0);
         }
         let version = memory.content_version(frame);
         if self.by_frame[at] == 0 {
-            mark(memory, frame);
             self.pages.push(CodePage {
                 frame,
                 version,
@@ -142,7 +139,6 @@ impl CodeCache {
         let index = self.by_frame[at] - 1;
         let page = &mut self.pages[index as usize];
         if page.version != version {
-            mark(memory, frame);
             page.version = version;
             page.starts.fill(0);
             self.counters.stale_pages += 1;
@@ -160,17 +156,17 @@ impl CodeCache {
         memory: &mut M,
         frame: FrameId,
         offset: usize,
-        mark: impl FnMut(&mut M, FrameId),
+        mark: impl FnMut(&mut M, FrameId, Range<usize>),
     ) -> Option<u32> {
         if self.ops.len() + 2 * MAX_INSNS > CAPACITY {
             self.clear();
         }
-        let page = self.page(memory, frame, mark);
+        let page = self.page(memory, frame);
         let start = self.pages[page as usize].starts[offset / 2];
         if start != 0 {
             return Some(self.pages[page as usize].blocks[usize::from(start) - 1]);
         }
-        let index = self.decode(memory, frame, offset, page)?;
+        let index = self.decode(memory, frame, offset, page, mark)?;
         let page = &mut self.pages[page as usize];
         page.blocks.push(index);
         page.starts[offset / 2] = page.blocks.len() as u16;
@@ -179,10 +175,11 @@ impl CodeCache {
 
     fn decode<M: Memory>(
         &mut self,
-        memory: &M,
+        memory: &mut M,
         frame: FrameId,
         offset: usize,
         page: u32,
+        mut mark: impl FnMut(&mut M, FrameId, Range<usize>),
     ) -> Option<u32> {
         let header = self.ops.len();
         let mut at = offset;
@@ -190,6 +187,8 @@ impl CodeCache {
         let mut ended = false;
         self.ops.push(MicroOp::header(0, page));
         while !ended && usize::from(insns) < MAX_INSNS && at < PAGE_SIZE {
+            // Marked first: whoever writes the bytes from here on is noticed.
+            mark(memory, frame, at..at + MAX_LEN);
             let Some(insn) = fetch(memory, frame, at) else { break };
             let op = lower(&insn, (at - offset) as u32);
             insns += 1;
