@@ -5,7 +5,7 @@ use std::path::Path;
 use vellum_replay::Generator;
 use vellum_tests::fuzz::{TARGETS, Target};
 
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 30;
 
 fn bounded(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target of that name");

@@ -1,11 +1,12 @@
 //! What the monitor does when a hart stops.
 
 use super::Machine;
+use super::costs::{Watched, Work};
 use crate::clock::Instant;
 use crate::monitor::{After, Cause, Moment};
-use vellum_hart::{Exit, MmioAccess};
+use vellum_hart::{Exit, Memory, MmioAccess};
 use vellum_isa::{Insn, Op};
-use vellum_translate::Privilege;
+use vellum_translate::{Gva, Privilege};
 
 /// How a hart goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Machine {
                 let at = self.cores[number].hart.pc;
                 Ok(self.trap(number, Cause::Breakpoint(at)))
             }
-            Exit::Illegal(bits) => Ok(self.trap(number, Cause::Illegal(bits))),
+            Exit::Illegal(_) => Ok(self.illegal(number)),
             Exit::Fault(fault) => Ok(self.trap(number, Cause::Fault(fault))),
             Exit::BadDeviceAccess(va, store) => {
                 Ok(self.trap(number, Cause::Refused { va: va.get(), store }))
@@ -53,6 +54,26 @@ impl Machine {
         Flow::Trapped
     }
 
+    /// The trap of an illegal instruction. `stval` gets its bits, always: the specification leaves
+    /// that or zero to the implementation, and one that mixes them tells a kernel nothing.
+    fn illegal(&mut self, number: usize) -> Flow {
+        let core = &mut self.cores[number];
+        let pc = core.hart.pc;
+        let mut parcel = |at: u64| {
+            let va = Gva::new(at);
+            let frame = match core.hart.tlb.fetch(va) {
+                Some(frame) => frame,
+                None => self.memory.fetch(number, &mut core.hart.tlb, va).ok()?,
+            };
+            Some(u32::from(self.memory.parcel(frame, va.page_offset())))
+        };
+        // It has just been fetched: that it can't be any more is a guest that changed its tables
+        // without a fence, and may find the bits missing.
+        let low = parcel(pc).unwrap_or(0);
+        let high = if low & 3 == 3 { parcel(pc.wrapping_add(2)).unwrap_or(0) } else { 0 };
+        self.trap(number, Cause::Illegal(high << 16 | low))
+    }
+
     fn privileged(&mut self, number: usize, insn: Insn, nanos: u64) -> Flow {
         let moment = Moment { nanos, max_mode: self.max_mode };
         let core = &mut self.cores[number];
@@ -64,18 +85,21 @@ impl Machine {
             }
             _ => self.counters.csr += 1,
         }
-        let retired = core.hart.instret;
         match core.supervisor.privileged(&mut core.hart, insn, &moment) {
-            After::Go if core.hart.instret == retired => Flow::Trapped,
+            After::Illegal => self.illegal(number),
             After::Go => Flow::Go,
             After::CheckInterrupts => Flow::Recheck,
             After::LoadRoot => {
                 let satp = core.supervisor.satp();
-                self.memory.load_root(number, &mut core.hart.tlb, satp);
+                let mut memory = Watched { memory: &mut self.memory, costs: &mut self.costs };
+                let tlb = &mut core.hart.tlb;
+                memory.watch_as(Work::Fence, |memory| memory.load_root(number, tlb, satp));
                 Flow::Go
             }
             After::Fence(va, asid) => {
-                self.memory.fence(number, &mut core.hart.tlb, va, asid);
+                let mut memory = Watched { memory: &mut self.memory, costs: &mut self.costs };
+                let tlb = &mut core.hart.tlb;
+                memory.watch_as(Work::Fence, |memory| memory.fence(number, tlb, va, asid));
                 Flow::Go
             }
             After::Wait => {

@@ -1,6 +1,6 @@
 //! Privileged instructions.
 
-use super::supervisor::{Cause, Supervisor};
+use super::supervisor::Supervisor;
 use vellum_hart::Hart;
 use vellum_isa::{Insn, Op};
 use vellum_translate::riscv::Mode;
@@ -36,18 +36,14 @@ pub(crate) enum After {
     Fence(Option<Gva>, Option<u16>),
     /// The hart waits for an interrupt.
     Wait,
+    /// It is illegal here and now, and nothing has been done.
+    Illegal,
 }
 
 impl Supervisor {
-    /// Carries out the privileged instruction at `pc`, or delivers the trap of an illegal one.
+    /// Carries out the privileged instruction at `pc`.
     pub(crate) fn privileged(&mut self, hart: &mut Hart, insn: Insn, moment: &Moment) -> After {
-        match self.try_privileged(hart, insn, moment) {
-            Some(after) => after,
-            None => {
-                self.trap(hart, Cause::Illegal(0));
-                After::Go
-            }
-        }
+        self.try_privileged(hart, insn, moment).unwrap_or(After::Illegal)
     }
 
     fn try_privileged(&mut self, hart: &mut Hart, insn: Insn, moment: &Moment) -> Option<After> {

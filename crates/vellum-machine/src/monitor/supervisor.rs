@@ -35,7 +35,7 @@ pub(crate) const EXTERNAL: u64 = 1 << 9;
 /// Why a trap is taken (privileged specification, table "Supervisor cause register values").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// An illegal instruction, with its bits as far as they are known.
+    /// An illegal instruction, with its bits.
     Illegal(u32),
     /// `ebreak`, at this address.
     Breakpoint(u64),
