@@ -2,7 +2,7 @@
 //! else is not at hand is named as skipped.
 
 use crate::shell::{cargo, root, run_within};
-use crate::{linux, tidy};
+use crate::{console, linux, tidy};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -31,7 +31,7 @@ enum Outcome {
 type Step = (&'static str, fn(&Ci) -> Result<Outcome>);
 
 /// In this order: what fails fast comes first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("format", |ci| ci.cargo(&["fmt", "--all", "--check"])),
     ("house rules", |_| tidy::run(&tidy::Args::default()).map(|_| Outcome::Passed)),
     ("lints", |ci| {
@@ -42,6 +42,12 @@ const STEPS: [Step; 8] = [
     ("docs", Ci::docs),
     ("small guest", Ci::small_guest),
     ("one seed, one run", Ci::same_twice),
+    ("console", |_| {
+        Ok(match console::check()? {
+            Some(_) => Outcome::Passed,
+            None => Outcome::Skipped("tmux is not installed".into()),
+        })
+    }),
     ("Debian", Ci::debian),
 ];
 

@@ -7,6 +7,7 @@ mod bench;
 mod bench_compare;
 mod boot;
 mod ci;
+mod console;
 mod diff_user;
 mod differential;
 mod drive;
@@ -15,6 +16,7 @@ mod flash_calc;
 mod fuzz;
 mod linux;
 mod linux_command;
+mod loom;
 mod lost_work;
 mod powercut;
 mod riscv_tests;
@@ -38,6 +40,8 @@ enum Command {
     Boot(Box<boot::Args>),
     /// Check everything: format, lints, house rules, all tests, the docs, a guest's boot
     Ci(ci::Args),
+    /// Try the console in a real terminal, with tmux
+    Console(console::Args),
     /// Check the house rules that neither the compiler nor clippy checks
     Tidy(tidy::Args),
     /// Fetch Debian's RISC-V kernel and write an initramfs for it, for this or another emulator
@@ -50,6 +54,8 @@ enum Command {
     RiscvTests(riscv_tests::Args),
     /// Fuzz a decoder or a whole machine with libFuzzer
     Fuzz(fuzz::Args),
+    /// Run the models of what is lock-free in every interleaving
+    Loom(loom::Args),
     /// Flash by formula: the time of a write, what collection adds, what a code carries
     FlashCalc(flash_calc::Args),
     /// Run a trace of block requests on a model of a disk
@@ -72,12 +78,14 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Boot(args) => boot::run(&args),
         Command::Ci(args) => ci::run(&args),
+        Command::Console(args) => console::run(&args),
         Command::Tidy(args) => tidy::run(&args),
         Command::Linux(args) => linux_command::run(&args),
         Command::Differential(args) => differential::run(&args),
         Command::DiffUser(args) => diff_user::run(&args),
         Command::RiscvTests(args) => riscv_tests::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Loom(args) => loom::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Drive(args) => drive::run(&args),

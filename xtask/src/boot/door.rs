@@ -3,9 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vellum_replay::{Error, Expect, Live, Outside, Script, Seeded, Stamp, WallClock};
+use vellum_state::{Reader, State, Writer};
 
 /// `Ctrl-D`, which a terminal sends where input ends.
 const END_OF_INPUT: u8 = 0x04;
+
+/// Typed keys that a kept run holds at most, in bytes.
+const TYPED_LIMIT: usize = 1 << 20;
 
 /// The door, one handle of which the machine holds and one the console.
 #[derive(Debug, Clone)]
@@ -59,6 +63,32 @@ impl Door {
     /// Types the end of input, once; whether it did.
     pub fn tell_end(&self) -> bool {
         self.inner().tell_end()
+    }
+}
+
+/// What a run that goes on from a kept machine needs of its outside: how far script and seed have
+/// got, and what was typed and not taken. The script itself is the run's, and not kept.
+impl State for Door {
+    fn save(&self, w: &mut Writer<'_>) {
+        let inner = self.inner();
+        w.section(*b"DOOR", 1, |w| {
+            inner.seeded.save(w);
+            w.bool(inner.told);
+            let (front, back) = inner.typed.as_slices();
+            w.u64(inner.typed.len() as u64);
+            w.raw(front);
+            w.raw(back);
+        });
+    }
+
+    fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), vellum_state::Error> {
+        let mut inner = self.inner();
+        r.section(*b"DOOR", 1, |r| {
+            inner.seeded.restore(r)?;
+            inner.told = r.bool()?;
+            inner.typed = r.bytes(TYPED_LIMIT)?.iter().copied().collect();
+            Ok(())
+        })
     }
 }
 
@@ -138,6 +168,25 @@ mod tests {
         assert_eq!(door.idle(AT), Expect::Input);
         assert_eq!(take(&mut door), [END_OF_INPUT]);
         assert_eq!(door.idle(AT), Expect::Nothing);
+    }
+
+    #[test]
+    fn a_kept_door_goes_on_where_it_was() {
+        let script = || Script::typed("cdefghijklmnop");
+        let mut door = Door::new(1, false, script());
+        door.push(b"ab");
+        assert_eq!(take(&mut door), b"abcdefgh");
+        door.entropy(AT, &mut [0; 5]).unwrap();
+        door.push(b"xy");
+        let kept = vellum_state::to_bytes(&door);
+        let mut other = Door::new(9, false, script());
+        vellum_state::from_bytes(&mut other, &kept).unwrap();
+        let rest = |door: &mut Door| {
+            let mut bytes = [0; 8];
+            door.entropy(AT, &mut bytes).unwrap();
+            (take(door), bytes)
+        };
+        assert_eq!(rest(&mut other), rest(&mut door));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod disks;
 mod door;
 mod guest;
+mod kept;
 mod keys;
 mod options;
 mod report;
@@ -60,29 +61,41 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     let mut machine = Machine::new(config(args, guest)?, Box::new(door.clone()))
         .with_context(|| format!("{} can't be loaded", guest.name))?;
     if let Some(path) = &args.restore {
-        let bytes = fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
-        machine
-            .restore_from(&bytes)
-            .with_context(|| format!("{} can't be restored", path.display()))?;
+        kept::restore(path, &mut machine, &door)?;
     }
     let limits = Limits { instructions: args.stop_after, tell_end: args.exec.is_none() };
+    if args.costs {
+        machine.watch_costs(clock);
+    }
     let terminal = Terminal::open()?;
-    let end = Session::new(&mut machine, door, terminal.is_some()).run(limits);
+    let end = Session::new(&mut machine, door.clone(), terminal.is_some()).run(limits);
+    let typed_at = terminal.is_some();
     drop(terminal);
     let end = end?;
-    if let Some(path) = &args.save {
-        fs::write(path, machine.save())
-            .with_context(|| format!("{} can't be written", path.display()))?;
+    if typed_at && end == session::End::Left {
+        // The guest's line is not ended.
+        eprintln!();
     }
+    if let Some(path) = &args.save {
+        kept::save(path, &mut machine, &door)?;
+    }
+    let mut counts = report::counts(&machine.report());
+    counts.extend(machine.costs().map(report::costs).into_iter().flatten());
     Ok(Outcome {
         guest: guest.name.clone(),
         key: guest.key.clone(),
         cmdline: guest.cmdline.clone(),
         end,
-        counts: report::counts(&machine.report()),
+        counts,
         short: report::short(&machine),
         digest: args.digest.then(|| machine.state_hash().to_string()),
     })
+}
+
+/// Nanoseconds of real time, for `--costs`.
+fn clock() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
 }
 
 fn config(args: &Args, guest: &Guest) -> Result<Config> {
