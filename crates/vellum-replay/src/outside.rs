@@ -64,46 +64,32 @@ pub trait Outside {
     fn idle(&mut self, at: Stamp) -> Expect;
 }
 
-impl<O: Outside + ?Sized> Outside for &mut O {
-    fn console(&mut self, at: Stamp, out: &mut [u8]) -> usize {
-        (**self).console(at, out)
-    }
+/// A pointer to an outside is one.
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<O: Outside + ?Sized> Outside for $pointer {
+            fn console(&mut self, at: Stamp, out: &mut [u8]) -> usize {
+                (**self).console(at, out)
+            }
 
-    fn entropy(&mut self, at: Stamp, out: &mut [u8]) -> Result<(), Error> {
-        (**self).entropy(at, out)
-    }
+            fn entropy(&mut self, at: Stamp, out: &mut [u8]) -> Result<(), Error> {
+                (**self).entropy(at, out)
+            }
 
-    fn boot_clock(&mut self, at: Stamp) -> WallClock {
-        (**self).boot_clock(at)
-    }
+            fn boot_clock(&mut self, at: Stamp) -> WallClock {
+                (**self).boot_clock(at)
+            }
 
-    fn shown(&mut self, at: Stamp, bytes: &[u8]) {
-        (**self).shown(at, bytes);
-    }
+            fn shown(&mut self, at: Stamp, bytes: &[u8]) {
+                (**self).shown(at, bytes);
+            }
 
-    fn idle(&mut self, at: Stamp) -> Expect {
-        (**self).idle(at)
-    }
+            fn idle(&mut self, at: Stamp) -> Expect {
+                (**self).idle(at)
+            }
+        }
+    };
 }
 
-impl<O: Outside + ?Sized> Outside for Box<O> {
-    fn console(&mut self, at: Stamp, out: &mut [u8]) -> usize {
-        (**self).console(at, out)
-    }
-
-    fn entropy(&mut self, at: Stamp, out: &mut [u8]) -> Result<(), Error> {
-        (**self).entropy(at, out)
-    }
-
-    fn boot_clock(&mut self, at: Stamp) -> WallClock {
-        (**self).boot_clock(at)
-    }
-
-    fn shown(&mut self, at: Stamp, bytes: &[u8]) {
-        (**self).shown(at, bytes);
-    }
-
-    fn idle(&mut self, at: Stamp) -> Expect {
-        (**self).idle(at)
-    }
-}
+forward!(&mut O);
+forward!(Box<O>);
