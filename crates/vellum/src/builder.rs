@@ -1,5 +1,6 @@
 //! Building a machine's memory.
 
+use crate::transfer::Transfers;
 use crate::vm::DEVICE;
 use crate::{Counters, Error, Paging, VmMemory};
 use std::ops::Range;
@@ -131,6 +132,7 @@ impl Builder {
             sources: Vec::new(),
             flat_base: None,
             counters: Counters::default(),
+            transfers: Transfers::default(),
             trace: None,
         };
         if self.paging == Paging::Flat {

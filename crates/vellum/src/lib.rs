@@ -13,6 +13,7 @@ mod owner;
 mod paging;
 mod resolve;
 mod state;
+mod transfer;
 mod vm;
 
 pub use builder::Builder;
@@ -25,4 +26,4 @@ pub use paging::Paging;
 pub use vm::VmMemory;
 
 /// The crates underneath, for whoever needs their types.
-pub use {vellum_frames as frames, vellum_translate as translate};
+pub use {vellum_frames as frames, vellum_remap as remap, vellum_translate as translate};

@@ -2,6 +2,7 @@
 //! does to its translation.
 
 use crate::explain::{Event, Trace};
+use crate::transfer::Transfers;
 use crate::{Counters, Error, GuardOwner, PageSource, Paging};
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct VmMemory {
     pub(crate) flat_base: Option<u32>,
     /// What happened.
     pub counters: Counters,
+    /// Pages that are lent.
+    pub(crate) transfers: Transfers,
     pub(crate) trace: Option<Trace>,
     pub(crate) readers: Vec<Reader>,
 }

@@ -1,0 +1,470 @@
+//! Transfers in flight: begun, ended, given up.
+//!
+//! What a caller may rely on, for every transfer, in the words of the README: value semantics, the
+//! writer gets the fresh frame, holds are counted, receiving never touches a shared frame, only heads
+//! and tails are copied, nothing is lost when either side goes, and every end says what was copied.
+
+use crate::policy::OverQuota;
+use crate::{Buffer, Data, Error, PAGE, Part, Piece, Policy, Run, Space, pieces};
+use core::fmt;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+/// A transfer's name. They ascend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "transfer {}", self.0)
+    }
+}
+
+/// How a transfer went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completion {
+    /// Which.
+    pub token: Token,
+    /// Bytes that were remapped.
+    pub remapped: u64,
+    /// Bytes that were copied.
+    pub copied: u64,
+}
+
+impl Completion {
+    /// Whether nothing was remapped: a caller for whom that is the rule had better not ask for it.
+    pub const fn was_copied(self) -> bool {
+        self.remapped == 0
+    }
+}
+
+/// Neighbours that ended with the same verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Completed {
+    /// The first of them.
+    pub first: Token,
+    /// The last of them.
+    pub last: Token,
+    /// [`Completion::was_copied`] of all.
+    pub copied: bool,
+}
+
+/// What transfers did so far.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Transfers begun.
+    pub begun: u64,
+    /// Transfers ended, the given-up ones among them.
+    pub ended: u64,
+    /// Transfers given up.
+    pub given_up: u64,
+    /// Bytes remapped.
+    pub remapped: u64,
+    /// Bytes copied.
+    pub copied: u64,
+    /// Transfers copied because of the quota.
+    pub over_quota: u64,
+    /// Times that rights and frames were made to take effect everywhere.
+    pub published: u64,
+}
+
+/// One transfer.
+#[derive(Debug)]
+enum Flight<R> {
+    /// The lent pages, with their first ones' numbers, and the data that the device reads.
+    Sent { lent: Vec<(u64, R)>, data: Data<R>, copied: u64 },
+    /// Buffers that wait for data.
+    Posted { pieces: Vec<Piece>, pages: usize, remap: bool },
+}
+
+/// Transfers of one space, in flight and ended. Dropping it drops every hold.
+#[derive(Debug)]
+pub struct Transfers<R> {
+    policy: Policy,
+    next: u64,
+    flights: BTreeMap<Token, Flight<R>>,
+    flying: usize,
+    ended: VecDeque<Completed>,
+    /// What happened.
+    pub counters: Counters,
+}
+
+impl<R: Run> Default for Transfers<R> {
+    fn default() -> Self {
+        Transfers::new(Policy::default())
+    }
+}
+
+impl<R: Run> Transfers<R> {
+    /// None yet.
+    pub fn new(policy: Policy) -> Self {
+        Transfers {
+            policy,
+            next: 0,
+            flights: BTreeMap::new(),
+            flying: 0,
+            ended: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The limits.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Other limits, for transfers from now on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// Pages in flight.
+    pub fn pages_in_flight(&self) -> usize {
+        self.flying
+    }
+
+    /// Lends buffers to a device, until [`Transfers::complete`]: their bytes as they are now, whatever
+    /// anyone writes to them afterwards. Whole pages are held and read-only meanwhile; heads and
+    /// tails, and runs of pages under the threshold, are copied.
+    ///
+    /// # Errors
+    /// When a buffer is not memory, the list is too long, or the quota refuses. Nothing is in flight
+    /// then.
+    pub fn send<S: Space<Run = R>>(
+        &mut self,
+        space: &mut S,
+        list: &[Buffer],
+    ) -> Result<Token, Error> {
+        let pieces = pieces(list, self.policy.limit_bytes)?;
+        let remap = self.reserve(space, &pieces)?;
+        let mut lent = Vec::new();
+        let mut data = Data::new();
+        let mut copied = 0;
+        for &piece in &pieces {
+            let part = if remap && self.is_worth_it(piece) {
+                space.lend(piece.page(), piece.pages()).map(|run| {
+                    lent.push((piece.page(), run.clone()));
+                    Part::Pages(run)
+                })
+            } else {
+                let mut bytes = vec![0; piece.bytes];
+                copied += piece.bytes as u64;
+                space.read(piece.at, &mut bytes).map(|()| Part::Bytes(bytes))
+            };
+            match part {
+                Ok(part) => data.push(part),
+                Err(error) => {
+                    lent.iter().for_each(|(first, run)| space.settle(*first, run));
+                    return Err(error.into());
+                }
+            }
+        }
+        if !lent.is_empty() {
+            // Before anyone reads: from here on no processor can write what was lent.
+            space.publish();
+            self.counters.published += 1;
+        }
+        self.flying += pages_of(&lent);
+        Ok(self.begin(Flight::Sent { lent, data, copied }))
+    }
+
+    /// The data of a transfer that was sent.
+    pub fn data(&self, token: Token) -> Option<&Data<R>> {
+        match self.flights.get(&token)? {
+            Flight::Sent { data, .. } => Some(data),
+            Flight::Posted { .. } => None,
+        }
+    }
+
+    /// The device has read everything: the pages may be written again, where nothing else withholds
+    /// it. Whoever cloned the data keeps it.
+    ///
+    /// # Errors
+    /// When no such transfer was sent.
+    pub fn complete<S: Space<Run = R>>(
+        &mut self,
+        space: &mut S,
+        token: Token,
+    ) -> Result<Completion, Error> {
+        let Some(Flight::Sent { .. }) = self.flights.get(&token) else {
+            return Err(Error::Unknown(token));
+        };
+        let Some(Flight::Sent { lent, data, copied }) = self.flights.remove(&token) else {
+            return Err(Error::Unknown(token));
+        };
+        self.flying -= pages_of(&lent);
+        lent.iter().for_each(|(first, run)| space.settle(*first, run));
+        let remapped = data.len() as u64 - copied;
+        Ok(self.end(Completion { token, remapped, copied }))
+    }
+
+    /// Posts buffers for data to come, until [`Transfers::deliver`].
+    ///
+    /// # Errors
+    /// When a buffer can't be, the list is too long, or the quota refuses.
+    pub fn post<S: Space<Run = R>>(&mut self, space: &S, list: &[Buffer]) -> Result<Token, Error> {
+        let pieces = pieces(list, self.policy.limit_bytes)?;
+        let remap = self.reserve(space, &pieces)?;
+        let worth = pieces.iter().filter(|&&piece| remap && self.is_worth_it(piece));
+        let pages = worth.map(|piece| piece.pages()).sum();
+        self.flying += pages;
+        Ok(self.begin(Flight::Posted { pieces, pages, remap }))
+    }
+
+    /// Data for posted buffers, which fills them from the first on. Where held pages meet whole
+    /// pages of a buffer, the frames change places; the rest is copied. Returns the frames that the
+    /// pages had: they are the device's now.
+    ///
+    /// # Errors
+    /// When no such buffers are posted; or when the space refuses a piece: those before it are
+    /// filled, and the buffers are not posted any more.
+    pub fn deliver<S: Space<Run = R>>(
+        &mut self,
+        space: &mut S,
+        token: Token,
+        data: &Data<R>,
+    ) -> Result<(Completion, Vec<R>), Error> {
+        let Some(Flight::Posted { .. }) = self.flights.get(&token) else {
+            return Err(Error::Unknown(token));
+        };
+        let Some(Flight::Posted { pieces, pages, remap }) = self.flights.remove(&token) else {
+            return Err(Error::Unknown(token));
+        };
+        self.flying -= pages;
+        let mut back = Vec::new();
+        let mut end = Completion { token, remapped: 0, copied: 0 };
+        let filled = pieces
+            .iter()
+            .try_for_each(|&piece| self.fill(space, piece, remap, data, &mut back, &mut end));
+        if !back.is_empty() {
+            space.publish();
+            self.counters.published += 1;
+        }
+        let end = self.end(end);
+        filled.map(|()| (end, back))
+    }
+
+    /// Fills one piece of a posted buffer.
+    fn fill<S: Space<Run = R>>(
+        &self,
+        space: &mut S,
+        piece: Piece,
+        remap: bool,
+        data: &Data<R>,
+        back: &mut Vec<R>,
+        end: &mut Completion,
+    ) -> Result<(), Error> {
+        let from = piece.offset as usize;
+        let bytes = piece.bytes.min(data.len().saturating_sub(from));
+        let mut done = 0;
+        while done < bytes {
+            let at = piece.at + done as u64;
+            if remap && self.is_worth_it(piece) && (bytes - done) >= PAGE {
+                let wanted = (bytes - done) / PAGE;
+                if let Some(mut run) = data.pages_at(from + done, wanted) {
+                    space.exchange(at / PAGE as u64, &mut run)?;
+                    let moved = run.pages() * PAGE;
+                    (done, end.remapped) = (done + moved, end.remapped + moved as u64);
+                    back.push(run);
+                    continue;
+                }
+            }
+            // Up to the end of the page: there the next pages may stand.
+            let n = (PAGE - at as usize % PAGE).min(bytes - done);
+            let mut copy = vec![0; n];
+            data.read(from + done, &mut copy);
+            space.write(at, &copy)?;
+            (done, end.copied) = (done + n, end.copied + n as u64);
+        }
+        Ok(())
+    }
+
+    /// Moves the bytes of one list to another space: whole pages that stand at the same place in
+    /// both lists change frames, so the giver has the taker's old pages afterwards; heads and tails
+    /// are copied to the taker, and the giver keeps them.
+    ///
+    /// # Errors
+    /// When the lists differ in length, or a space refuses; the pages up to there have moved.
+    pub fn give<S: Space<Run = R>>(
+        &mut self,
+        from: &mut S,
+        list: &[Buffer],
+        to: &mut S,
+        target: &[Buffer],
+    ) -> Result<Completion, Error> {
+        let limit = self.policy.limit_bytes;
+        let (ours, theirs) = (pieces(list, limit)?, pieces(target, limit)?);
+        let total = |list: &[Buffer]| list.iter().map(|buffer| buffer.bytes).sum::<u64>();
+        if total(list) != total(target) {
+            return Err(Error::Lengths { from: total(list), to: total(target) });
+        }
+        let remap = from.can_remap() && to.can_remap();
+        let token = self.name();
+        let mut end = Completion { token, remapped: 0, copied: 0 };
+        let moved = together(&ours, &theirs).into_iter().try_for_each(|(a, b, bytes, whole)| {
+            let whole = whole && remap && bytes / PAGE >= self.policy.threshold_pages;
+            let (mut at, mut left) = ((a, b), bytes);
+            if whole {
+                swap(from, to, (a / PAGE as u64, b / PAGE as u64), bytes / PAGE)?;
+                end.remapped += bytes as u64;
+                return Ok(());
+            }
+            let mut copy = [0; PAGE];
+            while left > 0 {
+                let n = left.min(PAGE);
+                from.read(at.0, &mut copy[..n])?;
+                to.write(at.1, &copy[..n])?;
+                (at, left) = ((at.0 + n as u64, at.1 + n as u64), left - n);
+                end.copied += n as u64;
+            }
+            Ok::<(), Error>(())
+        });
+        if end.remapped > 0 {
+            from.publish();
+            to.publish();
+            self.counters.published += 2;
+        }
+        self.counters.begun += 1;
+        let end = self.end(end);
+        moved.map(|()| end)
+    }
+
+    /// The device of a transfer is gone: its holds end, its buffers are not posted any more.
+    ///
+    /// # Errors
+    /// When it is not in flight.
+    pub fn give_up<S: Space<Run = R>>(&mut self, space: &mut S, token: Token) -> Result<(), Error> {
+        let flight = self.flights.remove(&token).ok_or(Error::Unknown(token))?;
+        self.counters.given_up += 1;
+        match flight {
+            Flight::Sent { lent, data, copied } => {
+                self.flying -= pages_of(&lent);
+                lent.iter().for_each(|(first, run)| space.settle(*first, run));
+                self.end(Completion { token, remapped: data.len() as u64 - copied, copied });
+            }
+            Flight::Posted { pages, .. } => {
+                self.flying -= pages;
+                self.end(Completion { token, remapped: 0, copied: 0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives all of them up.
+    pub fn give_all_up<S: Space<Run = R>>(&mut self, space: &mut S) {
+        let tokens: Vec<Token> = self.flights.keys().copied().collect();
+        for token in tokens {
+            // It is in flight: nobody else ends it here.
+            let _ = self.give_up(space, token);
+        }
+    }
+
+    /// The space itself is gone: every hold is dropped, and what they held goes back where it came
+    /// from.
+    pub fn forget(&mut self) {
+        let flights = core::mem::take(&mut self.flights);
+        self.counters.given_up += flights.len() as u64;
+        self.counters.ended += flights.len() as u64;
+        self.flying = 0;
+    }
+
+    /// The next transfers that ended, neighbours with the same verdict as one.
+    pub fn next_completed(&mut self) -> Option<Completed> {
+        self.ended.pop_front()
+    }
+
+    fn is_worth_it(&self, piece: Piece) -> bool {
+        piece.whole && piece.pages() >= self.policy.threshold_pages.max(1)
+    }
+
+    /// Whether the pieces may be remapped, as to the space and the quota.
+    fn reserve<S: Space<Run = R>>(&mut self, space: &S, pieces: &[Piece]) -> Result<bool, Error> {
+        if !space.can_remap() {
+            return Ok(false);
+        }
+        let worth = pieces.iter().filter(|&&piece| self.is_worth_it(piece));
+        let pages: usize = worth.map(|piece| piece.pages()).sum();
+        let (flying, quota) = (self.flying, self.policy.quota_pages);
+        if flying + pages <= quota {
+            return Ok(true);
+        }
+        match self.policy.over_quota {
+            OverQuota::Refuse => Err(Error::Quota { pages, flying, quota }),
+            OverQuota::Copy => {
+                self.counters.over_quota += 1;
+                Ok(false)
+            }
+        }
+    }
+
+    fn name(&mut self) -> Token {
+        self.next += 1;
+        Token(self.next - 1)
+    }
+
+    fn begin(&mut self, flight: Flight<R>) -> Token {
+        let token = self.name();
+        self.flights.insert(token, flight);
+        self.counters.begun += 1;
+        token
+    }
+
+    fn end(&mut self, end: Completion) -> Completion {
+        self.counters.ended += 1;
+        self.counters.remapped += end.remapped;
+        self.counters.copied += end.copied;
+        let (token, copied) = (end.token, end.was_copied());
+        match self.ended.back_mut() {
+            Some(before) if before.last.0 + 1 == token.0 && before.copied == copied => {
+                before.last = token;
+            }
+            _ => self.ended.push_back(Completed { first: token, last: token, copied }),
+        }
+        // Who never asks loses the oldest, not memory.
+        if self.ended.len() > ENDED_LIMIT {
+            self.ended.pop_front();
+        }
+        end
+    }
+}
+
+/// Ranges of completions kept for whoever asks.
+const ENDED_LIMIT: usize = 1024;
+
+fn pages_of<R: Run>(lent: &[(u64, R)]) -> usize {
+    lent.iter().map(|(_, run)| run.pages()).sum()
+}
+
+/// Cuts two lists of the same length into pieces that both have: address there and here, bytes, and
+/// whether they are whole pages on both sides.
+fn together(ours: &[Piece], theirs: &[Piece]) -> Vec<(u64, u64, usize, bool)> {
+    let mut out = Vec::new();
+    let (mut a, mut b) = (ours.iter().copied(), theirs.iter().copied());
+    let (mut x, mut y) = (a.next(), b.next());
+    while let (Some(p), Some(q)) = (x, y) {
+        let n = p.bytes.min(q.bytes);
+        let whole = p.whole
+            && q.whole
+            && n.is_multiple_of(PAGE)
+            && p.at.is_multiple_of(PAGE as u64)
+            && q.at.is_multiple_of(PAGE as u64);
+        out.push((p.at, q.at, n, whole));
+        let rest = |p: Piece| {
+            (p.bytes > n).then_some(Piece { at: p.at + n as u64, bytes: p.bytes - n, ..p })
+        };
+        x = rest(p).or_else(|| a.next());
+        y = rest(q).or_else(|| b.next());
+    }
+    out
+}
+
+/// Lets the frames of two runs of pages change places; on an error everything is as before.
+fn swap<S: Space>(from: &mut S, to: &mut S, (a, b): (u64, u64), count: usize) -> Result<(), Error> {
+    let mut run = from.zeros(count);
+    from.exchange(a, &mut run)?;
+    if let Err(error) = to.exchange(b, &mut run) {
+        from.exchange(a, &mut run)?;
+        return Err(error.into());
+    }
+    Ok(from.exchange(a, &mut run)?)
+}
