@@ -40,13 +40,13 @@ fn serve(
         let faulted = uffd.next()?;
         let (page, touched) = {
             let mut board = lock(&shared.board);
-            if board.stop {
-                return Ok(());
-            }
             if board.missing == 0 && faulted.is_none() {
                 drop(board);
                 // The memory is whole, whatever the source says to that.
                 let _ = source.done();
+                return Ok(());
+            }
+            if board.stop {
                 return Ok(());
             }
             match faulted.or_else(|| board.wanted.pop_front()) {
