@@ -76,6 +76,21 @@ fn loader() {
 }
 
 #[test]
+fn recover_image() {
+    bounded("recover_image");
+}
+
+#[test]
+fn recover_store() {
+    bounded("recover_store");
+}
+
+#[test]
+fn recover_stream() {
+    bounded("recover_stream");
+}
+
+#[test]
 fn saved_state() {
     bounded("saved_state");
 }

@@ -4,6 +4,9 @@
 pub mod hostile_guest;
 pub mod hostile_rings;
 pub mod loader;
+pub mod recover_image;
+pub mod recover_store;
+pub mod recover_stream;
 pub mod saved_state;
 
 /// A target.
@@ -18,10 +21,13 @@ pub struct Target {
 }
 
 /// All of them, by name.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "hostile_guest", run: hostile_guest::run, seeds: hostile_guest::seeds },
     Target { name: "hostile_rings", run: hostile_rings::run, seeds: hostile_rings::seeds },
     Target { name: "loader", run: loader::run, seeds: loader::seeds },
+    Target { name: "recover_image", run: recover_image::run, seeds: recover_image::seeds },
+    Target { name: "recover_store", run: recover_store::run, seeds: recover_store::seeds },
+    Target { name: "recover_stream", run: recover_stream::run, seeds: recover_stream::seeds },
     Target { name: "saved_state", run: saved_state::run, seeds: saved_state::seeds },
 ];
 

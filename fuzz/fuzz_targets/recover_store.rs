@@ -1,0 +1,5 @@
+//! See `tests/src/fuzz/recover_store.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vellum_tests::fuzz::recover_store::run(data));
