@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Also run a check that takes more than Rust, or longer: `bench` (the comparisons build),
-    /// `fuzz` (the fuzz targets build), `mdbook` (the book builds)
+    /// `features` (tests of what is off by default), `fuzz` (the fuzz targets build), `mdbook` (the
+    /// book builds)
     #[arg(long, value_name = "CHECK")]
     with: Vec<String>,
     /// Only the steps whose names contain this
@@ -58,8 +59,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         steps.push(match name.as_str() {
             "bench" => ("bench", |ci| ci.cargo(&["check", "-p", "vellum-bench", "--all-features"])),
             "fuzz" => ("fuzz", Ci::fuzz),
+            "features" => ("features", |ci| {
+                ci.cargo(&["test", "-p", "vellum-recover", "--features", "object-store,zstd"])
+            }),
             "mdbook" => ("mdbook", Ci::mdbook),
-            other => bail!("no check is named {other}; bench, fuzz and mdbook are"),
+            other => bail!("no check is named {other}; bench, features, fuzz and mdbook are"),
         });
     }
     if let Some(only) = &args.only {

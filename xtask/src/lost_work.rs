@@ -4,7 +4,10 @@
 //! Each run does transactions, takes a checkpoint every so many, and is cut at a random point; what
 //! is then back is counted. With the log, commits since the checkpoint come back as well.
 
-use anyhow::Result;
+mod plot;
+
+use anyhow::{Context, Result};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use vellum_recover::checkpoint::{Captured, Checkpoints, Compression, DirObjects, Pages};
@@ -19,6 +22,9 @@ pub struct Args {
     /// Seed of the crashes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write a plot to this file, as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,6 +44,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for interval in INTERVALS {
         rows.push(measure(interval, args)?);
+    }
+    if let Some(path) = &args.svg {
+        let text = plot::svg(&rows, args.crashes);
+        std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     if args.json {
         let rows: Vec<_> = rows
