@@ -196,3 +196,19 @@ fn a_dead_source_is_an_error_for_the_reader() {
     let error = restored.read_page(0, &mut vec![0; PAGE]).unwrap_err();
     assert!(matches!(error, CheckpointError::Objects(_)), "{error}");
 }
+
+#[cfg(feature = "zstd")]
+#[test]
+fn an_image_at_rest_is_smaller_by_zstandard_and_reads_the_same() {
+    let disk = CrashDisk::new();
+    let (objects, checkpoints) = store(&disk);
+    let mut memory = Tracked::new(200 * PAGE, None).unwrap();
+    let text = include_bytes!("checkpoint.rs");
+    memory.bytes_mut().iter_mut().zip(text.iter().cycle()).for_each(|(to, byte)| *to = *byte);
+    let all = all(&memory);
+    let (_, lz4) = checkpoints.save("m", &Captured::take(&memory, &all), b"", false).unwrap();
+    let id = checkpoints.merge("m", Compression::Zstd).unwrap();
+    let image = objects.get_range(&format!("image-{id}"), 0..1 << 24).unwrap();
+    assert!((image.len() as u64) < lz4, "{} bytes, LZ4 took {lz4}", image.len());
+    assert!(content(checkpoints.restore("m").unwrap()) == memory.bytes());
+}

@@ -1,17 +1,19 @@
-//! Checkpoints, opening and restoring of a large memory.
+//! Checkpoints, snapshots, opening and restoring of a large memory.
 
 use crate::rounds::{Row, row};
 use crate::seconds;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vellum_bench::Series;
 use vellum_recover::checkpoint::{Captured, Checkpoints, Compression, DirObjects, Pages, Restored};
-use vellum_recover::{Capture, Durability, Options, PAGE, Restore, Store, Tracked};
+use vellum_recover::{Capture, Durability, LiveMemory, Options, PAGE, Restore, Store, Tracked};
 
 /// The rows about a memory of `len` bytes.
 pub fn measure(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
     let mut rows = checkpoints(home, len, rounds)?;
+    rows.extend(snapshots(len, rounds)?);
     rows.extend(tracking(rounds)?);
     rows.extend(opening(home, len)?);
     rows.extend(replay(home)?);
@@ -36,10 +38,12 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
     let everything: Vec<_> = std::iter::once(0..memory.pages()).collect();
     let (id, _) = checkpoints.save("m", &Captured::take(&memory, &everything), b"", false)?;
     let (mut pauses, mut captured) = (Series::default(), Captured::default());
+    let mut busy = Series::default();
     for round in 0..rounds.max(3) {
         for page in scattered(memory.pages()) {
             memory.bytes_mut()[page as usize * PAGE + 100] = round as u8 + 1;
         }
+        let before = thread_cpu();
         pauses.add(
             1e3 * seconds(|| {
                 let dirty = memory.take_dirty()?;
@@ -47,9 +51,10 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
                 Ok(())
             })?,
         );
+        busy.add(1e3 * (thread_cpu() - before));
         checkpoints.save("m", &captured, b"", true)?;
     }
-    let mut firsts = Series::default();
+    let (mut firsts, mut faults) = (Series::default(), Series::default());
     for _ in 0..rounds.max(3) {
         firsts.add(
             1e3 * seconds(|| {
@@ -61,9 +66,25 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
             })?,
         );
     }
+    for _ in 0..rounds.max(3) {
+        let mut kept = None;
+        faults.add(
+            1e3 * seconds(|| {
+                let (restored, _) = checkpoints.restore_lazily("m", false)?;
+                let at = restored.len() / 2;
+                anyhow::ensure!(restored.bytes(at..at + 8)? == &memory.bytes()[at..at + 8]);
+                kept = Some(restored);
+                Ok(())
+            })?,
+        );
+        drop(kept);
+    }
     let way = memory.capture().name();
     let pause = format!("incremental checkpoint of {size}, 1 % dirty: pause, ms");
+    let cpu = format!("incremental checkpoint of {size}, 1 % dirty: CPU ms of the pause");
     let first = format!("lazy restore of {size}: to the first byte touched, ms");
+    let depth = rounds.max(3) + 1;
+    let fault = format!("the same by page fault, a chain of {depth} images");
     Ok(vec![
         (
             "written pages are found by".to_owned(),
@@ -71,8 +92,59 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
             way.split(' ').next().unwrap_or(way).to_owned(),
         ),
         row(&pause, "≤ 3", &pauses),
+        row(&cpu, "", &busy),
         row(&first, "≤ 2", &firsts),
+        row(&fault, "≤ 2", &faults),
     ])
+}
+
+/// CPU seconds of this thread.
+fn thread_cpu() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Snapshots beside an owner that writes to a few pages all the time: the pause, of much memory and
+/// of little.
+fn snapshots(len: u64, rounds: u32) -> Result<Vec<Row>> {
+    const LITTLE: usize = 64 << 20;
+    let (mut large, mut ratios) = (Series::default(), Series::default());
+    for _ in 0..rounds.max(3) {
+        let little = pause(LITTLE)?;
+        let much = pause(usize::try_from(len)?)?;
+        large.add(much);
+        ratios.add(much / little);
+    }
+    let what = format!("snapshot of {} MiB beside a writing owner: pause, ms", len >> 20);
+    let against = "its pause, against that of 64 MiB".to_owned();
+    Ok(vec![row(&what, "", &large), row(&against, "", &ratios)])
+}
+
+/// The middle pause of a few snapshots, in milliseconds.
+fn pause(len: usize) -> Result<f64> {
+    let (mut memory, snapshots) = LiveMemory::new(len)?;
+    memory.chunks_exact_mut(16 * PAGE).for_each(|pages| pages[0] = 1);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move || {
+            let mut turn = 0_usize;
+            while !stop.load(Ordering::Relaxed) {
+                turn += 1;
+                memory[turn * 37 % 24 * (len / 24 / PAGE) * PAGE] = turn as u8;
+                std::thread::sleep(std::time::Duration::from_micros(50));
+            }
+        });
+        let mut pauses = Series::default();
+        let taken = (0..5).try_for_each(|_| {
+            let (captured, (), report) = snapshots.take(|| ())?;
+            anyhow::ensure!(captured.len() >= len / PAGE / 16, "pages are missing");
+            pauses.add(report.pause_us as f64 / 1e3);
+            Ok(())
+        });
+        stop.store(true, Ordering::Relaxed);
+        taken.map(|()| pauses.median())
+    })
 }
 
 /// The cost of a first write to a page, in nanoseconds.
