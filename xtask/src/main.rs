@@ -18,6 +18,7 @@ mod linux;
 mod linux_command;
 mod loom;
 mod lost_work;
+mod page_trace;
 mod powercut;
 mod riscv_tests;
 mod shell;
@@ -62,6 +63,8 @@ enum Command {
     Trace(trace::Args),
     /// What a disk is like, where an access's time goes, and the disk as a file
     Drive(drive::Args),
+    /// Run a trace of page references through every eviction policy
+    PageTrace(page_trace::Args),
     /// Cut the power of a file system (needs root) or of modelled flash, recover, check
     Powercut(powercut::Args),
     /// What a crash loses against the checkpoint interval, with and without the redo log
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Drive(args) => drive::run(&args),
+        Command::PageTrace(args) => page_trace::run(&args),
         Command::Powercut(args) => powercut::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
         Command::X86Access(args) => x86_access::run(&args),

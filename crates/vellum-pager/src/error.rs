@@ -35,6 +35,12 @@ pub enum Error {
         /// Pages that may be held.
         quota: u32,
     },
+    /// Pages were removed meanwhile: whoever asked asks again, with what the pages are now.
+    #[error("pages were removed while {page} was handled")]
+    Interrupted {
+        /// The page.
+        page: PageNo,
+    },
     /// A rule forbids the access.
     #[error("{page} may not be accessed: {why}")]
     Refused {

@@ -126,7 +126,7 @@ impl Pager {
 
     /// A page has left the space.
     fn left(&mut self, page: PageNo) {
-        self.state[page.index()] &= !(flag::PRESENT | flag::AHEAD);
+        self.state[page.index()] &= !(flag::PRESENT | flag::AHEAD | flag::PROTECTED);
         self.counters.evicted += 1;
     }
 }

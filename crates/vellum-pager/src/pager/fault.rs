@@ -52,8 +52,17 @@ impl Pager {
             self.bring_with(space, page, access, &wanted)
         };
         self.wanted = wanted;
-        if brought.is_err() {
-            self.counters.store_errors += 1;
+        match brought {
+            Err(Error::Interrupted { .. }) => {
+                // It will be asked for again.
+                self.counters.missing -= 1;
+                self.counters.refaults -= u64::from(before);
+                if let Some(record) = &mut self.record {
+                    record.pop();
+                }
+            }
+            Err(_) => self.counters.store_errors += 1,
+            Ok(_) => {}
         }
         brought
     }
@@ -99,7 +108,7 @@ impl Pager {
             }
             self.mark_dirty(page);
         }
-        space.allow_writes(page)?;
+        self.unprotect(space, page)?;
         Ok(Resolved::Present)
     }
 

@@ -36,6 +36,10 @@ mod flag {
     pub(super) const BEFORE: u8 = 16;
     /// The store may have it since before this pager; no checksum is known.
     pub(super) const FOREIGN: u8 = 32;
+    /// It is present and must not be written, dirty or not.
+    pub(super) const PROTECTED: u8 = 64;
+    /// Whoever touched it got an error, and will until it is removed.
+    pub(super) const LOST: u8 = 128;
 }
 
 /// What became of a fault.
@@ -135,6 +139,28 @@ impl Pager {
         self.has(page, flag::PRESENT)
     }
 
+    /// Whether `access` to a page goes through without a fault.
+    pub fn may(&self, page: PageNo, access: Access) -> bool {
+        let state = self.state.get(page.index()).copied().unwrap_or(0);
+        let there = state & flag::PRESENT != 0;
+        match access {
+            Access::Store => there && state & flag::DIRTY != 0 && state & flag::PROTECTED == 0,
+            Access::Load | Access::Fetch => there,
+        }
+    }
+
+    /// Whether an access to the page has failed for good: only [`Pager::removed`] makes it usable
+    /// again, as zeros.
+    pub fn is_lost(&self, page: PageNo) -> bool {
+        self.has(page, flag::LOST)
+    }
+
+    /// Notes that a page was made unusable for those who touch it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn mark_lost(&mut self, page: PageNo) {
+        self.state[page.index()] |= flag::LOST;
+    }
+
     /// Pages that may differ from what the store has.
     pub fn dirty(&self) -> u32 {
         self.dirty_count
@@ -224,7 +250,7 @@ impl Pager {
         if rights.intersects(Rights::READ | Rights::EXECUTE) {
             self.evict(space, page)
         } else {
-            space.forbid_writes(page)
+            self.protect(space, page)
         }
     }
 
@@ -282,6 +308,18 @@ impl Pager {
 
     fn has(&self, page: PageNo, flags: u8) -> bool {
         self.state.get(page.index()).is_some_and(|state| state & flags != 0)
+    }
+
+    fn protect(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
+        space.forbid_writes(page)?;
+        self.state[page.index()] |= flag::PROTECTED;
+        Ok(())
+    }
+
+    fn unprotect(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
+        space.allow_writes(page)?;
+        self.state[page.index()] &= !flag::PROTECTED;
+        Ok(())
     }
 
     /// A page has come into the space.

@@ -87,7 +87,7 @@ impl Pager {
     fn clean(&mut self, space: &mut dyn Space, pages: &[PageNo]) -> Result<(), Error> {
         let mut buffers = vec![[0; PAGE]; pages.len()];
         for (&page, buffer) in pages.iter().zip(&mut buffers) {
-            space.forbid_writes(page)?;
+            self.protect(space, page)?;
             space.read(page, buffer)?;
         }
         let contents: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&buffers).collect();

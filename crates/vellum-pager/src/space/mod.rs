@@ -2,6 +2,8 @@
 
 mod host;
 mod plain;
+#[cfg(target_os = "linux")]
+pub mod process;
 
 pub use host::{Changed, HostSpace};
 pub use plain::PlainSpace;
