@@ -8,6 +8,8 @@
 #![expect(unsafe_code, reason = "bytes of present pages are copied")]
 
 mod handler;
+#[cfg(test)]
+mod interleavings;
 mod map;
 mod order;
 mod private;
