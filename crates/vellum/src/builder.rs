@@ -10,6 +10,10 @@ use vellum_translate::host::{HostEntry, HostTable, Token};
 use vellum_translate::riscv::Satp;
 use vellum_translate::{Gpa, Rights};
 
+/// Frames of address space beyond RAM where a pager may work: what is evicted waits until no hart can
+/// hold a pointer to it, which is at the end of a round of some 20,000 instructions at the latest.
+const LIMBO: u64 = 1 << 16;
+
 /// Makes a [`VmMemory`].
 #[derive(Debug, Clone)]
 pub struct Builder {
@@ -103,7 +107,8 @@ impl Builder {
         let frames = ram.end - ram.start;
         let quota = self.quota.unwrap_or(frames);
         check("frame quota", quota, quota > 0, "a machine needs frames")?;
-        let pool = FramePool::new(Options { frames: frames.max(quota) + 1, quota })?;
+        let limbo = if quota < frames { LIMBO } else { 0 };
+        let pool = FramePool::new(Options { frames: frames.max(quota) + limbo + 1, quota })?;
         let mut host = HostTable::new(ram.end, Arc::<FramePool>::clone(&pool));
         for (number, range) in self.devices.iter().enumerate() {
             let token = Token::new(number as u64).expect("device ranges are few");
@@ -130,6 +135,7 @@ impl Builder {
             shoot: Vec::new(),
             owners: Vec::new(),
             sources: Vec::new(),
+            pager: None,
             flat_base: None,
             counters: Counters::default(),
             transfers: Transfers::default(),

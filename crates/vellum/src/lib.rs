@@ -10,6 +10,7 @@ mod explain;
 mod hart_memory;
 mod miss;
 mod owner;
+mod pager;
 mod paging;
 mod resolve;
 mod state;
@@ -26,4 +27,6 @@ pub use paging::Paging;
 pub use vm::VmMemory;
 
 /// The crates underneath, for whoever needs their types.
-pub use {vellum_frames as frames, vellum_remap as remap, vellum_translate as translate};
+pub use {
+    vellum_frames as frames, vellum_pager, vellum_remap as remap, vellum_translate as translate,
+};

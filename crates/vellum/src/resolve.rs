@@ -3,6 +3,7 @@
 use crate::explain::Event;
 use crate::miss::access_fault;
 use crate::owner::{HostFault, Resolution};
+use crate::pager::PAGER;
 use crate::vm::DEVICE;
 use crate::{Error, VmMemory};
 use vellum_hart::Stop;
@@ -34,7 +35,7 @@ impl VmMemory {
             match self.host.resolve(page) {
                 Resolved::Hole => return Ok(Host::Nothing),
                 Resolved::Absent { owner: DEVICE, .. } => return Ok(Host::Device),
-                Resolved::Absent { .. } => match self.bring(page) {
+                Resolved::Absent { .. } => match self.bring(page, access) {
                     Ok(()) => {}
                     // The guest hears of a page that can't be had; it never reads zeros instead.
                     Err(Error::Source { .. }) => return Err(access_fault(access, va)),
@@ -43,6 +44,7 @@ impl VmMemory {
                 Resolved::Frame { frame, rights } => {
                     self.note(|| Event::HostFrame(frame, rights));
                     if rights.contains(access.right()) {
+                        self.used(page, frame);
                         return Ok(Host::Frame(frame, self.stamped(page, access, rights)));
                     }
                     match self.host.why_withheld(page, access.right()) {
@@ -83,6 +85,12 @@ impl VmMemory {
 
     /// The owners of these guards, in order; `None` when only the guest tables' guard is left.
     fn ask_owners(&mut self, page: Gfn, access: Access, guards: GuardSet) -> Option<Resolution> {
+        if self.pager.as_ref().is_some_and(|pager| guards.contains(pager.clean)) {
+            self.counters.guard_faults += 1;
+            let allowed = self.page_written(page);
+            self.page_changed(page, None);
+            return Some(if allowed { Resolution::Retry } else { Resolution::Refuse });
+        }
         for (guard, owner) in &mut self.owners {
             if guards.contains(*guard) {
                 self.counters.guard_faults += 1;
@@ -104,7 +112,9 @@ impl VmMemory {
     /// A page that a walk found no table in: whether its owner brought it.
     pub(crate) fn bring_table(&mut self, page: Gfn) -> bool {
         match self.host.get(page) {
-            HostEntry::Absent { owner, .. } if owner != DEVICE => self.bring(page).is_ok(),
+            HostEntry::Absent { owner, .. } if owner != DEVICE => {
+                self.bring(page, Access::Load).is_ok()
+            }
             _ => false,
         }
     }
@@ -116,8 +126,12 @@ impl VmMemory {
         policy.let_go(page, &mut cx)
     }
 
-    fn bring(&mut self, page: Gfn) -> Result<(), Error> {
+    fn bring(&mut self, page: Gfn, access: Access) -> Result<(), Error> {
         let HostEntry::Absent { owner, token } = self.host.get(page) else { return Ok(()) };
+        if owner == PAGER && self.pager.is_some() {
+            return self.page_in(page, access);
+        }
+        self.make_room(page)?;
         let source = usize::from(owner.0).checked_sub(1).and_then(|at| self.sources.get_mut(at));
         let Some(source) = source else {
             return Err(Error::Source {
@@ -141,6 +155,7 @@ impl VmMemory {
     /// Gives a page a frame of its own.
     fn copy_on_write(&mut self, page: Gfn) -> Result<(), Error> {
         let HostEntry::Frame { frame, rights } = self.host.get(page) else { return Ok(()) };
+        self.make_room(page)?;
         let own = self.pool.allocate_copy(frame)?;
         if frame.is_zero_frame() {
             self.counters.zero_pages_filled += 1;

@@ -2,31 +2,40 @@
 //! the same memory has the same state whatever the paging.
 
 use crate::VmMemory;
+use crate::pager::PAGER;
 use vellum_state::{Error, Reader, State, Writer};
 use vellum_translate::host::HostEntry;
 use vellum_translate::{Gfn, PAGE_SIZE};
 
+/// Stands for a page that its pager could not give: no page number, so that no restore takes it.
+const UNREADABLE: u64 = u64::MAX - 1;
+
 impl VmMemory {
-    /// The pages that are not all zeros, with their frames. Absent pages are not brought.
-    fn written_pages(&self) -> impl Iterator<Item = (u64, vellum_frames::FrameId)> {
-        self.ram.clone().filter_map(|page| match self.host.get(Gfn::new(page)) {
+    /// The content of a page; whether it is not all zeros. Of absent pages only those of the pager
+    /// are read, without being brought.
+    fn content(&self, page: u64, bytes: &mut [u8; PAGE_SIZE]) -> Result<bool, vellum_pager::Error> {
+        let page = Gfn::new(page);
+        match self.host.get(page) {
             HostEntry::Frame { frame, .. }
                 if !frame.is_zero_frame() && !self.pool.is_all_zero(frame) =>
             {
-                Some((page, frame))
+                self.pool.read(frame, 0, bytes);
+                Ok(true)
             }
-            _ => None,
-        })
+            HostEntry::Absent { owner: PAGER, .. } => {
+                Ok(self.stored_page(page, bytes)? && bytes.iter().any(|&byte| byte != 0))
+            }
+            _ => Ok(false),
+        }
     }
 
-    /// Pages whose content is with an owner: they must be brought before a save.
+    /// Pages whose content is with another owner than the pager: they must be brought before a save.
     fn absent_pages(&self) -> Vec<u64> {
-        let absent =
-            |&page: &u64| matches!(self.host.get(Gfn::new(page)), HostEntry::Absent { .. });
+        let absent = |&page: &u64| matches!(self.host.get(Gfn::new(page)), HostEntry::Absent { owner, .. } if owner != PAGER);
         self.ram.clone().filter(absent).collect()
     }
 
-    /// Brings every absent page, so that [`State::save`] saves everything.
+    /// Brings every absent page but the pager's, which are saved from where they are, so that [`State::save`] saves everything.
     ///
     /// # Errors
     /// When an owner can't bring a page.
@@ -46,10 +55,16 @@ impl State for VmMemory {
             w.u64(self.ram.start);
             w.u64(self.ram.end);
             let mut bytes = [0; PAGE_SIZE];
-            for (page, frame) in self.written_pages() {
-                w.u64(page);
-                self.pool.read(frame, 0, &mut bytes);
-                w.raw(&bytes);
+            for page in self.ram.clone() {
+                match self.content(page, &mut bytes) {
+                    Ok(true) => {
+                        w.u64(page);
+                        w.raw(&bytes);
+                    }
+                    Ok(false) => {}
+                    // What can't be read can't be saved: the restore must see it, never zeros.
+                    Err(_) => w.u64(UNREADABLE),
+                }
             }
             w.u64(u64::MAX);
         });

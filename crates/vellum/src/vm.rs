@@ -2,6 +2,7 @@
 //! does to its translation.
 
 use crate::explain::{Event, Trace};
+use crate::pager::{GuestPager, PAGER};
 use crate::transfer::Transfers;
 use crate::{Counters, Error, GuardOwner, PageSource, Paging};
 use std::ops::Range;
@@ -47,6 +48,8 @@ pub struct VmMemory {
     pub(crate) shoot: Vec<Shootdown>,
     pub(crate) owners: Vec<(Guard, Box<dyn GuardOwner>)>,
     pub(crate) sources: Vec<Box<dyn PageSource>>,
+    /// Who takes pages when frames are few.
+    pub(crate) pager: Option<Box<GuestPager>>,
     /// The frame of RAM's first page, where memory is flat.
     pub(crate) flat_base: Option<u32>,
     /// What happened.
@@ -152,7 +155,9 @@ impl VmMemory {
     /// When all owner numbers are taken.
     pub fn register_source(&mut self, source: Box<dyn PageSource>) -> Result<OwnerId, Error> {
         let number = u8::try_from(self.sources.len() + 1)
-            .map_err(|_| Error::Exhausted { what: "owner number", limit: 255 })?;
+            .ok()
+            .filter(|&number| number < PAGER.0)
+            .ok_or(Error::Exhausted { what: "owner number", limit: PAGER.0.into() })?;
         self.sources.push(source);
         Ok(OwnerId(number))
     }
@@ -244,7 +249,10 @@ impl VmMemory {
         for what in self.mailboxes[hart].drain(..) {
             tlb.shoot_down(what);
         }
-        self.readers[hart].quiesce();
+        // Harts take turns: the others hold no pointer that they will use before they are here.
+        for (number, reader) in self.readers.iter().enumerate() {
+            if number == hart { reader.quiesce() } else { reader.offline() }
+        }
     }
 
     /// The guest loads `satp`.
@@ -305,6 +313,7 @@ impl VmMemory {
             self.pool.read(frame, at.page_offset(), &mut out[done..done + bytes]);
             done += bytes;
         }
+        self.broadcast();
         Ok(())
     }
 

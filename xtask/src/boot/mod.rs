@@ -6,6 +6,7 @@ mod guest;
 mod kept;
 mod keys;
 mod options;
+mod pager;
 mod report;
 mod script;
 mod session;
@@ -67,11 +68,13 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     if args.costs {
         machine.watch_costs(clock);
     }
+    pager::record(args, &mut machine)?;
     let terminal = Terminal::open()?;
     let end = Session::new(&mut machine, door.clone(), terminal.is_some()).run(limits);
     let typed_at = terminal.is_some();
     drop(terminal);
     let end = end?;
+    pager::finish(args, &mut machine)?;
     if typed_at && end == session::End::Left {
         // The guest's line is not ended.
         eprintln!();
@@ -109,6 +112,7 @@ fn config(args: &Args, guest: &Guest) -> Result<Config> {
         ModeKind::Sv57 => Mode::Sv57,
     };
     config.frame_quota = args.quota.map(|bytes| bytes >> 12);
+    config.pager = pager::make(args)?;
     config.initrd.clone_from(&guest.initrd);
     config.cmdline.clone_from(&guest.cmdline);
     config.disks = args.disk.iter().map(|text| disks::open(text)).collect::<Result<_>>()?;

@@ -37,6 +37,16 @@ pub struct Args {
     /// Frames of host memory that the guest may take, as a size
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub quota: Option<u64>,
+    /// Where pages go that the quota has no room for: memory, pool (compressed), file, or disk (a
+    /// model of one). Without it a guest that needs more than its quota stops
+    #[arg(long, value_enum, value_name = "STORE", requires = "quota")]
+    pub pager: Option<PagerKind>,
+    /// Which pages go: selector, lru, clock, 2q, arc, slru, s3-fifo, clock2q+, sieve or random
+    #[arg(long, value_name = "POLICY", default_value = "selector", requires = "pager")]
+    pub evict: String,
+    /// Record the page of every TLB miss, for `cargo xtask page-trace`
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    pub page_trace: Option<PathBuf>,
     /// Run this, then power off; its exit code becomes this program's
     #[arg(long, value_name = "COMMAND")]
     pub exec: Option<String>,
@@ -82,6 +92,18 @@ pub struct Args {
     /// With --linux: fetch again even where an earlier fetch is at hand
     #[arg(long, requires = "linux")]
     pub refresh: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PagerKind {
+    /// Ordinary memory
+    Memory,
+    /// Memory, compressed with LZ4
+    Pool,
+    /// A temporary file
+    File,
+    /// A model of a disk, with the time that it would take
+    Disk,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -102,6 +102,14 @@ pub fn counts(report: &Report) -> Counts {
     add("memory", "frames copied", memory.copies_on_write);
     add("memory", "guard faults", memory.guard_faults);
     add("memory", "host bytes beyond frames", report.overhead_bytes);
+    if let Some(pager) = &report.pager {
+        add("pager", "pages missing", pager.missing);
+        add("pager", "pages evicted", pager.evicted);
+        add("pager", "of them as stored", pager.evicted_clean);
+        add("pager", "pages written to the store", pager.pages_written);
+        add("pager", "first writes to stored pages", pager.write_faults);
+        add("pager", "store errors", pager.store_errors);
+    }
     rows
 }
 

@@ -11,6 +11,7 @@ use crate::sbi::{Hart as Begin, Hsm};
 use crate::virtio::{Block, Rng, Slots};
 use std::collections::VecDeque;
 use thiserror::Error as ThisError;
+use vellum::vellum_pager::Pager;
 use vellum::{Builder, Paging, VmMemory};
 use vellum_hart::{CodeCache, Hart};
 use vellum_replay::{Outside, Stamp};
@@ -30,6 +31,9 @@ pub struct Config {
     pub max_mode: Mode,
     /// Host frames that the guest may use; `None` is as many as it has pages.
     pub frame_quota: Option<u64>,
+    /// Takes pages when the quota is used up, and brings them back. Made for as many pages as there
+    /// are, with a quota of no more than `frame_quota`.
+    pub pager: Option<Pager>,
     /// The kernel: a RISC-V Linux Image (also gzipped), an ELF file or a flat binary.
     pub kernel: Vec<u8>,
     /// The initial RAM disk.
@@ -57,6 +61,7 @@ impl Config {
             paging: Paging::Shadow,
             max_mode: Mode::Sv57,
             frame_quota: None,
+            pager: None,
             kernel,
             initrd: None,
             flat: false,
@@ -111,6 +116,9 @@ impl Machine {
             memory = memory.frame_quota(quota);
         }
         let mut memory = memory.build()?;
+        if let Some(pager) = config.pager.take() {
+            memory.attach_pager(pager)?;
+        }
         let stamp = Stamp { hart: 0, instret: 0 };
         let date = outside.boot_clock(stamp).nanos();
         let mut seed = [0; SEED];

@@ -33,6 +33,8 @@ pub struct Report {
     pub shadow: vellum_translate::shadow::Counters,
     /// The frames.
     pub frames: vellum_frames::Counters,
+    /// The pager, where there is one.
+    pub pager: Option<vellum::vellum_pager::Counters>,
     /// The code cache.
     pub code: vellum_hart::CodeCounters,
     /// Bytes of guest memory.
@@ -92,6 +94,7 @@ impl Machine {
             memory: self.memory.counters,
             shadow: self.memory.policy_counters(),
             frames: self.memory.pool().counters(),
+            pager: self.memory.pager_counters(),
             code: self.code.counters,
             guest_bytes: ram.end.get() - ram.start.get(),
             overhead_bytes: (self.memory.overhead()

@@ -33,6 +33,8 @@ struct Kernel {
 }
 
 type Machine = Arc<(Mutex<Kernel>, Condvar)>;
+/// What a thread of the program does.
+type Work = Box<dyn FnOnce(&Machine) + Send>;
 
 fn lock(machine: &Machine) -> MutexGuard<'_, Kernel> {
     machine.0.lock().unwrap()
@@ -214,7 +216,7 @@ fn scenario(heed: bool) {
     let pages = vec![None; PAGES as usize];
     let machine: Machine =
         Arc::new((Mutex::new(Kernel { pages, ..Kernel::default() }), Condvar::new()));
-    let threads: [Box<dyn FnOnce(&Machine) + Send>; 3] = [
+    let threads: [Work; 3] = [
         Box::new(|machine| {
             for value in 1..4 {
                 access(machine, 0, Some(value));

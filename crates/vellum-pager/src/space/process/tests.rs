@@ -95,7 +95,7 @@ fn discarded_pages_are_zeros_whoever_discards_them_while_others_fault() {
             for thread in 0..3_usize {
                 scope.spawn(move || {
                     let pages = thread * 20..thread * 20 + 20;
-                    let mut model = vec![0_u8; 64];
+                    let mut model = [0_u8; 64];
                     for round in 0..120_usize {
                         for page in pages.clone() {
                             assert_eq!(load(memory, page * PAGE + 9), model[page], "{backing:?}");
