@@ -18,7 +18,7 @@ pub mod uart;
 pub mod virtio;
 
 pub use machine::{
-    Config, Costs, Counters, Error, HartReport, Machine, Report, Spent, Stop, WORKS, Work,
+    Config, Costs, Counters, Error, HartReport, Machine, Pace, Report, Spent, Stop, WORKS, Work,
     trap_name,
 };
 pub use monitor::{Cause, Supervisor};

@@ -13,6 +13,9 @@ mod report;
 mod set;
 mod store;
 
+/// A scavenger that several owners of pages use, each from its own thread.
+pub type SharedScavenger = std::sync::Arc<parking_lot::Mutex<Scavenger>>;
+
 pub use engine::{Kept, Mode, Options, Scavenger, Step};
 pub use error::Error;
 pub use ids::{Domain, ObjectId, SetId};

@@ -1,5 +1,6 @@
 //! Building a machine's memory.
 
+use crate::holders::Holders;
 use crate::transfer::Transfers;
 use crate::vm::DEVICE;
 use crate::{Counters, Error, Paging, VmMemory};
@@ -24,6 +25,7 @@ pub struct Builder {
     harts: usize,
     devices: Vec<Range<u64>>,
     shadow_budget: Option<u32>,
+    pool: Option<Arc<FramePool>>,
 }
 
 impl Builder {
@@ -37,6 +39,7 @@ impl Builder {
             harts: 1,
             devices: Vec::new(),
             shadow_budget: None,
+            pool: None,
         }
     }
 
@@ -49,6 +52,13 @@ impl Builder {
     /// Host frames that the guest may use at most; as many as it has pages if not said.
     pub fn frame_quota(mut self, frames: u64) -> Self {
         self.quota = Some(frames);
+        self
+    }
+
+    /// Takes frames of a pool that other machines use too, whose quota then counts for all of them
+    /// together. What they have in common can be shared between them.
+    pub fn frames_of(mut self, pool: Arc<FramePool>) -> Self {
+        self.pool = Some(pool);
         self
     }
 
@@ -108,8 +118,12 @@ impl Builder {
         let quota = self.quota.unwrap_or(frames);
         check("frame quota", quota, quota > 0, "a machine needs frames")?;
         let limbo = if quota < frames { LIMBO } else { 0 };
-        let pool = FramePool::new(Options { frames: frames.max(quota) + limbo + 1, quota })?;
-        let mut host = HostTable::new(ram.end, Arc::<FramePool>::clone(&pool));
+        let pool = match self.pool {
+            Some(pool) => pool,
+            None => FramePool::new(Options { frames: frames.max(quota) + limbo + 1, quota })?,
+        };
+        let holders = Arc::new(Holders::new(Arc::clone(&pool)));
+        let mut host = HostTable::new(ram.end, Arc::<Holders>::clone(&holders));
         for (number, range) in self.devices.iter().enumerate() {
             let token = Token::new(number as u64).expect("device ranges are few");
             let pages = range.start / page..range.end.div_ceil(page);
@@ -140,6 +154,9 @@ impl Builder {
             counters: Counters::default(),
             transfers: Transfers::default(),
             trace: None,
+            holders,
+            scavenging: None,
+            filled: Vec::new(),
         };
         if self.paging == Paging::Flat {
             vm.make_flat()?;

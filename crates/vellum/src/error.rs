@@ -10,6 +10,9 @@ pub enum Error {
     /// The pool of frames could not be made, or has no frame left.
     #[error(transparent)]
     Frames(#[from] vellum_frames::Error),
+    /// The scavenger can't take the machine's memory, or not work on it.
+    #[error(transparent)]
+    Scavenger(#[from] vellum_scavenger::Error),
     /// A builder's field is not possible.
     #[error("{field} is {value}, which is not possible: {why}")]
     Builder {

@@ -8,11 +8,13 @@ mod device;
 mod error;
 mod explain;
 mod hart_memory;
+mod holders;
 mod miss;
 mod owner;
 mod pager;
 mod paging;
 mod resolve;
+mod scavenge;
 mod state;
 mod transfer;
 mod vm;
@@ -28,5 +30,6 @@ pub use vm::VmMemory;
 
 /// The crates underneath, for whoever needs their types.
 pub use {
-    vellum_frames as frames, vellum_pager, vellum_remap as remap, vellum_translate as translate,
+    vellum_frames as frames, vellum_pager, vellum_remap as remap, vellum_scavenger as scavenger,
+    vellum_translate as translate,
 };

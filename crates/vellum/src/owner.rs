@@ -5,7 +5,7 @@
 //! guards are asked in the order of their registration, those that keep content first; the owner of
 //! the guest tables' guard, which is built in, comes last.
 
-use vellum_frames::{FrameId, FramePool};
+use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
 use vellum_translate::host::{Guard, HostTable, Token};
 use vellum_translate::{Access, Gfn};
 
@@ -50,4 +50,12 @@ pub trait PageSource: core::fmt::Debug {
     /// # Errors
     /// In words, when the page can't be brought. The guest gets an access fault, never zeros.
     fn bring(&mut self, page: Gfn, token: Token, pool: &FramePool) -> Result<FrameId, String>;
+
+    /// Reads the page that `token` names without bringing it, for a save or a hash of the machine's
+    /// state; whether it could. One that can't is brought before ([`VmMemory::bring_all`]).
+    ///
+    /// [`VmMemory::bring_all`]: crate::VmMemory::bring_all
+    fn peek(&self, _page: Gfn, _token: Token, _out: &mut [u8; PAGE_SIZE]) -> bool {
+        false
+    }
 }

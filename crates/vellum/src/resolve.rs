@@ -131,6 +131,7 @@ impl VmMemory {
         if owner == PAGER && self.pager.is_some() {
             return self.page_in(page, access);
         }
+        self.pack_for(page);
         self.make_room(page)?;
         let source = usize::from(owner.0).checked_sub(1).and_then(|at| self.sources.get_mut(at));
         let Some(source) = source else {
@@ -154,6 +155,7 @@ impl VmMemory {
 
     /// Gives a page a frame of its own.
     fn copy_on_write(&mut self, page: Gfn) -> Result<(), Error> {
+        self.pack_for(page);
         let HostEntry::Frame { frame, rights } = self.host.get(page) else { return Ok(()) };
         self.make_room(page)?;
         let own = self.pool.allocate_copy(frame)?;
@@ -200,6 +202,7 @@ impl VmMemory {
         };
         if access == Access::Store {
             self.counters.device_page_writes += 1;
+            self.note_filled(page);
             if self.pool.is_code(frame) {
                 self.shoot.push(Shootdown::FrameExecute(frame));
             }

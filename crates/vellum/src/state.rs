@@ -11,8 +11,8 @@ use vellum_translate::{Gfn, PAGE_SIZE};
 const UNREADABLE: u64 = u64::MAX - 1;
 
 impl VmMemory {
-    /// The content of a page; whether it is not all zeros. Of absent pages only those of the pager
-    /// are read, without being brought.
+    /// The content of a page; whether it is not all zeros. Absent pages are read
+    /// where they are, without being brought, if their owner can do that.
     fn content(&self, page: u64, bytes: &mut [u8; PAGE_SIZE]) -> Result<bool, vellum_pager::Error> {
         let page = Gfn::new(page);
         match self.host.get(page) {
@@ -24,6 +24,12 @@ impl VmMemory {
             }
             HostEntry::Absent { owner: PAGER, .. } => {
                 Ok(self.stored_page(page, bytes)? && bytes.iter().any(|&byte| byte != 0))
+            }
+            HostEntry::Absent { owner, token } => {
+                let source =
+                    usize::from(owner.0).checked_sub(1).and_then(|at| self.sources.get(at));
+                let read = source.is_some_and(|source| source.peek(page, token, bytes));
+                Ok(read && bytes.iter().any(|&byte| byte != 0))
             }
             _ => Ok(false),
         }

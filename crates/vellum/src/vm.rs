@@ -2,13 +2,15 @@
 //! does to its translation.
 
 use crate::explain::{Event, Trace};
+use crate::holders::Holders;
 use crate::pager::{GuestPager, PAGER};
+use crate::scavenge::Scavenging;
 use crate::transfer::Transfers;
 use crate::{Counters, Error, GuardOwner, PageSource, Paging};
 use std::ops::Range;
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE, Reader};
-use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
+use vellum_translate::host::{FrameStore, Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::riscv::{Satp, TableMemory};
 use vellum_translate::shadow::{
     AfterFence, Context, Counters as PolicyCounters, Fence, Mismatch, Policy,
@@ -58,6 +60,11 @@ pub struct VmMemory {
     pub(crate) transfers: Transfers,
     pub(crate) trace: Option<Trace>,
     pub(crate) readers: Vec<Reader>,
+    /// Who else names absent pages.
+    pub(crate) holders: Arc<Holders>,
+    pub(crate) scavenging: Option<Scavenging>,
+    /// Pages that devices wrote and the scavenger has not heard of.
+    pub(crate) filled: Vec<Gfn>,
 }
 
 /// The guest's physical memory as walks see it.
@@ -205,7 +212,11 @@ impl VmMemory {
                 self.pool.release(frame);
                 Some(frame)
             }
-            _ => None,
+            HostEntry::Absent { owner, token } => {
+                self.holders.release_absent(owner, token);
+                None
+            }
+            HostEntry::Hole => None,
         }
     }
 

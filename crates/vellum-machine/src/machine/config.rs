@@ -10,7 +10,9 @@ use crate::monitor::Supervisor;
 use crate::sbi::{Hart as Begin, Hsm};
 use crate::virtio::{Block, Rng, Slots};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use thiserror::Error as ThisError;
+use vellum::frames::FramePool;
 use vellum::vellum_pager::Pager;
 use vellum::{Builder, Paging, VmMemory};
 use vellum_hart::{CodeCache, Hart};
@@ -34,6 +36,8 @@ pub struct Config {
     /// Takes pages when the quota is used up, and brings them back. Made for as many pages as there
     /// are, with a quota of no more than `frame_quota`.
     pub pager: Option<Pager>,
+    /// The pool to take frames of, if other machines use it too; its quota then counts.
+    pub frames: Option<Arc<FramePool>>,
     /// The kernel: a RISC-V Linux Image (also gzipped), an ELF file or a flat binary.
     pub kernel: Vec<u8>,
     /// The initial RAM disk.
@@ -62,6 +66,7 @@ impl Config {
             max_mode: Mode::Sv57,
             frame_quota: None,
             pager: None,
+            frames: None,
             kernel,
             initrd: None,
             flat: false,
@@ -115,6 +120,9 @@ impl Machine {
         if let Some(quota) = config.frame_quota {
             memory = memory.frame_quota(quota);
         }
+        if let Some(frames) = config.frames.take() {
+            memory = memory.frames_of(frames);
+        }
         let mut memory = memory.build()?;
         if let Some(pager) = config.pager.take() {
             memory.attach_pager(pager)?;
@@ -141,6 +149,7 @@ impl Machine {
             output: Vec::new(),
             counters: Counters::default(),
             costs: None,
+            pace: None,
         })
     }
 }

@@ -7,12 +7,14 @@ mod devices;
 mod exits;
 mod report;
 mod run;
+mod scavenge;
 mod state;
 
 pub use config::{Config, Error};
 pub use costs::{Costs, Spent, WORKS, Work};
 pub use report::{HartReport, Report, trap_name};
 pub use run::Stop;
+pub use scavenge::Pace;
 
 use crate::finisher::Ending;
 use crate::monitor::Supervisor;
@@ -50,6 +52,8 @@ pub struct Machine {
     pub(crate) counters: Counters,
     /// The split of what the memory subsystem costs, where it was asked for.
     costs: Option<Box<Costs>>,
+    /// When the scavenger works, if there is one.
+    pace: Option<scavenge::Due>,
 }
 
 impl core::fmt::Debug for Machine {

@@ -80,6 +80,7 @@ impl Machine {
         }
         self.nanos += longest * NS_PER_INSN;
         self.show_output();
+        self.scavenge();
         match self.ending.take() {
             Some(Ending::PowerOff { code }) => return Some(Stop::PowerOff { code: code.into() }),
             Some(Ending::Reset) => return Some(Stop::Reset),

@@ -14,7 +14,7 @@ use crate::content::{Page, PageKey};
 use crate::index::{HashIndex, Similar, Target};
 use crate::report::{Class, Counters, Metadata, Report, Tally};
 use crate::store::Spill;
-use crate::{Domain, Error, PageSet, Policy, SetId};
+use crate::{Domain, Error, PageSet, Policy, SetId, SharedScavenger};
 pub use restore::Kept;
 
 use lottery::Lottery;
@@ -201,6 +201,16 @@ impl Scavenger {
             self.vault.drop_if_unused(number);
         }
         Ok(())
+    }
+
+    /// For several owners of pages, each on its own thread.
+    pub fn shared(self) -> SharedScavenger {
+        Arc::new(parking_lot::Mutex::new(self))
+    }
+
+    /// The pool that its pages' frames are of.
+    pub fn pool(&self) -> &Arc<FramePool> {
+        &self.vault.pool
     }
 
     /// Pages of all sets.

@@ -11,6 +11,9 @@ use crate::set::{Backing, PageSet, Withhold};
 use crate::{Domain, Error, ObjectId};
 use vellum_frames::{FrameId, PAGE_SIZE};
 
+/// The greatest age that an object has.
+const OLDEST: u8 = 15;
+
 impl Scavenger {
     /// A page that was not written since the last look.
     pub(super) fn ripen(
@@ -126,7 +129,7 @@ impl Scavenger {
     fn compare_shared(&mut self, number: u32, object: &Object) {
         let Home::Frame { frame, reference: false } = object.home else { return };
         // Its age says that it was compared: each of its pages comes by here.
-        if object.age > 0 {
+        if object.age == OLDEST {
             return;
         }
         self.vault.pool.read(frame, 0, &mut self.page[..]);
@@ -136,7 +139,7 @@ impl Scavenger {
         let reference = self.best_delta(object.domain, &content, &features).is_none();
         self.page = content;
         let home = Home::Frame { frame, reference };
-        self.vault.objects.set(number, Object { home, age: 1, ..*object });
+        self.vault.objects.set(number, Object { home, age: OLDEST, ..*object });
         if reference {
             self.similar.insert(&features, number);
         }

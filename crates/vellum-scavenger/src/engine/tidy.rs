@@ -12,6 +12,9 @@ use vellum_frames::PAGE_SIZE;
 /// Ages at which a smaller codec is tried: once when a page is at rest, once when it is old.
 const RECODE_AGES: [u8; 2] = [2, 6];
 
+/// Rounds that an object with one page waits for a second.
+const GRACE: u8 = 4;
+
 impl Scavenger {
     /// Looks at objects until `work` model nanoseconds are done; whether it came around. Then the
     /// store is compacted.
@@ -67,8 +70,15 @@ impl Scavenger {
                 self.vault.content(number, &mut self.page)?;
                 self.pack_object(number)?;
             }
-            // All but one of its pages were written since.
-            (1, 0) if !reference && !concealed => self.vault.discard(number, object),
+            // All but one of its pages were written since, or its twin in another set, which was called
+            // for a look, has not come yet.
+            (1, 0) if !reference && !concealed => {
+                if object.age >= GRACE {
+                    self.vault.discard(number, object);
+                } else {
+                    self.vault.objects.set(number, Object { age: object.age + 1, ..*object });
+                }
+            }
             _ => {}
         }
         Ok(())

@@ -245,7 +245,9 @@ impl Vault {
         self.drop_home(&object);
         let place = self.store.put(number, &encoded.bytes);
         let home = Home::Record { codec: encoded.codec, place };
-        self.objects.set(number, Object { home, base: encoded.base, ..object });
+        // Its age counts from when it was packed.
+        let age = if matches!(object.home, Home::Frame { .. }) { 0 } else { object.age };
+        self.objects.set(number, Object { home, base: encoded.base, age, ..object });
         if let Some(base) = object.base {
             self.unbase(base);
         }

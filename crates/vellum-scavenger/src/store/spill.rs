@@ -40,7 +40,9 @@ impl FileSpill {
     /// When the file system has not that much room.
     pub fn new(file: File, pages: u64) -> Result<Self> {
         let bytes = pages.checked_mul(PAGE_SIZE as u64).ok_or(ErrorKind::InvalidInput)?;
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+        if bytes > 0 {
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
+        }
         Ok(FileSpill { file, pages })
     }
 

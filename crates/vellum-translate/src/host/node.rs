@@ -1,7 +1,7 @@
 //! Nodes of the host table: shared between a machine, its kept roots and its clones, copied when
 //! one of them writes. A leaf owns a reference to each of its frames.
 
-use super::HostEntry;
+use super::{HostEntry, OwnerId, Token};
 use crate::FrameId;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -18,6 +18,12 @@ pub trait FrameStore: Send + Sync + fmt::Debug {
     fn release(&self, frame: FrameId);
     /// Whether there is exactly one owner. Never so for the zero frame.
     fn is_exclusive(&self, frame: FrameId) -> bool;
+
+    /// One more entry names this absent page: a leaf was copied. Most owners need not know.
+    fn retain_absent(&self, _owner: OwnerId, _token: Token) {}
+
+    /// One entry fewer names it: a leaf is gone, or was filled.
+    fn release_absent(&self, _owner: OwnerId, _token: Token) {}
 }
 
 #[cfg(feature = "std")]
@@ -77,8 +83,12 @@ impl Clone for Node {
             Node::Inner(slots) => Node::Inner(slots.clone()),
             Node::Leaf(leaf) => {
                 for &bits in leaf.entries.iter() {
-                    if let HostEntry::Frame { frame, .. } = HostEntry::unpack(bits) {
-                        leaf.store.retain(frame);
+                    match HostEntry::unpack(bits) {
+                        HostEntry::Frame { frame, .. } => leaf.store.retain(frame),
+                        HostEntry::Absent { owner, token } => {
+                            leaf.store.retain_absent(owner, token)
+                        }
+                        HostEntry::Hole => {}
                     }
                 }
                 Node::Leaf(Leaf { entries: leaf.entries.clone(), store: Arc::clone(&leaf.store) })
@@ -90,9 +100,16 @@ impl Clone for Node {
 impl Drop for Leaf {
     fn drop(&mut self) {
         for &bits in self.entries.iter() {
-            if let HostEntry::Frame { frame, .. } = HostEntry::unpack(bits) {
-                self.store.release(frame);
-            }
+            release(&*self.store, bits);
         }
+    }
+}
+
+/// An entry is overwritten or gone: whoever is behind it has one holder fewer.
+pub(super) fn release(store: &dyn FrameStore, bits: u64) {
+    match HostEntry::unpack(bits) {
+        HostEntry::Frame { frame, .. } => store.release(frame),
+        HostEntry::Absent { owner, token } => store.release_absent(owner, token),
+        HostEntry::Hole => {}
     }
 }

@@ -2,7 +2,7 @@
 //! machine alone: guards, pins, write epochs.
 
 use super::guard::{Guard, GuardSet};
-use super::node::{FANOUT, FrameStore, Node, Slot};
+use super::node::{FANOUT, FrameStore, Node, Slot, release};
 use super::{HostEntry, OwnerId, Token};
 use crate::{FrameId, Gfn, Rights};
 use alloc::boxed::Box;
@@ -164,8 +164,8 @@ impl HostTable {
     }
 
     /// Sets a page's entry and returns the one before. The table takes over the caller's reference
-    /// to a frame, and hands its own reference to the old frame to the caller. Nodes that are shared
-    /// with a snapshot are copied on the way: at most one of each level.
+    /// to a frame or an absent page, and hands its own reference to the old one to the caller. Nodes
+    /// that are shared with a snapshot are copied on the way: at most one of each level.
     ///
     /// Whoever lowers a right or moves a frame invalidates the shadow entries as well.
     ///
@@ -415,9 +415,7 @@ fn fill(
         match &mut *node {
             Node::Leaf(leaf) => {
                 let old = core::mem::replace(&mut leaf.entries[index as usize], bits);
-                if let HostEntry::Frame { frame, .. } = HostEntry::unpack(old) {
-                    store.release(frame);
-                }
+                release(&**store, old);
             }
             Node::Inner(slots) => {
                 let slot = &mut slots[index as usize];

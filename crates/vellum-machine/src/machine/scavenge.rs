@@ -1,0 +1,62 @@
+//! The scavenger in guest time: between rounds, a share of the virtual time that has passed is
+//! allowed as work, counted in model nanoseconds. So the same run scavenges the same pages at the same
+//! instructions, on every host, and the guest sees none of it.
+
+use super::Machine;
+use vellum::scavenger::{Domain, Mode, SetId, SharedScavenger};
+
+/// How much the scavenger may work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Its share of the guest's virtual time, in thousandths.
+    pub per_mille: u32,
+    /// Virtual nanoseconds between two pieces of work.
+    pub interval: u64,
+}
+
+impl Default for Pace {
+    /// A twentieth of the guest's time, every millisecond.
+    fn default() -> Self {
+        Pace { per_mille: 50, interval: 1_000_000 }
+    }
+}
+
+/// When the next piece of work is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    pace: Pace,
+    next: u64,
+}
+
+impl Machine {
+    /// Hands the machine's memory to a scavenger, which works in the machine's own time from here on.
+    /// The scavenger's pool must be the machine's: [`Config::frames`](super::Config::frames).
+    ///
+    /// # Errors
+    /// When the memory can't be scavenged; see [`vellum::VmMemory::attach_scavenger`].
+    pub fn attach_scavenger(
+        &mut self,
+        scavenger: SharedScavenger,
+        domain: Domain,
+        mode: Mode,
+        pace: Pace,
+    ) -> Result<SetId, vellum::Error> {
+        let set = self.memory.attach_scavenger(scavenger, domain, mode)?;
+        self.pace = Some(Due { pace, next: self.nanos.saturating_add(pace.interval) });
+        Ok(set)
+    }
+
+    /// What is due of the scavenger's work.
+    pub(super) fn scavenge(&mut self) {
+        let Some(due) = &mut self.pace else { return };
+        if self.nanos < due.next {
+            return;
+        }
+        // Time that the guest slept through counts as one interval: there is nothing new to look at.
+        let passed = (self.nanos - due.next).min(due.pace.interval) + due.pace.interval;
+        let work = passed.saturating_mul(due.pace.per_mille.into()) / 1000;
+        due.next = self.nanos.saturating_add(due.pace.interval);
+        let worked = self.memory.scavenge(work);
+        debug_assert!(worked.is_ok(), "the scavenger is attached");
+    }
+}

@@ -1,0 +1,286 @@
+//! The scavenger on a machine's memory: the host table as a set of pages that can be read, withheld
+//! and replaced.
+//!
+//! Two guards: *shared* withholds writes from a page whose frame others have too, *probed* withholds
+//! everything from a page that may be packed if nobody wants it. A packed page is absent, and its
+//! token is the scavenger's object. Nothing here is seen by the guest, whose time does not depend on
+//! host faults.
+
+use crate::holders::Holders;
+use crate::{Error, GuardOwner, HostFault, PageSource, Paging, Resolution, VmMemory};
+use std::sync::Arc;
+use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
+use vellum_scavenger::{
+    Backing, Busy, Domain, Look, Mode, ObjectId, PageSet, SetId, SharedScavenger, Step, Withhold,
+};
+use vellum_translate::host::{Guard, HostEntry, OwnerId, Token};
+use vellum_translate::tlb::Shootdown;
+use vellum_translate::{Gfn, Rights};
+
+/// Pages packed at once when a fault finds no frame left.
+const RECLAIM: u64 = 32;
+/// Pages written by devices that are remembered between two looks.
+const FILLED: usize = 4096;
+
+/// A machine's ties to a scavenger.
+#[derive(Debug, Clone)]
+pub(crate) struct Scavenging {
+    scavenger: SharedScavenger,
+    set: SetId,
+    owner: OwnerId,
+    shared: Guard,
+    probed: Guard,
+    /// The pass is complete, and objects are looked at.
+    tidying: bool,
+}
+
+/// Resolves the faults of both guards.
+#[derive(Debug)]
+struct Withholder {
+    scavenger: SharedScavenger,
+    set: SetId,
+    first: u64,
+    what: Withhold,
+}
+
+impl GuardOwner for Withholder {
+    fn resolve(&mut self, fault: HostFault<'_>) -> Resolution {
+        fault.host.remove_guard(fault.page, fault.guard);
+        let page = fault.page.get() - self.first;
+        let mut scavenger = self.scavenger.lock();
+        match self.what {
+            // The frame was copied before this guard was asked, if it was still shared.
+            Withhold::Write => scavenger.broken(self.set, page),
+            Withhold::All => scavenger.touched(self.set, page),
+        }
+        Resolution::Retry
+    }
+}
+
+/// Brings packed pages.
+#[derive(Debug)]
+struct Unpacker {
+    scavenger: SharedScavenger,
+    holders: Arc<Holders>,
+    set: SetId,
+    first: u64,
+}
+
+impl PageSource for Unpacker {
+    fn name(&self) -> &str {
+        "the scavenger"
+    }
+
+    fn bring(&mut self, page: Gfn, token: Token, _: &FramePool) -> Result<FrameId, String> {
+        let mut scavenger = self.scavenger.lock();
+        self.holders.tell(&mut scavenger);
+        let object = ObjectId::from_number(token.get() as u32);
+        scavenger
+            .restore(self.set, page.get() - self.first, object)
+            .map_err(|error| error.to_string())
+    }
+
+    fn peek(&self, _: Gfn, token: Token, out: &mut [u8; PAGE_SIZE]) -> bool {
+        let object = ObjectId::from_number(token.get() as u32);
+        self.scavenger.lock().peek(object, out).is_ok()
+    }
+}
+
+impl Drop for Unpacker {
+    fn drop(&mut self) {
+        let mut scavenger = self.scavenger.lock();
+        self.holders.tell(&mut scavenger);
+        // The machine's host table went before its sources: nothing of the set is held any more,
+        // but for what a kept root holds.
+        let removed = scavenger.remove_set(self.set);
+        debug_assert!(removed.is_ok(), "a set is removed once");
+    }
+}
+
+/// The memory as the scavenger sees it.
+struct VmPages<'a> {
+    vm: &'a mut VmMemory,
+    ties: &'a Scavenging,
+    /// A hart waits in the middle of a fault, and will carry out what is asked of its TLB when the
+    /// fault is resolved, before it goes on.
+    in_fault: bool,
+}
+
+impl VmPages<'_> {
+    fn gfn(&self, page: u64) -> Gfn {
+        Gfn::new(self.vm.ram.start + page)
+    }
+
+    fn shoot_down(&mut self) {
+        if !self.in_fault {
+            self.vm.broadcast();
+        }
+    }
+}
+
+impl PageSet for VmPages<'_> {
+    fn pages(&self) -> u64 {
+        self.vm.ram.end - self.vm.ram.start
+    }
+
+    fn open_epoch(&mut self) -> u32 {
+        self.vm.host.revoke_writes();
+        self.vm.shoot.push(Shootdown::AllWrites);
+        self.shoot_down();
+        self.vm.host.epoch()
+    }
+
+    fn look(&self, page: u64) -> Look {
+        let gfn = self.gfn(page);
+        match self.vm.host.get(gfn) {
+            HostEntry::Hole => Look::Busy(Busy::Hole),
+            HostEntry::Absent { owner, token } if owner == self.ties.owner => {
+                Look::Packed(ObjectId::from_number(token.get() as u32))
+            }
+            HostEntry::Absent { .. } => Look::Busy(Busy::Elsewhere),
+            HostEntry::Frame { .. } if self.vm.host.is_pinned(gfn) => Look::Busy(Busy::Pinned),
+            HostEntry::Frame { .. } if self.vm.policy.is_followed(gfn) => Look::Busy(Busy::Table),
+            HostEntry::Frame { frame, .. } => {
+                Look::Frame { frame, written: self.vm.host.written(gfn) }
+            }
+        }
+    }
+
+    fn withhold(&mut self, page: u64, what: Withhold) {
+        let gfn = self.gfn(page);
+        let guard = match what {
+            Withhold::Write => self.ties.shared,
+            Withhold::All => self.ties.probed,
+        };
+        if self.vm.host.add_guard(gfn, guard) {
+            self.vm.page_changed(gfn, None);
+            self.shoot_down();
+        }
+    }
+
+    fn replace(&mut self, page: u64, with: Backing) -> Backing {
+        let gfn = self.gfn(page);
+        let rights = Rights::all();
+        let entry = match with {
+            Backing::Frame(frame) => HostEntry::Frame { frame, rights },
+            Backing::Packed(object) => HostEntry::Absent {
+                owner: self.ties.owner,
+                token: Token::new(object.number().into()).expect("32 bits fit 48"),
+            },
+        };
+        self.vm.host.remove_guard(gfn, self.ties.probed);
+        let old = self.vm.host.replace(gfn, entry);
+        let (moved, before) = match old {
+            HostEntry::Frame { frame, .. } => (Some(frame), Backing::Frame(frame)),
+            HostEntry::Absent { token, .. } => {
+                (None, Backing::Packed(ObjectId::from_number(token.get() as u32)))
+            }
+            HostEntry::Hole => (None, Backing::Frame(FrameId::ZERO)),
+        };
+        self.vm.page_changed(gfn, moved);
+        self.shoot_down();
+        before
+    }
+}
+
+impl VmMemory {
+    /// Hands this memory to a scavenger: a set of its own, in a sharing domain. The scavenger's pool
+    /// must be this machine's. Nothing happens before [`VmMemory::scavenge`] is called.
+    ///
+    /// # Errors
+    /// When memory is flat, it has a scavenger or a pager already, guards are used up, or the scavenger can't
+    /// promise a frame or a slot to every page.
+    pub fn attach_scavenger(
+        &mut self,
+        scavenger: SharedScavenger,
+        domain: Domain,
+        mode: Mode,
+    ) -> Result<SetId, Error> {
+        let refuse = |why| Err(Error::Builder { field: "scavenger", value: 1, why });
+        if self.paging == Paging::Flat {
+            return refuse("flat memory can't share");
+        }
+        if self.scavenging.is_some() {
+            return refuse("the machine has one");
+        }
+        if self.pager.is_some() {
+            return refuse("a pager has its pages");
+        }
+        if !Arc::ptr_eq(scavenger.lock().pool(), &self.pool) {
+            return refuse("it has another pool of frames");
+        }
+        let first = self.ram.start;
+        let set = scavenger.lock().add_set(self.ram.end - first, domain, mode)?;
+        let [shared, probed] = [Withhold::Write, Withhold::All].map(|what| {
+            let rights = if what == Withhold::Write { Rights::WRITE } else { Rights::all() };
+            let scavenger = Arc::clone(&scavenger);
+            self.register_owner(rights, Box::new(Withholder { scavenger, set, first, what }))
+        });
+        let holders = Arc::clone(&self.holders);
+        let owner = self.register_source(Box::new(Unpacker {
+            scavenger: Arc::clone(&scavenger),
+            holders,
+            set,
+            first,
+        }))?;
+        self.holders.watch(owner, Arc::clone(&scavenger));
+        let (shared, probed) = (shared?, probed?);
+        self.scavenging =
+            Some(Scavenging { scavenger, set, owner, shared, probed, tidying: false });
+        Ok(set)
+    }
+
+    /// Lets the scavenger work for `work` model nanoseconds. No hart runs meanwhile.
+    ///
+    /// # Errors
+    /// When there is no scavenger.
+    pub fn scavenge(&mut self, work: u64) -> Result<Step, Error> {
+        let Some(ties) = self.scavenging.clone() else {
+            return Err(Error::Builder { field: "scavenger", value: 0, why: "there is none" });
+        };
+        let mut scavenger = ties.scavenger.lock();
+        self.holders.tell(&mut scavenger);
+        for page in core::mem::take(&mut self.filled) {
+            scavenger.hint(ties.set, page.get() - self.ram.start)?;
+        }
+        let (tidying, step) = if ties.tidying {
+            let done = scavenger.tidy(work);
+            (!done, if done { Step::Done } else { Step::More })
+        } else {
+            let mut pages = VmPages { vm: self, ties: &ties, in_fault: false };
+            let step = scavenger.step(ties.set, &mut pages, work)?;
+            (step == Step::Done, Step::More)
+        };
+        if let Some(ties) = &mut self.scavenging {
+            ties.tidying = tidying;
+        }
+        Ok(step)
+    }
+
+    /// The scavenger, if there is one, and the number of this memory's set.
+    pub fn scavenger(&self) -> Option<(&SharedScavenger, SetId)> {
+        self.scavenging.as_ref().map(|ties| (&ties.scavenger, ties.set))
+    }
+
+    /// Frames for a fault that needs one, where none is left: pages that were left alone longest are
+    /// packed for it.
+    pub(crate) fn pack_for(&mut self, page: Gfn) {
+        if self.scavenging.is_none() || self.pool.counters().used < self.pool.quota() {
+            return;
+        }
+        let Some(ties) = self.scavenging.clone() else { return };
+        let mut scavenger = ties.scavenger.lock();
+        self.holders.tell(&mut scavenger);
+        let keep = page.get().checked_sub(self.ram.start);
+        let mut pages = VmPages { vm: self, ties: &ties, in_fault: true };
+        // If nothing could be freed, the allocation that follows says so.
+        let _freed = scavenger.reclaim(ties.set, &mut pages, RECLAIM, keep);
+    }
+
+    /// A device wrote a page: news from a disk, as a rule, which others may have read too.
+    pub(crate) fn note_filled(&mut self, page: Gfn) {
+        if self.scavenging.is_some() && self.filled.len() < FILLED {
+            self.filled.push(page);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The small guest with the scavenger on: it must not notice, and two of it must share.
+
+use std::sync::Arc;
+use vellum::frames::{FramePool, Options as PoolOptions};
+use vellum::scavenger::{
+    Domain, FileSpill, Mode, Options, Policy, Report, Scavenger, SharedScavenger,
+};
+use vellum_machine::{Config, Machine, Pace, Paging, Stop};
+use vellum_tests::{config, machine, run};
+
+const SELFTEST: &str = "quiet run=selftest";
+const SLICE: u64 = 1_000_000;
+const GOOD: Stop = Stop::PowerOff { code: 0 };
+/// Far more work than a host would allow: pages are packed almost as soon as they rest.
+const HASTE: Pace = Pace { per_mille: 3_000, interval: 500_000 };
+
+fn scavenger(frames: u64, policy: Policy, spill: u64) -> (Arc<FramePool>, SharedScavenger) {
+    let pool = FramePool::new(PoolOptions { frames: 1 << 16, quota: frames }).unwrap();
+    let spill = FileSpill::new(tempfile::tempfile().unwrap(), spill).unwrap();
+    let options = Options { policy, spill: Some(Box::new(spill)), ..Options::default() };
+    let scavenger = Scavenger::new(Arc::clone(&pool), options).shared();
+    (pool, scavenger)
+}
+
+fn scavenged(config: Config, mode: Mode, policy: Policy) -> (Machine, SharedScavenger) {
+    let (pool, scavenger) = scavenger(40_000, policy, 0);
+    (attached(config, &pool, &scavenger, mode), scavenger)
+}
+
+fn attached(
+    mut config: Config,
+    pool: &Arc<FramePool>,
+    scavenger: &SharedScavenger,
+    mode: Mode,
+) -> Machine {
+    config.frames = Some(Arc::clone(pool));
+    let mut machine = machine(config, 1);
+    machine.attach_scavenger(Arc::clone(scavenger), Domain(0), mode, HASTE).unwrap();
+    machine
+}
+
+#[test]
+fn a_run_is_the_same_with_the_scavenger_on_and_off() {
+    for paging in [Paging::Shadow, Paging::Nested] {
+        let mut plain = machine(config(SELFTEST, paging), 1);
+        let wanted = run(&mut plain, SLICE, |_| {});
+        assert_eq!(wanted.stop, GOOD, "{}", wanted.text);
+        let eager = Policy { delta_after: 1, compress_after: 2, ..Policy::default() };
+        for (mode, policy) in
+            [(Mode::Share, Policy::default()), (Mode::Share, eager), (Mode::Conceal, eager)]
+        {
+            let (mut machine, scavenger) = scavenged(config(SELFTEST, paging), mode, policy);
+            let ran = run(&mut machine, SLICE, |machine| {
+                assert_eq!(machine.memory().audit(), vec![]);
+            });
+            assert_eq!((ran.stop, ran.text), (GOOD, wanted.text.clone()), "{paging}, {mode:?}");
+            assert_eq!(machine.instructions(), plain.instructions());
+            // Packed pages are hashed where they are.
+            assert_eq!(machine.state_hash(), plain.state_hash(), "{paging}, {mode:?}");
+            let counters = scavenger.lock().counters();
+            assert!(counters.passes > 10, "{counters:?}");
+            assert!(counters.restored > 10, "packed pages were wanted: {counters:?}");
+            if mode == Mode::Share {
+                assert!(counters.merged > 0 && counters.compressed > 10, "{counters:?}");
+            }
+            drop(machine);
+            let report = scavenger.lock().report();
+            assert_eq!((report.objects, report.store.live), (0, 0), "nothing is left");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_scavenges_the_same_pages() {
+    let once = || {
+        let (mut machine, scavenger) =
+            scavenged(config(SELFTEST, Paging::Shadow), Mode::Share, Policy::default());
+        let ran = run(&mut machine, SLICE, |_| {});
+        let report: Report = scavenger.lock().report();
+        (ran.text, report, machine.report())
+    };
+    assert_eq!(once(), once());
+}
+
+#[test]
+fn two_guests_share_what_they_have_in_common() {
+    let (pool, scavenger) = scavenger(80_000, Policy::sharing_only(), 0);
+    let mut machines: Vec<Machine> = (0..2)
+        .map(|_| attached(config(SELFTEST, Paging::Shadow), &pool, &scavenger, Mode::Share))
+        .collect();
+    let mut alone = machine(config(SELFTEST, Paging::Shadow), 1);
+    let wanted = run(&mut alone, SLICE, |_| {});
+    // They take turns, and stop in the middle.
+    for _ in 0..8 {
+        for machine in &mut machines {
+            assert_eq!(machine.run(SLICE / 4), Stop::Slice);
+        }
+    }
+    // Pages that never found their like are looked at every ninth pass at least.
+    for _ in 0..10 {
+        for machine in &mut machines {
+            let memory = machine.memory_mut();
+            while memory.scavenge(u64::MAX / 4).unwrap() != vellum::scavenger::Step::Done {}
+        }
+    }
+    let used = pool.counters().used;
+    let own: Vec<u64> = machines
+        .iter()
+        .map(|machine| {
+            let host = machine.memory().host();
+            let ram = machine.memory().ram();
+            let pages = ram.start.gfn().get()..ram.end.gfn().get();
+            let frame = |&page: &u64| {
+                let entry = host.get(vellum_translate::Gfn::new(page));
+                matches!(entry, vellum_translate::host::HostEntry::Frame { frame, .. } if !frame.is_zero_frame())
+            };
+            pages.filter(frame).count() as u64
+        })
+        .collect();
+    let pages: u64 = own.iter().sum();
+    assert!(used * 10 < pages * 7, "{used} frames for {own:?} pages");
+    // Both go on as one alone would.
+    for mut machine in machines {
+        let rest = run(&mut machine, SLICE, |_| {});
+        assert_eq!(rest.stop, GOOD);
+        assert_eq!(machine.state_hash(), alone.state_hash());
+    }
+    assert_eq!(wanted.stop, GOOD);
+    assert_eq!(pool.counters().used, 0, "every frame went back");
+}
+
+#[test]
+fn a_guest_with_half_the_frames_it_needs_ends_as_any_other() {
+    let mut plain = machine(config(SELFTEST, Paging::Shadow), 1);
+    let wanted = run(&mut plain, SLICE, |_| {});
+    let peak = plain.report().frames.peak;
+    let ram = config(SELFTEST, Paging::Shadow).memory / 4096;
+    for store_limit in [1 << 30, 0] {
+        let policy = Policy { store_limit, ..Policy::default() };
+        let (pool, scavenger) = scavenger(peak * 3 / 4, policy, ram);
+        let mut config = config(SELFTEST, Paging::Shadow);
+        config.frames = Some(Arc::clone(&pool));
+        // The loader runs before the scavenger is there, and must fit.
+        let mut machine = machine(config, 1);
+        machine
+            .attach_scavenger(Arc::clone(&scavenger), Domain(0), Mode::Share, Pace::default())
+            .unwrap();
+        let ran = run(&mut machine, SLICE, |_| {});
+        assert_eq!((ran.stop, ran.text), (GOOD, wanted.text.clone()), "store of {store_limit}");
+        assert_eq!(machine.state_hash(), plain.state_hash());
+        let counters = scavenger.lock().counters();
+        assert!(counters.reclaimed > 0, "frames were short: {counters:?}");
+        assert!(store_limit > 0 || counters.spilled > 0, "{counters:?}");
+    }
+}
