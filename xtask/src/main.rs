@@ -21,6 +21,7 @@ mod lost_work;
 mod page_trace;
 mod powercut;
 mod riscv_tests;
+mod share;
 mod shell;
 mod table;
 mod tidy;
@@ -65,6 +66,8 @@ enum Command {
     Drive(drive::Args),
     /// Run a trace of page references through every eviction policy
     PageTrace(page_trace::Args),
+    /// What memory images have in common, and in how few bytes they fit
+    Share(share::Args),
     /// Cut the power of a file system (needs root) or of modelled flash, recover, check
     Powercut(powercut::Args),
     /// What a crash loses against the checkpoint interval, with and without the redo log
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Drive(args) => drive::run(&args),
         Command::PageTrace(args) => page_trace::run(&args),
         Command::Powercut(args) => powercut::run(&args),
+        Command::Share(args) => share::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
         Command::X86Access(args) => x86_access::run(&args),
         Command::Bench(args) => bench::run(&args),

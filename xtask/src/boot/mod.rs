@@ -8,6 +8,7 @@ mod keys;
 mod options;
 mod pager;
 mod report;
+mod scavenge;
 mod script;
 mod session;
 mod size;
@@ -59,8 +60,13 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
         None => Script::new(),
     };
     let door = Door::new(args.seed, args.live, script);
-    let mut machine = Machine::new(config(args, guest)?, Box::new(door.clone()))
+    let mut config = config(args, guest)?;
+    let scavenger = scavenge::plan(args, &mut config)?;
+    let mut machine = Machine::new(config, Box::new(door.clone()))
         .with_context(|| format!("{} can't be loaded", guest.name))?;
+    if let Some(scavenger) = &scavenger {
+        scavenger.attach(&mut machine)?;
+    }
     if let Some(path) = &args.restore {
         kept::restore(path, &mut machine, &door)?;
     }
@@ -84,6 +90,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     }
     let mut counts = report::counts(&machine.report());
     counts.extend(machine.costs().map(report::costs).into_iter().flatten());
+    counts.extend(scavenger.iter().flat_map(scavenge::Planned::counts));
     Ok(Outcome {
         guest: guest.name.clone(),
         key: guest.key.clone(),

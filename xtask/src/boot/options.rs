@@ -47,6 +47,12 @@ pub struct Args {
     /// Record the page of every TLB miss, for `cargo xtask page-trace`
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub page_trace: Option<PathBuf>,
+    /// Share and pack the guest's memory while it runs; it does not notice
+    #[arg(long, value_name = "KIND", value_enum, num_args = 0..=1, default_missing_value = "pack", conflicts_with = "pager")]
+    pub scavenge: Option<ScavengeKind>,
+    /// What the scavenger may work, in per cent of the guest's time
+    #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "scavenge")]
+    pub scavenge_budget: u32,
     /// Run this, then power off; its exit code becomes this program's
     #[arg(long, value_name = "COMMAND")]
     pub exec: Option<String>,
@@ -170,4 +176,14 @@ pub enum ReportKind {
     Short,
     /// Everything that was counted
     Full,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScavengeKind {
+    /// Zero and identical pages alone
+    Share,
+    /// These, and pages that are left alone are told as deltas and compressed
+    Pack,
+    /// Pages that are left alone move to random places, merged or not, and any access copies them
+    Conceal,
 }
