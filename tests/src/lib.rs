@@ -9,7 +9,7 @@ use vellum_machine::{Config, Machine, Paging, Stop};
 use vellum_replay::{Script, Seeded};
 
 /// Every kind of paging.
-pub const PAGINGS: [Paging; 3] = [Paging::Shadow, Paging::Nested, Paging::Flat];
+pub const PAGINGS: [Paging; 8] = Paging::ALL;
 /// Instructions that a run of the small guest never comes near.
 pub const PLENTY: u64 = 2_000_000_000;
 /// Memory of the small guest's machine.

@@ -17,11 +17,12 @@ fn it_tests_itself_alike_under_every_paging() {
         let mut machine = machine(config(SELFTEST, paging), 1);
         let ran = run(&mut machine, SLICE, |_| {});
         assert_eq!(ran.stop, GOOD, "{paging}: {}", ran.text);
-        (ran.text, machine.instructions(), machine.state_hash())
+        (ran.text, machine.instructions(), machine.content_hash())
     });
     assert!(runs[0].0.contains("PASS"), "{}", runs[0].0);
-    assert_eq!(runs[0], runs[1], "shadow and nested paging");
-    assert_eq!(runs[0], runs[2], "shadow and flat paging");
+    for (run, paging) in runs.iter().zip(PAGINGS) {
+        assert_eq!(run, &runs[0], "{paging} and {} paging", PAGINGS[0]);
+    }
 }
 
 #[test]
@@ -74,16 +75,57 @@ fn a_restored_run_ends_as_the_one_that_was_never_stopped() {
         let printed = first.take_console_output();
         let kept = first.save();
         // Under another paging too: what is kept does not say how addresses are translated.
-        for paging in PAGINGS {
+        let few = [Paging::Shadow, Paging::Unsync, Paging::Nested, Paging::Flat];
+        for paging in if stop_at == 1 { &PAGINGS[..] } else { &few[..] } {
+            let paging = *paging;
             let mut second = machine(config(SHORT, paging), 3);
             second.restore_from(&kept).expect("what was kept can be restored");
-            assert_eq!(second.state_hash(), first.state_hash(), "right after the restore");
+            assert_eq!(second.content_hash(), first.content_hash(), "right after the restore");
             let rest = run(&mut second, SLICE, |_| {});
             let text = format!("{}{}", String::from_utf8_lossy(&printed), rest.text);
             assert_eq!((rest.stop, text), (GOOD, ran.text.clone()), "{paging} from {stop_at}");
-            assert_eq!(second.state_hash(), straight.state_hash(), "{paging} from {stop_at}");
+            assert_eq!(second.content_hash(), straight.content_hash(), "{paging} from {stop_at}");
         }
     }
+}
+
+#[test]
+fn what_a_lazy_policy_keeps_is_saved_and_restored_to_the_last_entry() {
+    for paging in PAGINGS.into_iter().filter(|paging| !paging.in_step()) {
+        let whole = || machine(config(SHORT, paging), 3);
+        let mut straight = whole();
+        straight.run(1_200_000);
+        let mut first = whole();
+        first.run(700_000);
+        let mut second = whole();
+        second.restore_from(&first.save()).expect("what was kept can be restored");
+        assert_eq!(second.state_hash(), first.state_hash(), "{paging}, right after the restore");
+        assert_eq!(second.memory().audit(), vec![], "{paging}");
+        second.run(straight.instructions() - second.instructions());
+        assert_eq!(second.instructions(), straight.instructions(), "{paging}");
+        assert_eq!(second.state_hash(), straight.state_hash(), "{paging}, translations and all");
+        let ran = run(&mut second, SLICE, |_| {});
+        assert_eq!(ran.stop, GOOD, "{paging}: {}", ran.text);
+    }
+}
+
+#[test]
+fn the_paging_changes_while_the_guest_runs() {
+    let mut plain = machine(config(SHORT, Paging::Shadow), 1);
+    let want = run(&mut plain, SLICE, |_| {});
+    let mut changing = machine(config(SHORT, Paging::Shadow), 1);
+    let mut kinds = Paging::ALL.into_iter().filter(|p| *p != Paging::Flat).cycle();
+    let ran = run(&mut changing, 150_000, |machine| {
+        let paging = kinds.next().expect("a cycle does not end");
+        machine.memory_mut().set_paging(paging).expect("any but flat");
+        assert_eq!(machine.report().paging, paging);
+    });
+    assert_eq!(ran, want);
+    assert_eq!(changing.content_hash(), plain.content_hash());
+    assert!(
+        changing.memory_mut().set_paging(Paging::Flat).is_err(),
+        "its memory is laid out another way"
+    );
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod linux_command;
 mod loom;
 mod lost_work;
 mod page_trace;
+mod policies;
 mod powercut;
 mod riscv_tests;
 mod share;
@@ -74,6 +75,8 @@ enum Command {
     LostWork(lost_work::Args),
     /// Every combination of flags of an x86-64 walk, against the plain reference
     X86Access(x86_access::Args),
+    /// Boot Debian under every policy of paging and count what each costs
+    Policies(policies::Args),
     /// Our own figures, counted: the same on every machine
     Bench(bench::Args),
     /// Run an area side by side with its peers, interleaved, in CPU time
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Command::Share(args) => share::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
         Command::X86Access(args) => x86_access::run(&args),
+        Command::Policies(args) => policies::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::BenchCompare(args) => bench_compare::run(&args),
     };

@@ -9,6 +9,8 @@
 //! The key is the number of an address space (a `satp` value seen recently, 64 of them) and the
 //! [`Environment`]'s index; toggling `sstatus.SUM` or entering the kernel flushes nothing.
 
+mod state;
+
 use crate::riscv::{Mode, Satp};
 use crate::{Access, Environment, FrameId, Gfn, Gva, PAGE_MASK, Rights};
 use alloc::boxed::Box;
@@ -261,6 +263,15 @@ impl Tlb {
             gfn: Gfn::new(entry.page >> 12),
             flags: PageFlags::from_bits_truncate(entry.page),
         })
+    }
+
+    /// Whether a load, or a store, of any byte of the page would hit.
+    pub fn has(&self, va: Gva, access: Access) -> bool {
+        match access {
+            Access::Load => self.load(va, 1).is_some(),
+            Access::Store => self.store(va, 1).is_some(),
+            Access::Fetch => self.fetch(va).is_some(),
+        }
     }
 
     /// Installs a translation for the current address space and environment. `rights` beyond what

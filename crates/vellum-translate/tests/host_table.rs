@@ -123,6 +123,104 @@ impl World {
     }
 }
 
+/// What belongs to one machine alone: a step of guards, epochs, uses and roots.
+#[derive(Debug, Clone)]
+enum Own {
+    Guard(u64, usize, bool),
+    Stamp(u64),
+    Touch(u64),
+    Revoke,
+    Keep,
+    Taken,
+}
+
+fn owns() -> impl Strategy<Value = Vec<Own>> {
+    let page = || prop_oneof![0..4_u64, 511..514_u64];
+    let step = prop_oneof![
+        4 => (page(), 0..3_usize, any::<bool>()).prop_map(|(p, g, on)| Own::Guard(p, g, on)),
+        3 => page().prop_map(Own::Stamp),
+        3 => page().prop_map(Own::Touch),
+        1 => Just(Own::Revoke),
+        1 => Just(Own::Keep),
+        1 => Just(Own::Taken),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Guards, epochs and uses are a machine's own: a kept root has no say in them, and takes every
+    /// right to write at once.
+    #[test]
+    fn guards_epochs_and_uses_against_plain_maps(steps in owns()) {
+        const SIZE: u64 = 600;
+        let pool = FramePool::new(Options::new(64)).unwrap();
+        let mut table = HostTable::new(SIZE, Arc::<FramePool>::clone(&pool));
+        let guards = [Rights::WRITE, Rights::READ, Rights::EXECUTE | Rights::WRITE]
+            .map(|rights| (table.register_guard(rights).unwrap(), rights));
+        for page in (0..4).chain(511..514) {
+            let entry = HostEntry::Frame { frame: pool.allocate().unwrap(), rights: Rights::all() };
+            let _hole = table.replace(Gfn::new(page), entry);
+        }
+        let mut held = vec![[false; 3]; SIZE as usize];
+        let mut written = vec![0_u32; SIZE as usize];
+        let mut touched = std::collections::BTreeSet::new();
+        let mut kept = Vec::new();
+        let (mut epoch, mut generation) = (table.epoch(), table.generation());
+        for step in &steps {
+            match *step {
+                Own::Guard(page, which, true) => {
+                    let new = table.add_guard(Gfn::new(page), guards[which].0);
+                    prop_assert_eq!(new, !std::mem::replace(&mut held[page as usize][which], true));
+                }
+                Own::Guard(page, which, false) => {
+                    let was = table.remove_guard(Gfn::new(page), guards[which].0);
+                    prop_assert_eq!(was, std::mem::take(&mut held[page as usize][which]));
+                }
+                Own::Stamp(page) => {
+                    table.stamp(Gfn::new(page));
+                    written[page as usize] = epoch;
+                }
+                Own::Touch(page) => {
+                    table.touch(Gfn::new(page));
+                    touched.insert(Gfn::new(page));
+                }
+                Own::Revoke => table.revoke_writes(),
+                Own::Keep => kept.push(table.snapshot()),
+                Own::Taken => {
+                    let pages: Vec<Gfn> = std::mem::take(&mut touched).into_iter().collect();
+                    prop_assert_eq!(table.take_touched(), pages);
+                }
+            }
+            if matches!(step, Own::Revoke | Own::Keep) {
+                prop_assert!(table.generation() > generation && table.epoch() > epoch);
+                (epoch, generation) = (table.epoch(), table.generation());
+            }
+            for page in (0..4).chain(511..514) {
+                let gfn = Gfn::new(page);
+                let Resolved::Frame { rights, .. } = table.resolve(gfn) else { panic!("{gfn}") };
+                let mut want = Rights::all();
+                for (held, (guard, rights)) in held[page as usize].iter().zip(guards) {
+                    prop_assert_eq!(table.guards(gfn).contains(guard), *held);
+                    want -= if *held { rights } else { Rights::empty() };
+                }
+                // A root that is kept owns the frame too.
+                want -= if kept.is_empty() { Rights::empty() } else { Rights::WRITE };
+                prop_assert_eq!(rights, want);
+                prop_assert_eq!(table.written(gfn), written[page as usize]);
+                let alone = held[page as usize] == [true, false, false] && kept.is_empty();
+                let only = table.withheld_only_by(gfn, guards[0].0, Rights::WRITE);
+                prop_assert_eq!(only.is_some(), alone);
+            }
+            let since: Vec<u64> = table.written_since(epoch).map(Gfn::get).collect();
+            let want: Vec<u64> =
+                (0..SIZE).filter(|&page| written[page as usize] == epoch).collect();
+            prop_assert_eq!(since, want);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 

@@ -69,7 +69,7 @@ impl Builder {
     }
 
     /// Shadow pages (some 6 KiB each) that there may be at most; if not said, 1 % of RAM, and no
-    /// fewer than 512.
+    /// fewer than 64.
     pub fn shadow_pages(mut self, pages: u32) -> Self {
         self.shadow_budget = Some(pages);
         self
@@ -132,7 +132,8 @@ impl Builder {
         }
         host.fill(ram.clone(), HostEntry::ZERO);
         let guard = host.register_guard(Rights::WRITE).expect("the first guard of sixteen");
-        let budget = self.shadow_budget.unwrap_or((frames / 100 * 2 / 3).max(512) as u32);
+        let percent = frames * page / 100 / vellum_translate::shadow::PAGE_BYTES;
+        let budget = self.shadow_budget.unwrap_or(percent.clamp(64, 1 << 20) as u32);
         let policy = self.paging.policy(&host, guard, self.harts, budget);
         let mut vm = VmMemory {
             readers: (0..self.harts).map(|_| pool.reader()).collect(),

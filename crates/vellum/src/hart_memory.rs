@@ -34,6 +34,7 @@ impl VmMemory {
         if to.rights.contains(Rights::WRITE) && self.pool.is_code(to.frame) {
             tagged.rights -= Rights::WRITE;
         }
+        self.host.touch(to.gfn);
         if access == Access::Fetch || tagged.rights.contains(access.right()) {
             tlb.fill(va, access, tagged);
             self.note(|| Event::TlbFill(tagged.rights));

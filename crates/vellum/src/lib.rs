@@ -17,6 +17,7 @@ mod resolve;
 mod scavenge;
 mod state;
 mod transfer;
+mod translations;
 mod vm;
 
 pub use builder::Builder;

@@ -9,7 +9,9 @@ use vellum_translate::host::{HostEntry, TableReader};
 use vellum_translate::riscv::{Leaf, MemoryType, Mode, Pte, walk};
 use vellum_translate::shadow::{Found, Install, Known};
 use vellum_translate::tlb::{PageFlags, Tlb, Translation};
-use vellum_translate::{Access, Environment, Fault, FaultKind, FrameId, Gfn, Gpa, Gva, Rights};
+use vellum_translate::{
+    Access, Environment, Fault, FaultKind, FrameId, Gfn, Gpa, Gva, Privilege, Rights,
+};
 
 /// One miss.
 #[derive(Clone, Copy)]
@@ -33,12 +35,41 @@ impl VmMemory {
         tlb.counters.misses[access as usize] += 1;
         self.note(|| Event::TlbMiss(va, access));
         let miss = Miss { hart, va, access };
+        if let Some(known) = self.known_to_tlb(tlb, miss) {
+            return self.ask_host(tlb, miss, &known);
+        }
         match self.paging {
             Paging::Flat => self.through_flat(tlb, va, access),
             Paging::Nested => self.through_both(tlb, va, access),
             _ if !tlb.translates() => self.through_both(tlb, va, access),
             _ => self.through_policy(tlb, miss),
         }
+    }
+
+    /// A store to a page that the TLB has, where the guest allows it and only the host did not so
+    /// far. The guest's tables are not looked at again: when the host grants something must not
+    /// decide when a change of theirs is seen.
+    fn known_to_tlb(&self, tlb: &Tlb, miss: Miss) -> Option<Known> {
+        if miss.access != Access::Store || !self.paging.tlb_is_state() || !tlb.translates() {
+            return None;
+        }
+        let known = tlb.known(miss.va)?;
+        known.flags.contains(PageFlags::GUEST_WRITABLE).then(|| Known {
+            gfn: known.gfn,
+            guest: Rights::READ | Rights::WRITE,
+            user: tlb.environment().privilege == Privilege::User || tlb.environment().sum,
+            global: known.flags.contains(PageFlags::GLOBAL),
+            level: match (
+                known.flags.contains(PageFlags::PIECE),
+                known.flags.contains(PageFlags::GIANT),
+            ) {
+                (false, _) => 0,
+                (true, false) => 1,
+                (true, true) => 2,
+            },
+            frame: FrameId::ZERO,
+            rights: Rights::empty(),
+        })
     }
 
     fn through_policy(&mut self, tlb: &mut Tlb, miss: Miss) -> Result<Translation, Stop> {
@@ -91,7 +122,7 @@ impl VmMemory {
                     // It never knows more than the guest's word.
                     self.counters.shadow_hits += 1;
                     self.host.get_counted(leaf.gfn, &mut self.counters.host_references);
-                } else {
+                } else if !matches!(self.paging, Paging::Nested | Paging::Flat) {
                     self.counters.hidden_faults += 1;
                 }
                 let satp = tlb.satp();

@@ -67,6 +67,12 @@ impl Paging {
         matches!(self, Paging::Shadow | Paging::Naive)
     }
 
+    /// Whether the harts' TLBs hold translations that the policy does not know of: they are then the
+    /// state that decides what a guest that omits a fence sees.
+    pub(crate) const fn tlb_is_state(self) -> bool {
+        matches!(self, Paging::Hybrid | Paging::Nested | Paging::Flat)
+    }
+
     pub(crate) fn policy(
         self,
         host: &HostTable,

@@ -167,6 +167,8 @@ impl VmMemory {
             self.note(|| Event::CopyOnWrite(frame, own));
         }
         let old = self.host.replace(page, HostEntry::Frame { frame: own, rights });
+        // It is copied because it is about to be written.
+        self.host.stamp(page);
         self.release(old);
         self.page_changed(page, Some(frame));
         Ok(())
@@ -200,6 +202,7 @@ impl VmMemory {
                 return Err(Error::Source { owner: "the host".into(), at, why });
             }
         };
+        self.host.touch(page);
         if access == Access::Store {
             self.counters.device_page_writes += 1;
             self.note_filled(page);

@@ -254,6 +254,11 @@ impl VmMemory {
         }
     }
 
+    /// Whether a hart has carried out everything that others asked of its TLB. Only then may it run.
+    pub fn is_caught_up(&self, hart: usize) -> bool {
+        self.mailboxes[hart].is_empty()
+    }
+
     /// A hart is about to run: carries out what others asked of its TLB, and announces a safe
     /// point to the pool.
     pub fn catch_up(&mut self, hart: usize, tlb: &mut Tlb) {
@@ -284,6 +289,26 @@ impl VmMemory {
             tlb.fence(va, asid);
         }
         self.deliver(hart, tlb);
+    }
+
+    /// The accessed log: pages that were used since this was last called, in order. Flushes the TLBs,
+    /// so that the next use is noted; under a policy whose TLBs are state, that is a fence of
+    /// everything.
+    pub fn take_accessed(&mut self) -> Vec<Gfn> {
+        self.shoot.push(Shootdown::All);
+        self.broadcast();
+        let ram = self.ram.clone();
+        self.host.take_touched().into_iter().filter(|page| ram.contains(&page.get())).collect()
+    }
+
+    /// The dirty log: pages that may have been written since the last call, in order. Opens a write
+    /// epoch, so that every right to write is void until its next use.
+    pub fn take_dirty(&mut self) -> Vec<Gfn> {
+        let dirty = self.host.written_since(self.host.epoch()).collect();
+        self.host.revoke_writes();
+        self.shoot.push(Shootdown::AllWrites);
+        self.broadcast();
+        dirty
     }
 
     /// Throws away what is kept between misses. Of an in-step policy that has no effect but time;

@@ -176,6 +176,26 @@ fn a_builder_refuses_what_is_not_possible() {
 }
 
 #[test]
+fn the_logs_name_what_was_used_and_what_was_written_since_they_were_last_taken() {
+    for paging in BOTH {
+        let (mut vm, mut tlb) = machine(paging);
+        vm.store(0, &mut tlb, va(0), 8, 1).unwrap();
+        vm.load(0, &mut tlb, va(1), 8).unwrap();
+        vm.write(gfn(2).base(), &[1]).unwrap();
+        assert_eq!(vm.take_accessed(), [gfn(0), gfn(1), gfn(2)]);
+        assert_eq!(vm.take_dirty(), [gfn(0), gfn(2)]);
+        vm.catch_up(0, &mut tlb);
+        assert!(!tlb.has(va(0), Access::Load), "so that the next use is noted");
+        vm.load(0, &mut tlb, va(0), 8).unwrap();
+        assert!(!tlb.has(va(0), Access::Store), "a load grants no right to write");
+        vm.store(0, &mut tlb, va(1), 8, 1).unwrap();
+        assert_eq!(vm.take_accessed(), [gfn(0), gfn(1)]);
+        assert_eq!(vm.take_dirty(), [gfn(1)], "a page that was only read is clean");
+        assert_eq!((vm.take_accessed(), vm.take_dirty()), (vec![], vec![]));
+    }
+}
+
+#[test]
 fn dirty_sets_name_the_pages_that_got_a_right_to_write_in_their_epoch() {
     let (mut vm, mut tlb) = machine(Paging::Shadow);
     vm.store(0, &mut tlb, va(0), 8, 1).unwrap();

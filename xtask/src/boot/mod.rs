@@ -14,12 +14,12 @@ mod session;
 mod size;
 mod terminal;
 
-pub use options::Args;
+pub use options::{Args, ModeKind, PagingKind};
 
 use anyhow::{Context, Result};
 use door::Door;
 use guest::Guest;
-use options::{ModeKind, PagingKind, ReportKind};
+use options::ReportKind;
 use report::Outcome;
 use session::{Limits, Session};
 use std::fs;
@@ -76,7 +76,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     }
     pager::record(args, &mut machine)?;
     let terminal = Terminal::open()?;
-    let end = Session::new(&mut machine, door.clone(), terminal.is_some()).run(limits);
+    let end = session(args, &mut machine, &door, terminal.is_some(), limits);
     let typed_at = terminal.is_some();
     drop(terminal);
     let end = end?;
@@ -88,7 +88,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     if let Some(path) = &args.save {
         kept::save(path, &mut machine, &door)?;
     }
-    let mut counts = report::counts(&machine.report());
+    let mut counts = report::counts(&machine);
     counts.extend(machine.costs().map(report::costs).into_iter().flatten());
     counts.extend(scavenger.iter().flat_map(scavenge::Planned::counts));
     Ok(Outcome {
@@ -99,6 +99,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
         counts,
         short: report::short(&machine),
         digest: args.digest.then(|| machine.state_hash().to_string()),
+        content: args.digest.then(|| machine.content_hash().to_string()),
     })
 }
 
@@ -106,6 +107,30 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
 fn clock() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
+}
+
+/// The run, in one piece or in the pieces between which the paging changes.
+fn session(
+    args: &Args,
+    machine: &mut Machine,
+    door: &Door,
+    terminal: bool,
+    limits: Limits,
+) -> Result<session::End> {
+    let begin = machine.instructions();
+    for switch in &args.switch {
+        let until = limits.instructions.map_or(switch.after, |all| all.min(switch.after));
+        let left = until.saturating_sub(machine.instructions() - begin);
+        let limits = Limits { instructions: Some(left), ..limits };
+        let end = Session::new(machine, door.clone(), terminal).run(limits)?;
+        if end != session::End::Enough {
+            return Ok(end);
+        }
+        machine.memory_mut().set_paging(switch.paging)?;
+    }
+    let done = machine.instructions() - begin;
+    let instructions = limits.instructions.map(|all| all.saturating_sub(done));
+    Session::new(machine, door.clone(), terminal).run(Limits { instructions, ..limits })
 }
 
 fn config(args: &Args, guest: &Guest) -> Result<Config> {

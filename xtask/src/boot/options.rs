@@ -31,6 +31,10 @@ pub struct Args {
     /// Which tables the processor walks
     #[arg(long, value_enum, default_value_t = PagingKind::Shadow)]
     pub paging: PagingKind,
+    /// After N instructions go on under another paging, at the next safe point. May be given again,
+    /// in order
+    #[arg(long, value_name = "N:PAGING", value_parser = Switch::parse)]
+    pub switch: Vec<Switch>,
     /// The largest paging mode that the guest may choose
     #[arg(long, value_enum, default_value_t = ModeKind::Sv57)]
     pub mode: ModeKind,
@@ -98,6 +102,23 @@ pub struct Args {
     /// With --linux: fetch again even where an earlier fetch is at hand
     #[arg(long, requires = "linux")]
     pub refresh: bool,
+}
+
+/// A change of paging while the guest runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Switch {
+    /// Instructions from the start or the restore.
+    pub after: u64,
+    pub paging: Paging,
+}
+
+impl Switch {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (after, paging) = text.split_once(':').ok_or("it is N:PAGING")?;
+        let after = after.parse().map_err(|_| format!("{after} is no number of instructions"))?;
+        let paging = Paging::from_name(paging).ok_or(format!("no paging is named {paging}"))?;
+        Ok(Switch { after, paging })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

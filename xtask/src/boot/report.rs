@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::path::PathBuf;
-use vellum_machine::{Costs, Machine, Report, WORKS, trap_name};
+use vellum_machine::{Costs, Machine, WORKS, trap_name};
 
 /// Kinds of traps that a report tells apart.
 const TRAP_KINDS: usize = 32;
@@ -29,9 +29,12 @@ pub struct Outcome {
     /// The run in one line.
     pub short: String,
     pub digest: Option<String>,
+    /// The same without the translations that a policy keeps: equal under every paging.
+    pub content: Option<String>,
 }
 
-pub fn counts(report: &Report) -> Counts {
+pub fn counts(machine: &Machine) -> Counts {
+    let (report, host) = (&machine.report(), machine.memory().host());
     let mut rows = Counts::new();
     let mut add = |section, name: &str, count| rows.push((section, name.to_owned(), count));
     let (monitor, memory, shadow) = (&report.monitor, &report.memory, &report.shadow);
@@ -76,6 +79,7 @@ pub fn counts(report: &Report) -> Counts {
     add("shadow", "virtual TLB evictions", shadow.evicted);
     add("shadow", "shadow pages, peak", shadow.peak_pages);
     add("shadow", "shadow pages made", shadow.pages_made);
+    add("shadow", "shadow bytes, peak", shadow.peak_bytes());
 
     add("monitor", "CSR instructions", monitor.csr);
     add("monitor", "sret", monitor.sret);
@@ -96,6 +100,8 @@ pub fn counts(report: &Report) -> Counts {
     }
 
     add("memory", "guest bytes", report.guest_bytes);
+    add("memory", "pages used", host.touched().count() as u64);
+    add("memory", "pages written", host.written_since(host.epoch()).count() as u64);
     add("memory", "frames used", report.frames.used);
     add("memory", "frames used, peak", report.frames.peak);
     add("memory", "zero pages filled", memory.zero_pages_filled);
@@ -198,6 +204,9 @@ impl Outcome {
         });
         if let Some(digest) = &self.digest {
             value["digest"] = digest.as_str().into();
+        }
+        if let Some(content) = &self.content {
+            value["content"] = content.as_str().into();
         }
         if !args.no_host {
             value["host"] =

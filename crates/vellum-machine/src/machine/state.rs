@@ -2,6 +2,7 @@
 
 use super::Machine;
 use vellum_state::{Error, Reader, State, StateHash, Writer};
+use vellum_translate::tlb::Tlb;
 
 impl Machine {
     /// The machine's state, to be restored into one of the same configuration.
@@ -19,34 +20,59 @@ impl Machine {
         vellum_state::from_bytes(self, bytes)
     }
 
-    /// A hash of the machine's state. Two runs that did the same have the same, whatever the
-    /// paging was.
+    /// A hash of the machine's state: of everything that [`Machine::save`] saves.
     pub fn state_hash(&self) -> StateHash {
         vellum_state::state_hash(self)
+    }
+
+    /// A hash of the state without the translations that a policy keeps which is not in step. Two
+    /// runs that did the same have the same, whatever the paging was.
+    pub fn content_hash(&self) -> StateHash {
+        vellum_state::state_hash(&Content(self))
+    }
+
+    fn save_content(&self, w: &mut Writer<'_>) {
+        w.u32(self.cores.len() as u32);
+        w.u64(self.nanos);
+        for core in &self.cores {
+            core.hart.save(w);
+            core.supervisor.save(w);
+        }
+        self.hsm.save(w);
+        self.devices.save(w);
+        let (front, back) = self.input.as_slices();
+        w.u64(self.input.len() as u64);
+        w.raw(front);
+        w.raw(back);
+        self.memory.save(w);
+    }
+}
+
+/// A machine but for its translations: to be hashed, never to be restored.
+struct Content<'a>(&'a Machine);
+
+impl State for Content<'_> {
+    fn save(&self, w: &mut Writer<'_>) {
+        w.section(*b"MACC", 1, |w| self.0.save_content(w));
+    }
+
+    fn restore(&mut self, _: &mut Reader<'_>) -> Result<(), Error> {
+        let why = "a machine is restored with its translations";
+        Err(Error::Value { field: "content", value: 0, why })
     }
 }
 
 impl State for Machine {
     fn save(&self, w: &mut Writer<'_>) {
-        w.section(*b"MACH", 1, |w| {
-            w.u32(self.cores.len() as u32);
-            w.u64(self.nanos);
-            for core in &self.cores {
-                core.hart.save(w);
-                core.supervisor.save(w);
-            }
-            self.hsm.save(w);
-            self.devices.save(w);
-            let (front, back) = self.input.as_slices();
-            w.u64(self.input.len() as u64);
-            w.raw(front);
-            w.raw(back);
-            self.memory.save(w);
+        w.section(*b"MACH", 2, |w| {
+            self.save_content(w);
+            let tlbs: Vec<&Tlb> = self.cores.iter().map(|core| &*core.hart.tlb).collect();
+            self.memory.save_translations(&tlbs, w);
         });
     }
 
     fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
-        r.section(*b"MACH", 1, |r| {
+        r.section(*b"MACH", 2, |r| {
             let harts = r.u32()?;
             if harts as usize != self.cores.len() {
                 let why = "the machine has another number of harts";
@@ -66,6 +92,9 @@ impl State for Machine {
                 self.memory.load_root(number, &mut core.hart.tlb, satp);
                 core.supervisor.apply(&mut core.hart);
             }
+            let mut tlbs: Vec<&mut Tlb> =
+                self.cores.iter_mut().map(|core| &mut *core.hart.tlb).collect();
+            self.memory.restore_translations(&mut tlbs, r)?;
             self.code.clear();
             Ok(())
         })

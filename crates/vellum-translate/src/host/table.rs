@@ -7,6 +7,7 @@ use super::{HostEntry, OwnerId, Token};
 use crate::{FrameId, Gfn, Rights};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -28,6 +29,8 @@ pub struct HostTable {
     store: Arc<dyn FrameStore>,
     pages: u64,
     state: Vec<Option<Box<[PageState; FANOUT]>>>,
+    /// A bit a page: some right to it was used since this was last taken.
+    touched: Vec<u64>,
     withholds: [Rights; Guard::MAX],
     guards: u8,
     generation: u32,
@@ -91,6 +94,7 @@ impl HostTable {
             store,
             pages,
             state: (0..pages.div_ceil(FANOUT as u64)).map(|_| None).collect(),
+            touched: vec![0; pages.div_ceil(64) as usize],
             withholds: [Rights::empty(); Guard::MAX],
             guards: 0,
             generation: 1,
@@ -332,6 +336,41 @@ impl HostTable {
         self.state_mut(page).written = epoch;
     }
 
+    /// Notes that a right to the page is being used: a TLB gets it, or a device.
+    #[inline]
+    pub fn touch(&mut self, page: Gfn) {
+        if let Some(word) = self.touched.get_mut(page.get() as usize / 64) {
+            *word |= 1 << (page.get() % 64);
+        }
+    }
+
+    /// Pages noted since [`HostTable::take_touched`], in order.
+    pub fn touched(&self) -> impl Iterator<Item = Gfn> {
+        let words = self.touched.iter().enumerate().filter(|(_, word)| **word != 0);
+        words.flat_map(|(at, &word)| {
+            let bits = (0..64).filter(move |bit| word >> bit & 1 != 0);
+            bits.map(move |bit| Gfn::new(at as u64 * 64 + bit))
+        })
+    }
+
+    /// The same, and starts again. The caller flushes the TLBs, so that the next use is noted.
+    pub fn take_touched(&mut self) -> Vec<Gfn> {
+        let pages = self.touched().collect();
+        self.touched.fill(0);
+        pages
+    }
+
+    /// Pages to which a right to write was granted in write epoch `since` or later, in order: what
+    /// may have changed since that epoch began.
+    pub fn written_since(&self, since: u32) -> impl Iterator<Item = Gfn> {
+        let chunks = self.state.iter().enumerate().filter_map(|(at, c)| Some((at, c.as_ref()?)));
+        chunks.flat_map(move |(at, chunk)| {
+            let written = move |page: &PageState| page.written != 0 && page.written >= since;
+            let pages = chunk.iter().enumerate().filter(move |(_, page)| written(page));
+            pages.map(move |(index, _)| Gfn::new((at * FANOUT + index) as u64))
+        })
+    }
+
     /// The epoch in which a right to write the page was last granted; 0: never.
     pub fn written(&self, page: Gfn) -> u32 {
         self.state(page).written
@@ -380,6 +419,7 @@ impl HostTable {
         let chunks = self.state.iter().filter(|c| c.is_some()).count();
         self.state.capacity() * size_of::<Option<Box<[PageState; FANOUT]>>>()
             + chunks * size_of::<[PageState; FANOUT]>()
+            + self.touched.capacity() * 8
             + bytes(&self.root)
     }
 }

@@ -37,7 +37,7 @@ pub struct Counters {
     pub reclaimed: u64,
     /// Times that everything was thrown away.
     pub cleared: u64,
-    /// Leaves whose host part went because the host table changed.
+    /// Leaves that got the host's new word because the host table changed.
     pub host_invalidations: u64,
     /// Loads of `satp` whose root still had its shadow.
     pub roots_found: u64,
@@ -52,6 +52,11 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// The most bytes of shadow pages there were.
+    pub const fn peak_bytes(&self) -> u64 {
+        self.peak_pages * super::PAGE_BYTES
+    }
+
     /// The events of both; the pages that there are now are `other`'s.
     pub fn plus(&self, other: &Counters) -> Counters {
         Counters {

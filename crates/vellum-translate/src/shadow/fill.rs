@@ -94,11 +94,11 @@ impl Shadow {
         let shift = 12 + 9 * (u32::from(key.level()) + 1);
         let slot = (va.get() >> shift) as usize % ENTRIES;
         let old = self.page(parent).entries[slot];
-        if let Some(child) = old.child() {
-            if self.page(child).key == key {
-                self.page_mut(child).writes = 0;
-                return Some(child);
-            }
+        if let Some(child) = old.child()
+            && self.page(child).key == key
+        {
+            self.page_mut(child).writes = 0;
+            return Some(child);
         }
         if old != Entry::NONE {
             self.drop_entry(cx, parent, slot);
@@ -179,10 +179,15 @@ impl Shadow {
         index
     }
 
-    /// Fills the neighbours of a leaf, where the guest's entries can be used at once.
+    /// Fills the neighbours of a leaf, where the guest's entries can be used at once. The part of a
+    /// superpage is filled whole: the guest said all of it in one entry.
     fn prefetch(&mut self, at: u32, slot: usize, cx: &mut Context<'_>) {
-        let first = slot & !(PREFETCH - 1);
-        for near in (first..first + PREFETCH).filter(|&near| near != slot) {
+        let group = match self.page(at).key {
+            Key::Table { .. } => PREFETCH,
+            Key::Piece { .. } => ENTRIES,
+        };
+        let first = slot & !(group - 1);
+        for near in (first..first + group).filter(|&near| near != slot) {
             if self.page(at).entries[near] != Entry::NONE {
                 continue;
             }

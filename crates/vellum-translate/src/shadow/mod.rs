@@ -35,7 +35,7 @@ pub use fill::PREFETCH;
 pub use follow::FLOOD;
 pub use loose::{LOOSE, QUIET};
 pub use nested::Nested;
-pub use page::Key;
+pub use page::{Key, PAGE_BYTES};
 pub use policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
 pub use table::Shadow;
 pub use tricks::Tricks;

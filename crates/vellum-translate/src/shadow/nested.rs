@@ -57,10 +57,6 @@ impl Policy for Nested {
 
     fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
 
-    fn forget_host(&mut self, cx: &mut Context<'_>) {
-        cx.shoot.push(Shootdown::All);
-    }
-
     fn clear(&mut self, cx: &mut Context<'_>) {
         cx.shoot.push(Shootdown::All);
     }

@@ -48,6 +48,9 @@ pub(super) struct Root {
     pub(super) fenced: u64,
 }
 
+/// Bytes of a shadow page of the largest kind, its parents not counted.
+pub const PAGE_BYTES: u64 = (size_of::<Page>() + ENTRIES * (8 + 4)) as u64;
+
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) key: Key,

@@ -98,7 +98,7 @@ pub enum AfterFence {
 /// [`Policy::stored`]; [`Policy::fence`] for each `sfence.vma`; [`Policy::host_changed`] whenever the
 /// host table's entry or guards of a page changed. What a call leaves in [`Context::shoot`] must be
 /// delivered to every TLB before a hart runs again.
-pub trait Policy: Debug {
+pub trait Policy: Debug + Send {
     /// Whether what is kept is always what the tables say, so that a fence has nothing to do and
     /// everything may be dropped at any instant without effect. Otherwise what is kept is a part of
     /// the machine's state ([`Policy::save`]).
@@ -136,15 +136,12 @@ pub trait Policy: Debug {
     /// The guest executes a fence on `hart`, whose address space is `satp`.
     fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence;
 
-    /// The host's entry or guards of a page changed: no right to it that was granted counts any
-    /// more. The guest's word on the page stays.
+    /// The host's entry or guards of a page changed: no right to it counts any more that the host
+    /// does not grant now. The guest's word on the page stays.
     fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>);
 
     /// Takes away what stands in the way of writing a page freely, before a device does.
     fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>);
-
-    /// Takes the host's word back from everything: the next access to each page asks it again.
-    fn forget_host(&mut self, cx: &mut Context<'_>);
 
     /// Throws everything away.
     fn clear(&mut self, cx: &mut Context<'_>);

@@ -54,7 +54,7 @@ impl Policy for Shadow {
     }
 
     fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
-        self.suspend(gfn, cx.shoot);
+        self.refresh(cx.host, gfn, cx.shoot);
         // What is in no reverse map are translations of harts whose paging is off.
         cx.shoot.push(Shootdown::Page(Gva::new(gfn.base().get())));
         if self.has(Tricks::SWITCH) {
@@ -65,15 +65,6 @@ impl Policy for Shadow {
 
     fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
         self.unshadow_all(gfn, cx);
-    }
-
-    fn forget_host(&mut self, cx: &mut Context<'_>) {
-        for page in self.pages.iter_mut().flatten() {
-            for entry in page.entries.iter_mut().filter(|entry| entry.is_leaf()) {
-                *entry = entry.without_host();
-            }
-        }
-        cx.shoot.push(Shootdown::All);
     }
 
     fn clear(&mut self, cx: &mut Context<'_>) {

@@ -275,14 +275,28 @@ impl Shadow {
         }
     }
 
-    /// Takes the host's word back from every leaf that maps `gfn`: its host entry changed.
-    pub(super) fn suspend(&mut self, gfn: Gfn, shoot: &mut Vec<Shootdown>) {
+    /// The host's entry of `gfn` changed: each leaf that maps it gets the host's new word, or none
+    /// where the host has no frame now. The guest's word stays.
+    pub(super) fn refresh(&mut self, host: &HostTable, gfn: Gfn, shoot: &mut Vec<Shootdown>) {
         let places: Vec<Place> = self.rmap.places(gfn).collect();
+        if places.is_empty() {
+            return;
+        }
+        let now = match host.resolve(gfn) {
+            Resolved::Frame { frame, rights } => Some((frame, stamped_rights(host, gfn, rights))),
+            Resolved::Absent { .. } | Resolved::Hole => None,
+        };
         for place in places {
             self.counters.host_invalidations += 1;
             let page = self.page_mut(place.page());
             let entry = &mut page.entries[place.slot()];
-            *entry = entry.without_host();
+            *entry = match (now, entry.as_leaf(host.generation())) {
+                (Some((frame, rights)), Some(leaf)) => {
+                    let rights = leaf.guest & rights;
+                    Entry::leaf(ShadowLeaf { frame, rights, ..leaf }, host.generation())
+                }
+                _ => entry.without_host(),
+            };
             shoot.push(if page.aliased {
                 Shootdown::Gfn(gfn)
             } else {

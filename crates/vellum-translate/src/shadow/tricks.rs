@@ -33,15 +33,13 @@ impl Tricks {
     pub const NAIVE: Tricks = Tricks::empty();
     /// In step: the entry is brought up to date in the trap, and tables that are none any more are
     /// let go.
-    pub const UPDATING: Tricks = Tricks::UPDATE.union(Tricks::UNSHADOW).union(Tricks::FLOOD);
+    pub const UPDATING: Tricks =
+        Tricks::UPDATE.union(Tricks::UNSHADOW).union(Tricks::FLOOD).union(Tricks::PREFETCH);
     /// Out-of-step leaf tables with everything that spares a fault.
-    pub const UNSYNC: Tricks = Tricks::UPDATING
-        .union(Tricks::LOOSE)
-        .union(Tricks::PREFETCH)
-        .union(Tricks::REFILL_AT_FENCE)
-        .union(Tricks::REFILL_AT_SYNC);
+    pub const UNSYNC: Tricks =
+        Tricks::UNSYNC_PLAIN.union(Tricks::REFILL_AT_FENCE).union(Tricks::REFILL_AT_SYNC);
     /// Out-of-step leaf tables and prefetch, without refills.
-    pub const UNSYNC_PLAIN: Tricks = Tricks::UPDATING.union(Tricks::LOOSE).union(Tricks::PREFETCH);
+    pub const UNSYNC_PLAIN: Tricks = Tricks::UPDATING.union(Tricks::LOOSE);
     /// In step where tables are quiet, nested where they are not.
     pub const HYBRID: Tricks = Tricks::UPDATING.union(Tricks::SWITCH);
 

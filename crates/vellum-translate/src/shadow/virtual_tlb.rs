@@ -52,6 +52,12 @@ impl Entry {
         }
     }
 
+    /// Everything that a small TLB may hold of it.
+    fn pages(&self) -> Shootdown {
+        let bits = 9 * u32::from(self.level);
+        Shootdown::Range(Gva::new(self.number << (12 + bits)), 1 << bits)
+    }
+
     fn asid(&self) -> u16 {
         (self.satp >> 44) as u16
     }
@@ -73,7 +79,7 @@ fn number(va: Gva, level: u8) -> u64 {
 }
 
 fn set_of(number: u64, level: u8) -> usize {
-    ((number ^ number >> 11 ^ number >> 22) as usize ^ usize::from(level) * 0x155) % SETS
+    ((number ^ number >> 11 ^ number >> 22) as usize ^ (usize::from(level) * 0x155)) % SETS
 }
 
 impl Bank {
@@ -93,7 +99,7 @@ impl Bank {
         })
     }
 
-    /// Puts an entry in, in place of the one of the same page; the one that had to go for it.
+    /// Puts an entry in, in place of one of the same page or of any other; the one that had to go.
     fn insert(&mut self, entry: Entry) -> Option<Entry> {
         let set = set_of(entry.number, entry.level);
         let ways = &mut self.entries[set * WAYS..(set + 1) * WAYS];
@@ -103,8 +109,8 @@ impl Bank {
         };
         let way = match ways.iter().position(same) {
             Some(way) => {
-                ways[way] = entry;
-                return None;
+                let old = core::mem::replace(&mut ways[way], entry);
+                return (old != entry).then_some(old);
             }
             None => ways.iter().position(|e| e.flags & VALID == 0),
         };
@@ -158,10 +164,8 @@ impl VirtualTlb {
 
     fn keep(&mut self, hart: usize, entry: Entry, cx: &mut Context<'_>) {
         if let Some(old) = self.banks[hart].insert(entry) {
-            self.counters.evicted += 1;
-            let shift = 12 + 9 * u32::from(old.level);
-            let pages = 1 << (9 * u32::from(old.level));
-            cx.shoot.push(Shootdown::Range(Gva::new(old.number << shift), pages));
+            self.counters.evicted += u64::from(old.number != entry.number);
+            cx.shoot.push(old.pages());
         }
     }
 
@@ -251,7 +255,9 @@ impl Policy for VirtualTlb {
         if let Some(&old) = self.banks[hart].find(what.satp, what.va, &mut 0)
             && old.level != leaf.level
         {
-            self.banks[hart].drop_where(0..SETS * WAYS, |e| *e == old);
+            let first = set_of(old.number, old.level) * WAYS;
+            self.banks[hart].drop_where(first..first + WAYS, |e| *e == old);
+            cx.shoot.push(old.pages());
         }
         self.keep(hart, made, cx);
         self.counters.fills += 1;
@@ -300,10 +306,6 @@ impl Policy for VirtualTlb {
     }
 
     fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
-
-    fn forget_host(&mut self, cx: &mut Context<'_>) {
-        cx.shoot.push(Shootdown::All);
-    }
 
     fn clear(&mut self, cx: &mut Context<'_>) {
         self.banks.iter_mut().for_each(|bank| *bank = Bank::new());
