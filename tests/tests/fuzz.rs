@@ -61,6 +61,16 @@ fn changed(chance: &mut Chance, seed: &[u8], other: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn block_trace() {
+    bounded("block_trace");
+}
+
+#[test]
+fn drive_file() {
+    bounded("drive_file");
+}
+
+#[test]
 fn hostile_guest() {
     bounded("hostile_guest");
 }

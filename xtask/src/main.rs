@@ -20,6 +20,8 @@ mod loom;
 mod lost_work;
 mod page_trace;
 mod policies;
+mod nbd;
+mod planted;
 mod powercut;
 mod riscv_tests;
 mod share;
@@ -63,6 +65,10 @@ enum Command {
     FlashCalc(flash_calc::Args),
     /// Run a trace of block requests on a model of a disk
     Trace(trace::Args),
+    /// Plant known bugs one by one in a copy of the source and see that the named check notices each
+    Planted(planted::Args),
+    /// Serve a modelled disk over NBD, for qemu-img, nbdcopy, fio and kernels
+    Nbd(nbd::Args),
     /// What a disk is like, where an access's time goes, and the disk as a file
     Drive(drive::Args),
     /// Run a trace of page references through every eviction policy
@@ -97,6 +103,8 @@ fn main() -> ExitCode {
         Command::Loom(args) => loom::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Planted(args) => planted::run(&args),
+        Command::Nbd(args) => nbd::run(&args),
         Command::Drive(args) => drive::run(&args),
         Command::PageTrace(args) => page_trace::run(&args),
         Command::Powercut(args) => powercut::run(&args),

@@ -37,6 +37,7 @@ pub mod nbd;
 mod overlay;
 mod request;
 mod rng;
+mod serial;
 #[cfg(feature = "std")]
 mod sparse;
 #[cfg(feature = "state")]
@@ -55,6 +56,7 @@ pub use media::{Media, MediaError, Ram};
 pub use overlay::Overlay;
 pub use request::{Flags, Lba, Op, Order, Request, SubmitError, Tag};
 pub use rng::Rng;
+pub use serial::Serial;
 #[cfg(feature = "std")]
 pub use sparse::SparseFile;
 #[cfg(feature = "state")]

@@ -33,6 +33,14 @@ pub enum MediaError {
         /// The sector.
         lba: Lba,
     },
+    /// The device over the medium refused or failed.
+    #[error("the device failed a {op:?} at sector {lba}")]
+    Device {
+        /// What was asked.
+        op: crate::Op,
+        /// Where.
+        lba: Lba,
+    },
     /// Nothing may be written.
     #[error("the medium is read-only")]
     ReadOnly,

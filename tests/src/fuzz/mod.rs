@@ -1,6 +1,8 @@
 //! What the fuzz targets run: one function a target, from any bytes to no panic. The programs under
 //! `fuzz/` hand them to libFuzzer; `tests/fuzz.rs` runs each for a moment.
 
+pub mod block_trace;
+pub mod drive_file;
 pub mod hostile_guest;
 pub mod hostile_rings;
 pub mod loader;
@@ -21,7 +23,9 @@ pub struct Target {
 }
 
 /// All of them, by name.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
+    Target { name: "block_trace", run: block_trace::run, seeds: block_trace::seeds },
+    Target { name: "drive_file", run: drive_file::run, seeds: drive_file::seeds },
     Target { name: "hostile_guest", run: hostile_guest::run, seeds: hostile_guest::seeds },
     Target { name: "hostile_rings", run: hostile_rings::run, seeds: hostile_rings::seeds },
     Target { name: "loader", run: loader::run, seeds: loader::seeds },

@@ -279,7 +279,7 @@ mod tests {
             (
                 "fio version 3 iolog\n3 /dev/a read 39424 4096\n",
                 Format::Fio,
-                3_000_000_000,
+                3_000_000,
                 Op::Read,
                 77,
                 8,

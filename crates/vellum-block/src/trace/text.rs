@@ -167,15 +167,15 @@ fn blkparse(words: &[&str]) -> Result<Option<Record>, String> {
         .map(Some)
 }
 
-/// Version 2: `file action [offset bytes]`, where `wait` passes microseconds; version 3 has
-/// milliseconds in front.
+/// Version 2: `file action [offset bytes]`, where `wait` passes microseconds; version 3 has the time
+/// in front, in microseconds as well (as fio 3.33 writes it; its manual names no unit).
 fn fio(words: &[&str], clock: &mut Option<u64>) -> Result<Option<Record>, String> {
     if words.first() == Some(&"fio") {
         return Ok(None);
     }
     let stamped = words.first().is_some_and(|w| w.parse::<u64>().is_ok());
     let (at, words) = if stamped {
-        (time(words[0], PS_PER_MS)?, &words[1..])
+        (time(words[0], PS_PER_US)?, &words[1..])
     } else {
         (clock.unwrap_or(0), words)
     };

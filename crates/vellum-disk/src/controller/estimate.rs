@@ -15,7 +15,12 @@ impl Control {
         let seek = moved + settle;
         // DiskSim estimates from the angle at which the arm last did something.
         let angle = match self.spindle.rotation() {
-            Rotation::Exact => self.spindle.angle(now + seek),
+            // The command is processed before the arm moves.
+            Rotation::Exact => {
+                let o = &fixed.config.overheads;
+                let miss = if read { o.read_miss } else { o.write_miss };
+                self.spindle.angle(now + miss.get(self.last_read).as_ps() + seek)
+            }
             Rotation::Stepped => self.spindle.carried_after(seek),
         };
         let base = g.track_angle(spot.track);
