@@ -42,9 +42,17 @@ pub fn requests(data: &Data, _: &Args) -> Result<Table> {
     for (trace, drive) in [("wsrch", "atlas10k"), ("wsrch", "hp_c3323a"), ("dtrs", "cheetah9LP")] {
         let log = data.real(&format!("{trace}-{drive}"))?;
         row(format!("{trace} on {drive}"), &data.drive(drive)?, &log)?;
+        let early = log.partition_point(|l| l.end < COARSE);
+        if early < log.len() {
+            row(format!("{trace} on {drive}, first 2^24 ms"), &data.drive(drive)?, &log[..early])?;
+        }
     }
     Ok(table)
 }
+
+/// From 2^24 ms on, DiskSim's time, milliseconds in double precision, has steps of more than three
+/// picoseconds; its platter then falls behind by a hundred and fifty for each sector that passes.
+const COARSE: Instant = Instant::from_ps((1 << 24) * 1_000_000_000);
 
 const POLICIES: [(&str, &str, Policy); 9] = [
     ("FCFS", "FCFS", Policy::Fcfs),
