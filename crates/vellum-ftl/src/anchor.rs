@@ -1,18 +1,20 @@
-//! The anchor: where the metadata is, and which blocks are bad. Two copies, in two of the first
-//! blocks; written when metadata moves to another block and when a block goes bad.
+//! The anchor: which blocks hold the metadata, and which are bad. Two copies, in two of the first
+//! blocks, written one after the other when the log gets or gives back a
+//! block and when a block goes bad, which is seldom.
 
-use crate::layout::{Layout, SPAN};
-use crate::oob::{FIXED, Kind, Oob};
+use crate::layout::{Layout, SPAN, safe_page, safe_pages};
+use crate::meta::{get, put};
+use crate::oob::{Kind, Oob};
 use crate::{FtlError, MapMode};
 use alloc::vec;
 use alloc::vec::Vec;
-use vellum_nand::{EraseBlock, Geometry, Nand};
+use vellum_nand::{EraseBlock, Geometry, Nand, Ppa};
 
-const MAGIC: u32 = u32::from_le_bytes(*b"VLA1");
+const MAGIC: u32 = u32::from_le_bytes(*b"VLA2");
 /// The on-flash format's version.
-pub(crate) const VERSION: u32 = 1;
-/// Bytes before the bad-block table.
-const HEADER: usize = 96;
+pub(crate) const VERSION: u32 = 2;
+/// Bytes before the log's blocks and the bad-block table.
+pub(crate) const HEADER: usize = 64;
 
 /// What an anchor page holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +23,10 @@ pub(crate) struct Anchor {
     pub number: u64,
     pub logical: u32,
     pub interval: u16,
-    /// The block that metadata is written to.
-    pub meta_block: u32,
-    /// Where the latest metadata page was when this was written, and its number.
-    pub meta_last: u32,
-    pub meta_n: u32,
-    /// Number of programs so far.
-    pub seq: u64,
-    /// The two anchors.
+    /// The two anchors' blocks.
     pub blocks: [u32; 2],
+    /// The blocks that metadata is written to.
+    pub ring: Vec<u32>,
     /// A bit a block: bad.
     pub bad: Vec<u8>,
 }
@@ -49,22 +46,20 @@ impl Anchor {
         out.fill(0);
         let end = out.len() - 4;
         let mut at = 0;
-        let mut put = |v: u64, n: usize| {
-            out[at..at + n].copy_from_slice(&v.to_le_bytes()[..n]);
-            at += n;
-        };
-        put(MAGIC.into(), 4);
-        put(VERSION.into(), 4);
-        numbers(g).iter().for_each(|&(_, v)| put(v.into(), 4));
-        put(self.number, 8);
-        put(self.logical.into(), 4);
-        put(self.interval.into(), 4);
-        put(self.meta_block.into(), 4);
-        put(self.meta_last.into(), 4);
-        put(self.meta_n.into(), 4);
-        put(self.seq, 8);
-        self.blocks.iter().for_each(|&b| put(b.into(), 4));
-        out[HEADER..HEADER + self.bad.len()].copy_from_slice(&self.bad);
+        put(out, &mut at, MAGIC.into(), 4);
+        put(out, &mut at, VERSION.into(), 4);
+        for (_, v) in numbers(g) {
+            put(out, &mut at, v.into(), 4);
+        }
+        put(out, &mut at, self.number, 8);
+        put(out, &mut at, self.logical.into(), 4);
+        put(out, &mut at, self.interval.into(), 4);
+        self.blocks.iter().for_each(|&b| put(out, &mut at, b.into(), 4));
+        put(out, &mut at, self.ring.len() as u64, 4);
+        debug_assert!(at <= HEADER);
+        at = HEADER;
+        self.ring.iter().for_each(|&b| put(out, &mut at, b.into(), 4));
+        out[at..at + self.bad.len()].copy_from_slice(&self.bad);
         let crc = crc32fast::hash(&out[..end]);
         out[end..].copy_from_slice(&crc.to_le_bytes());
     }
@@ -73,144 +68,145 @@ impl Anchor {
     pub fn decode(g: &Geometry, bytes: &[u8]) -> Result<Option<Anchor>, FtlError> {
         let end = bytes.len() - 4;
         let mut at = 0;
-        let mut get = |n: usize| {
-            let mut b = [0; 8];
-            b[..n].copy_from_slice(&bytes[at..at + n]);
-            at += n;
-            u64::from_le_bytes(b)
-        };
-        if get(4) != u64::from(MAGIC)
+        let mut next = |n: usize| get(bytes, &mut at, n);
+        if next(4) != u64::from(MAGIC)
             || crc32fast::hash(&bytes[..end]).to_le_bytes() != bytes[end..]
         {
             return Ok(None);
         }
-        let found = get(4) as u32;
+        let found = next(4) as u32;
         if found != VERSION {
             return Err(FtlError::Version { found, known: VERSION });
         }
         for (field, expected) in numbers(g) {
-            let (found, expected) = (get(4), u64::from(expected));
+            let (found, expected) = (next(4), u64::from(expected));
             if found != expected {
                 return Err(FtlError::OtherGeometry { field, found, expected });
             }
         }
-        let number = get(8);
-        let (logical, interval) = (get(4) as u32, get(4) as u16);
-        let (meta_block, meta_last, meta_n) = (get(4) as u32, get(4) as u32, get(4) as u32);
-        let seq = get(8);
-        let blocks = [get(4) as u32, get(4) as u32];
-        let bad = bytes[HEADER..HEADER + g.blocks.div_ceil(8) as usize].to_vec();
-        let sane = meta_block < g.blocks && blocks.iter().all(|&b| b < g.blocks);
-        let anchor =
-            Anchor { number, logical, interval, meta_block, meta_last, meta_n, seq, blocks, bad };
-        Ok(sane.then_some(anchor))
+        let (number, logical, interval) = (next(8), next(4) as u32, next(4) as u16);
+        let blocks = [next(4) as u32, next(4) as u32];
+        let count = next(4) as usize;
+        let table = g.blocks.div_ceil(8) as usize;
+        if HEADER + count.saturating_mul(4) + table > end {
+            return Ok(None);
+        }
+        at = HEADER;
+        let ring: Vec<u32> = (0..count).map(|_| get(bytes, &mut at, 4) as u32).collect();
+        let bad = bytes[at..at + table].to_vec();
+        let sane = ring.iter().chain(&blocks).all(|&b| b < g.blocks);
+        Ok(sane.then_some(Anchor { number, logical, interval, blocks, ring, bad }))
     }
 
     pub fn is_bad(&self, block: u32) -> bool {
         self.bad[block as usize / 8] >> (block % 8) & 1 != 0
     }
+
+    pub fn set_bad(&mut self, block: u32) {
+        self.bad[block as usize / 8] |= 1 << (block % 8);
+    }
+
+    /// The out-of-band record of its page.
+    pub fn oob(&self, l: &Layout, data_crc: u32) -> Vec<u8> {
+        let mut bytes = vec![0; l.oob];
+        Oob::plain(Kind::Anchor, 0, self.number, data_crc).encode(&mut bytes, l.lpn_bits);
+        bytes
+    }
+
+    /// A configuration that fits what the anchor says.
+    pub fn config(&self, map: MapMode) -> crate::Config {
+        let mut config = crate::Config::new(self.logical);
+        config.meta_interval = self.interval;
+        config.map = map;
+        config
+    }
 }
 
-/// An anchor that was found, and the page after it.
+/// An anchor that was found.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub anchor: Anchor,
     pub block: u32,
-    pub next: u32,
 }
 
-/// Reads the latest anchor in `block`, if it is an anchor's block: one page, then a binary search.
-pub(crate) fn latest_in<N: Nand>(
+/// The last page of a block, among its safe ones, that is not blank; its first page must not be.
+/// Looks near its beginning first when `few` pages are likely: O(log pages) reads.
+pub(crate) fn last_written<N: Nand>(
+    nand: &mut N,
+    g: &Geometry,
+    block: u32,
+    few: bool,
+    reads: &mut u64,
+) -> Result<u32, FtlError> {
+    let count = safe_pages(g);
+    let mut blank = |i: u32| -> Result<bool, FtlError> {
+        *reads += 1;
+        let page = safe_page(g, block, i);
+        Ok(nand.read(Ppa(page.into()), 0, &mut [], &mut [])?.is_erased())
+    };
+    let (mut low, mut high) = (0, if few { 1 } else { count });
+    while high < count && !blank(high)? {
+        low = high;
+        high = (high * 2 + 1).min(count);
+    }
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if blank(middle)? {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Ok(low)
+}
+
+/// Reads the latest anchor in `block`, if it holds any.
+fn latest_in<N: Nand>(
     nand: &mut N,
     g: &Geometry,
     block: u32,
     reads: &mut u64,
 ) -> Result<Option<Found>, FtlError> {
     let mut page = vec![0; g.page_bytes as usize];
-    let mut oob = [0; FIXED];
-    let mut look =
-        |nand: &mut N, p: u32, page: &mut [u8]| -> Result<(bool, Option<Anchor>), FtlError> {
-            *reads += 1;
-            let status = nand.read(g.ppa(EraseBlock(block), p), 0, page, &mut oob)?;
-            if status.is_erased() {
-                return Ok((true, None));
-            }
-            Ok((false, Anchor::decode(g, page)?))
-        };
-    let first = look(nand, 0, &mut page)?;
-    if first.0 {
+    let mut oob = vec![0; (g.user_oob_bytes() as usize).min(64)];
+    *reads += 1;
+    let first = nand.read(g.ppa(EraseBlock(block), 0), 0, &mut page, &mut oob)?;
+    if first.is_erased() {
         return Ok(None);
     }
-    let (mut low, mut high, mut best) = (0, g.pages_per_block, first.1.map(|a| (0, a)));
-    if best.is_none() {
-        // The first page may be the one that can't be read.
-        match look(nand, 1, &mut page)?.1 {
-            Some(a) => best = Some((1, a)),
-            None => return Ok(None),
+    let seen = first.is_readable().then(|| Anchor::decode(g, &page)).transpose()?.flatten();
+    // A block of data ends the search at once, an unreadable page doesn't.
+    if first.is_readable() && seen.is_none() && Oob::decode_kind(&oob) != Some(Kind::Anchor) {
+        return Ok(None);
+    }
+    let last = last_written(nand, g, block, true, reads)?;
+    for i in (1..=last).rev() {
+        *reads += 1;
+        let status = nand.read(Ppa(safe_page(g, block, i).into()), 0, &mut page, &mut [])?;
+        if status.is_readable()
+            && let Some(anchor) = Anchor::decode(g, &page)?
+        {
+            return Ok(Some(Found { anchor, block }));
         }
     }
-    while high - low > 1 {
-        let middle = (low + high) / 2;
-        match look(nand, middle, &mut page)? {
-            (true, _) => high = middle,
-            (false, found) => {
-                low = middle;
-                if let Some(a) = found {
-                    best = Some((middle, a));
-                }
-            }
-        }
-    }
-    // Pages that can't be read between the best and the end may hide a later one.
-    let mut p = low;
-    while best.as_ref().is_some_and(|b| b.0 < p) {
-        if let (false, Some(a)) = look(nand, p, &mut page)? {
-            best = Some((p, a));
-            break;
-        }
-        p -= 1;
-    }
-    Ok(best.map(|(_, anchor)| Found { anchor, block, next: high }))
+    Ok(seen.map(|anchor| Found { anchor, block }))
 }
 
-/// Probes the first blocks for an anchor, from block `from` on.
+/// The anchors among the first blocks, latest first.
 pub(crate) fn find<N: Nand>(
     nand: &mut N,
     g: &Geometry,
-    from: u32,
     reads: &mut u64,
-) -> Result<Option<Found>, FtlError> {
-    for block in from..SPAN.min(g.blocks) {
-        if let Some(found) = latest_in(nand, g, block, reads)? {
-            return Ok(Some(found));
+) -> Result<Vec<Found>, FtlError> {
+    let mut all: Vec<Found> = Vec::new();
+    for block in 0..SPAN.min(g.blocks) {
+        all.extend(latest_in(nand, g, block, reads)?);
+        all.sort_by_key(|f| core::cmp::Reverse(f.anchor.number));
+        // Both copies that the latest one names: nothing else can be newer.
+        let named = all.first().map(|f| f.anchor.blocks);
+        if named.is_some_and(|n| n.iter().all(|&b| b <= block)) {
+            break;
         }
     }
-    Ok(None)
-}
-
-/// The out-of-band record of an anchor page.
-pub(crate) fn oob_of(l: &Layout, anchor: &Anchor, data_crc: u32) -> Vec<u8> {
-    let mut bytes = vec![0; l.oob];
-    let oob = Oob {
-        kind: Kind::Anchor,
-        frontier: 0,
-        commit: false,
-        lost: false,
-        batch: 0,
-        lpn: 0,
-        seq: anchor.number,
-        birth: 0,
-        data_crc,
-        history: Default::default(),
-    };
-    oob.encode(&mut bytes, l.lpn_bits);
-    bytes
-}
-
-/// A configuration that fits what an anchor says.
-pub(crate) fn config_of(anchor: &Anchor, map: MapMode) -> crate::Config {
-    let mut config = crate::Config::new(anchor.logical);
-    config.meta_interval = anchor.interval;
-    config.map = map;
-    config
+    Ok(all)
 }

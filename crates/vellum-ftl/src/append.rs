@@ -1,18 +1,20 @@
-//! Appending pages to frontiers: opening blocks, programming, and what a failed program costs.
+//! Appending pages to frontiers: programming, passing over pages that would endanger others, opening
+//! blocks, and what a failed program costs.
 
 use crate::FtlError;
-use crate::blocks::Role;
+use crate::blocks::{Free, Role};
 use crate::ftl::{Ftl, NewPage, Source, Trail};
-use crate::layout::FRONTIERS;
-use crate::meta::{Head, NONE, Record};
-use crate::oob::{Before, Kind, MAX_HISTORY, NO_LPN, Oob};
+use crate::layout::{FRONTIERS, NONE};
+use crate::oob::{Kind, MAX_HISTORY, NO_LPN, Oob};
+use crate::record::{Head, Record};
 use crate::stats::Cause;
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
 
 /// What became of a program.
-enum Outcome {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
     Done,
-    /// The page is spent; try the next one.
+    /// The page is spent; try another block.
     Failed,
     /// The source of a copy can't be read.
     Unreadable,
@@ -28,8 +30,8 @@ impl<N: Nand> Ftl<N> {
         cause: Cause,
     ) -> Result<u32, FtlError> {
         loop {
-            // A record for the page and one for a block to be opened.
-            self.meta_if_due(2)?;
+            // Records for the page, pages passed over, and a block opened.
+            self.meta_if_due(3)?;
             let f = self.ready_frontier(frontier, cause)?;
             let head = self.heads[f as usize];
             let ppn = head.block * self.l.g.pages_per_block + head.next;
@@ -39,7 +41,7 @@ impl<N: Nand> Ftl<N> {
                     self.stats.count(cause);
                     return Ok(ppn);
                 }
-                Outcome::Failed => self.program_failed(f)?,
+                Outcome::Failed => self.program_failed(f),
                 Outcome::Unreadable => return self.append_lost(frontier, page, source, cause),
             }
         }
@@ -56,22 +58,16 @@ impl<N: Nand> Ftl<N> {
         let Source::Copy(from) = source else {
             return Err(FtlError::Nand(NandError::Unsupported { what: "copy of host data" }));
         };
-        let mut data = core::mem::take(&mut self.page);
-        let status = self.read_ladder(from, &mut data, &mut []);
-        let readable = status.as_ref().is_ok_and(|s| s.is_readable());
-        if !readable {
+        let mut data = alloc::vec![0; self.l.page_bytes()];
+        if !self.read_ladder(from, &mut data, &mut [])?.is_readable() {
             page.lost = true;
             self.stats.lost += 1;
         }
-        let result = match status {
-            Ok(_) => self.append(frontier, page, Source::Data(&data), cause),
-            Err(e) => Err(e.into()),
-        };
-        self.page = data;
-        result
+        self.append(frontier, page, Source::Data(&data), cause)
     }
 
-    fn program_data(
+    /// Programs a page of frontier `f`'s block.
+    pub(crate) fn program_data(
         &mut self,
         f: u8,
         ppn: u32,
@@ -80,7 +76,11 @@ impl<N: Nand> Ftl<N> {
     ) -> Result<Outcome, FtlError> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.l.oob];
-        self.oob_for(f, page).encode(oob, self.l.lpn_bits);
+        let mut record = Oob::plain(Kind::Data, page.lpn, self.seq, page.crc);
+        (record.commit, record.lost, record.batch) = (page.commit, page.lost, page.batch);
+        record.birth = self.tick(page.birth);
+        record.history = self.trails[f as usize].before;
+        record.encode(oob, self.l.lpn_bits);
         let target = Ppa(ppn.into());
         let result = match source {
             Source::Data(data) => self.nand.program(target, data, oob),
@@ -102,74 +102,112 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    fn oob_for(&self, f: u8, page: NewPage) -> Oob {
-        let mut history = [Before::default(); MAX_HISTORY];
-        for (b, &(lpn, seq)) in history.iter_mut().zip(&self.trails[f as usize].before) {
-            let ago = self.seq.saturating_sub(seq).min(127) as u8;
-            // No program is zero programs ago: that stands for padding, and for nothing at all.
-            let nothing = lpn == NO_LPN;
-            *b = if nothing { Before::default() } else { Before { lpn, ago } };
+    /// Appends a page of a batch to the frontier's open block, which has room; `None` when the program
+    /// failed.
+    pub(crate) fn append_here(
+        &mut self,
+        f: u8,
+        page: NewPage,
+        data: &[u8],
+    ) -> Result<Option<u32>, FtlError> {
+        if !self.pass_over(f) {
+            return Err(self.worn_out());
         }
-        Oob {
-            kind: Kind::Data,
-            frontier: f,
-            commit: page.commit,
-            lost: page.lost,
-            batch: page.batch,
-            lpn: page.lpn,
-            seq: self.seq,
-            birth: self.tick(page.birth),
-            data_crc: page.crc,
-            history,
+        let head = self.heads[f as usize];
+        let ppn = head.block * self.l.g.pages_per_block + head.next;
+        if self.program_data(f, ppn, page, Source::Data(data))? != Outcome::Done {
+            self.program_failed(f);
+            return Ok(None);
         }
+        self.note_program(f, page);
+        self.stats.count(Cause::Host);
+        Ok(Some(ppn))
     }
 
     fn note_program(&mut self, f: u8, page: NewPage) {
         self.heads[f as usize].next += 1;
-        let seq = self.seq;
         self.seq += 1;
+        // What belongs to a batch counts only with its commit: recovery must look itself.
+        let known = if page.batch == 0 { page.lpn } else { NO_LPN };
+        self.trails[f as usize].push(known);
         let trail = &mut self.trails[f as usize];
-        trail.before.copy_within(..MAX_HISTORY - 1, 1);
-        trail.before[0] = (page.lpn, seq);
-        if page.lpn == NO_LPN {
-            self.record(Record::Skip(f));
-        } else {
-            trail.births += u64::from(page.birth);
-            trail.count += 1;
-            self.record(Record::Write(f, page.lpn));
-        }
+        trail.births += u64::from(page.birth);
+        trail.count += 1;
+        self.record(Record::Write(f, page.lpn));
     }
 
-    /// A frontier with a page to program: `wish`, or for moved pages any with room when no block is
-    /// free.
+    /// A frontier with a page to program: `wish`, or for moved pages any with room when blocks are
+    /// short.
     fn ready_frontier(&mut self, wish: u8, cause: Cause) -> Result<u8, FtlError> {
-        let full = self.l.g.pages_per_block;
-        let room = |h: &Head| h.block != NONE && h.next < full;
-        if room(&self.heads[wish as usize]) {
+        if self.pass_over(wish) {
             return Ok(wish);
         }
-        if cause != Cause::Host
-            && self.spare() == 0
-            && let Some(f) = self.heads.iter().rposition(room)
-        {
-            return Ok(f as u8);
-        }
-        self.close(wish);
         if cause == Cause::Host {
             self.make_room_to_open()?;
             // Collection may have opened the frontier itself.
-            if room(&self.heads[wish as usize]) {
+            if self.pass_over(wish) {
                 return Ok(wish);
             }
+        } else if self.free.len() < 2
+            && let Some(f) = (0..FRONTIERS as u8).rev().find(|&f| self.pass_over(f))
+        {
+            return Ok(f);
         }
         if self.open(wish)? {
             return Ok(wish);
         }
-        // The log took the last block: any frontier with room will do.
-        match self.heads.iter().position(room) {
-            Some(f) => Ok(f as u8),
+        match (0..FRONTIERS as u8).find(|&f| self.pass_over(f)) {
+            Some(f) => Ok(f),
             None => Err(self.worn_out()),
         }
+    }
+
+    /// Whether the frontier has a page to program, after passing over those that share cells with a
+    /// page that must stay.
+    pub(crate) fn pass_over(&mut self, f: u8) -> bool {
+        let (head, sealed) = (self.heads[f as usize], self.trails[f as usize].sealed);
+        if head.block == NONE {
+            return false;
+        }
+        let g = &self.l.g;
+        let endangers = |p: &u32| g.paired_with(*p).is_some_and(|lower| lower < sealed);
+        let next =
+            (head.next..g.pages_per_block).find(|p| !endangers(p)).unwrap_or(g.pages_per_block);
+        let mut over = next - head.next;
+        for _ in 0..over {
+            self.trails[f as usize].push(NO_LPN);
+        }
+        while over > 0 {
+            let n = over.min(Record::MOST_SKIP);
+            self.record(Record::Skip(f, n));
+            over -= n;
+        }
+        self.heads[f as usize].next = next;
+        next < self.l.g.pages_per_block
+    }
+
+    /// From now on no program endangers what was programmed so far.
+    pub(crate) fn seal(&mut self) {
+        if self.l.g.pair_distance() == 0 {
+            return;
+        }
+        for (head, trail) in self.heads.iter().zip(&mut self.trails) {
+            trail.sealed = head.next;
+        }
+    }
+
+    /// Whether a later program could endanger a page that was programmed already.
+    fn exposed(&self) -> bool {
+        let d = self.l.g.pair_distance();
+        let full = self.l.g.pages_per_block;
+        d > 0
+            && self.heads.iter().zip(&self.trails).any(|(h, t)| {
+                let bare = |p: u32| {
+                    let upper = p + d;
+                    p >= t.sealed && upper < full && self.l.g.paired_with(upper) == Some(p)
+                };
+                h.block != NONE && (h.next.saturating_sub(d)..h.next).any(bare)
+            })
     }
 
     /// The frontier's block becomes a closed one.
@@ -188,30 +226,49 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Erases a free block and makes it the frontier's; false when there is none.
-    fn open(&mut self, f: u8) -> Result<bool, FtlError> {
+    /// Erases a free block and makes it the frontier's, durably; false when there is none.
+    pub(crate) fn open(&mut self, f: u8) -> Result<bool, FtlError> {
+        let cold = f as usize == FRONTIERS - 1;
+        let Some(block) = self.take_erased(cold)? else { return Ok(false) };
+        self.close(f);
+        self.heads[f as usize] = Head { block, next: 0 };
+        self.blocks.role[block as usize] = Role::Open;
+        self.record(Record::Open(f, block));
+        self.write_meta(false)?;
+        Ok(true)
+    }
+
+    /// A free block, erased: the least worn, or for cold data the most worn. Its old content is no
+    /// longer needed by any state that a cut could bring back.
+    pub(crate) fn take_erased(&mut self, worn: bool) -> Result<Option<u32>, FtlError> {
+        self.count_all()?;
         loop {
-            // What was moved out of the block must be safe before its source goes. No metadata page
-            // may come between taking the block, which it announced, and the record that it is open.
-            self.pad_exposed()?;
-            let Some(block) = self.take_announced(f)? else { return Ok(false) };
-            match self.erase(block)? {
-                true => {
-                    self.heads[f as usize] = Head { block, next: 0 };
-                    self.trails[f as usize] = Trail::NEW;
-                    self.blocks.role[block as usize] = Role::Open;
-                    self.record(Record::Open(f, block));
-                    return Ok(true);
-                }
-                false => self.retire(block)?,
+            let erases = &self.blocks.erases;
+            let key = |f: &&Free| {
+                let e = i64::from(erases[f.block as usize]);
+                if worn { -e } else { e }
+            };
+            let Some(free) = self.free.iter().min_by_key(key).copied() else { return Ok(None) };
+            if self.trimmed.is_some_and(|t| free.since >= t) {
+                self.write_meta(false)?;
+                // The log may have taken a block.
+                continue;
             }
+            if self.exposed() {
+                self.seal();
+            }
+            self.free.retain(|f| f.block != free.block);
+            if self.erase(free.block)? {
+                return Ok(Some(free.block));
+            }
+            self.retire(free.block)?;
         }
     }
 
-    /// Opens a block for the frontier that batches go to.
-    pub(crate) fn open_for_batch(&mut self) -> Result<(), FtlError> {
-        self.meta_if_due(1)?;
-        if self.open(0)? { Ok(()) } else { Err(self.worn_out()) }
+    /// Nothing points into a block any more.
+    pub(crate) fn set_free(&mut self, block: u32) {
+        self.blocks.role[block as usize] = Role::Free;
+        self.free.push(Free { block, since: self.seq });
     }
 
     /// Erases a block; false when it failed.
@@ -232,87 +289,24 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Takes a free block that the latest metadata page announced; writes one if there is none. Hot
-    /// frontiers get the least worn, the coldest the most worn.
-    fn take_announced(&mut self, f: u8) -> Result<Option<u32>, FtlError> {
-        if self.free.is_empty() {
-            self.count_all()?;
-        }
-        if self.free.is_empty() {
-            return Ok(None);
-        }
-        // One announced block stays free for the next recovery, if there are others to announce.
-        let known = self.announced.iter().filter(|b| self.free.contains(b)).count();
-        if known == 0 || (known == 1 && self.free.len() > 1 && !self.in_batch) {
-            self.write_meta()?;
-        }
-        let erases = &self.blocks.erases;
-        let candidates = self.announced.iter().copied().filter(|b| self.free.contains(b));
-        let cold = f as usize == FRONTIERS - 1;
-        let key = |b: &u32| {
-            let e = i64::from(erases[*b as usize]);
-            if cold { -e } else { e }
-        };
-        let Some(block) = candidates.min_by_key(key) else { return Ok(None) };
-        self.free.retain(|&b| b != block);
-        Ok(Some(block))
-    }
-
-    /// A program failed: the block's pages are to be moved, and the next metadata page is due now,
-    /// so that recovery needs no guess.
-    fn program_failed(&mut self, f: u8) -> Result<(), FtlError> {
+    /// A program failed: the block's pages are to be moved before anything else.
+    fn program_failed(&mut self, f: u8) {
         self.stats.program_fails += 1;
         self.careful = true;
         self.seq += 1;
         let block = self.heads[f as usize].block;
-        self.record(Record::Skip(f));
-        self.heads[f as usize].next += 1;
+        self.record(Record::Skip(f, 1));
         self.blocks.role[block as usize] = Role::Failing;
         self.close(f);
-        self.pending.insert(0, (block, Cause::Rescue));
-        self.urgent();
-        Ok(())
+        self.record(Record::Open(f, NONE));
+        self.pending.push((block, Cause::Rescue));
     }
+}
 
-    /// Pads frontiers whose pages share cells with pages that are not programmed yet, so that no
-    /// later program endangers what is there.
-    pub(crate) fn pad_exposed(&mut self) -> Result<(), FtlError> {
-        let group = 2 * self.l.g.pair_distance();
-        if group == 0 {
-            return Ok(());
-        }
-        for f in 0..FRONTIERS as u8 {
-            loop {
-                let head = self.heads[f as usize];
-                let full = self.l.g.pages_per_block;
-                if head.block == NONE || head.next >= full || head.next.is_multiple_of(group) {
-                    break;
-                }
-                self.meta_if_due(1)?;
-                // A metadata page pads first.
-                if self.heads[f as usize] == head {
-                    self.pad_one(f)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn pad_one(&mut self, f: u8) -> Result<(), FtlError> {
-        let head = self.heads[f as usize];
-        let ppn = head.block * self.l.g.pages_per_block + head.next;
-        let crc = 0;
-        let pad = NewPage { lpn: NO_LPN, birth: 0, crc, batch: 0, commit: false, lost: false };
-        let blank = core::mem::take(&mut self.page);
-        let outcome = self.program_data(f, ppn, pad, Source::Data(&blank));
-        self.page = blank;
-        match outcome? {
-            Outcome::Done => {
-                self.stats.programs_pad += 1;
-                self.note_program(f, pad);
-                Ok(())
-            }
-            _ => self.program_failed(f),
-        }
+impl Trail {
+    /// One more page of the block.
+    pub fn push(&mut self, lpn: u32) {
+        self.before.copy_within(..MAX_HISTORY - 1, 1);
+        self.before[0] = lpn;
     }
 }

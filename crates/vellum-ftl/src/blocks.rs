@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 pub(crate) enum Role {
     /// Holds nothing; erased when it is opened, never before.
     Free,
-    /// Closed, with data of frontier 0, 1 or 2.
+    /// Closed, with data of a frontier.
     Data(u8),
     /// A frontier writes it.
     Open,
@@ -17,6 +17,14 @@ pub(crate) enum Role {
     Bad,
     /// A program failed in it: its pages are moved, then it is tortured or retired.
     Failing,
+}
+
+/// A block that holds nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Free {
+    pub block: u32,
+    /// Program number when that became so: it may be erased once everything before is durable.
+    pub since: u64,
 }
 
 /// The block table. Valid pages are counted; which ones they are is kept by flat maps only.

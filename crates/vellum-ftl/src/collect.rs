@@ -3,9 +3,8 @@
 use crate::FtlError;
 use crate::blocks::Role;
 use crate::ftl::{Ftl, NewPage, Source, Victim};
-use crate::layout::{FRONTIERS, SPARE};
+use crate::layout::{FRONTIERS, NONE, SPARE};
 use crate::map::UNMAPPED;
-use crate::meta::NONE;
 use crate::oob::{Kind, NO_LPN, Oob};
 use crate::stats::Cause;
 use alloc::vec::Vec;
@@ -17,7 +16,7 @@ impl<N: Nand> Ftl<N> {
     /// moves, spread over the pages that it frees. The least full closed block is at most
     /// `logical / closed blocks` full.
     pub fn most_moves(&self) -> u32 {
-        let taken = 2 + self.l.meta_blocks() + FRONTIERS as u32 + SPARE;
+        let taken = 2 + self.l.ring() + FRONTIERS as u32 + SPARE;
         let closed = self.blocks.good().saturating_sub(taken).max(1);
         let full = self.l.logical.div_ceil(closed).min(self.l.g.pages_per_block - 1);
         // All of one victim, when metadata asks for a block at the worst time, and the share of the
@@ -25,18 +24,16 @@ impl<N: Nand> Ftl<N> {
         2 * full + full.div_ceil(self.l.g.pages_per_block - full)
     }
 
-    /// Blocks for frontiers that are free now.
-    pub(crate) fn spare(&self) -> u32 {
-        let soon = self.log.block != NONE && self.log.wants_block(self.l.g.pages_per_block);
-        (self.free.len() as u32).saturating_sub(u32::from(soon))
+    /// Free blocks below which collection starts. One of them is recovery's: with one frontier, what
+    /// is collected always fits the open block; where several may ask for a block while a victim is
+    /// emptied, or pages are passed over, two more see to it that the last one stays.
+    fn low(&self) -> u32 {
+        let shared = self.l.g.pair_distance() > 0;
+        SPARE + u32::from(self.careful) + 2 * u32::from(self.placer.skewed || shared)
     }
 
-    /// Free blocks below which collection starts.
-    fn low(&self) -> u32 {
-        // Padding takes room of its own.
-        let pads = if self.l.g.pair_distance() > 0 { 3 } else { 0 };
-        // Three frontiers may each ask for a block while one victim is emptied.
-        2 + u32::from(self.careful) + u32::from(self.placer.skewed) + pads
+    fn short(&self) -> bool {
+        (self.free.len() as u32) < self.low()
     }
 
     /// A share of the collecting that is to be done, before a host write.
@@ -51,13 +48,13 @@ impl<N: Nand> Ftl<N> {
         self.collect(left.div_ceil(writes).max(u32::from(left == 0)))
     }
 
-    pub(crate) fn room_of(&self, head: &crate::meta::Head) -> u32 {
+    pub(crate) fn room_of(&self, head: &crate::record::Head) -> u32 {
         if head.block == NONE { 0 } else { self.l.g.pages_per_block - head.next }
     }
 
     /// Collects until a frontier may open a block.
     pub(crate) fn make_room_to_open(&mut self) -> Result<(), FtlError> {
-        while self.spare() < self.low() {
+        while self.short() {
             if self.gc.is_none() {
                 self.choose()?;
             }
@@ -82,7 +79,7 @@ impl<N: Nand> Ftl<N> {
             self.gc = Some(Victim { block, next: 0, class, cause });
             return Ok(());
         }
-        if self.spare() >= self.low() {
+        if !self.short() {
             return Ok(());
         }
         self.count_all()?;
@@ -145,11 +142,6 @@ impl<N: Nand> Ftl<N> {
         lags.then_some(Victim { block, next: 0, class, cause: Cause::Wear })
     }
 
-    /// Whether emptying the victim gives a free block.
-    pub(crate) fn will_be_free(&self, victim: &Victim) -> bool {
-        matches!(self.blocks.role[victim.block as usize], Role::Data(_))
-    }
-
     /// Moves up to `most` pages of the victim; frees it when it is empty.
     pub(crate) fn collect(&mut self, most: u32) -> Result<(), FtlError> {
         let pages = self.l.g.pages_per_block;
@@ -169,10 +161,7 @@ impl<N: Nand> Ftl<N> {
             if self.blocks.is_valid(ppn) == Some(false) {
                 continue;
             }
-            let outer = core::mem::replace(&mut self.collecting, true);
-            let result = self.move_page(ppn, &victim);
-            self.collecting = outer;
-            if result? {
+            if self.move_page(ppn, &victim)? {
                 moved += 1;
                 self.moves += 1;
             }
@@ -191,20 +180,14 @@ impl<N: Nand> Ftl<N> {
             Cause::Wear if self.placer.skewed => FRONTIERS as u8 - 1,
             _ => class,
         };
-        let page = NewPage {
-            lpn,
-            birth,
-            crc: record.map_or(0, |r| r.data_crc),
-            batch: 0,
-            commit: false,
-            lost: record.is_none_or(|r| r.lost),
-        };
+        let mut page = NewPage::new(lpn, birth, record.map_or(0, |r| r.data_crc));
+        page.lost = record.is_none_or(|r| r.lost);
         let to = self.append(class, page, Source::Copy(ppn), victim.cause)?;
         self.moved(lpn, ppn, to)
     }
 
     /// Whoever pointed at `from` points at `to` now.
-    fn moved(&mut self, lpn: u32, from: u32, to: u32) -> Result<bool, FtlError> {
+    pub(crate) fn moved(&mut self, lpn: u32, from: u32, to: u32) -> Result<bool, FtlError> {
         if self.lookup(lpn)? == from {
             self.map.set(lpn, to);
         } else {
@@ -216,7 +199,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// The logical page that a physical page holds for a map, with its record if that is readable.
-    fn owner(&mut self, ppn: u32) -> Result<Option<(u32, Option<Oob>)>, FtlError> {
+    pub(crate) fn owner(&mut self, ppn: u32) -> Result<Option<(u32, Option<Oob>)>, FtlError> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.l.oob];
         let status = self.read_ladder(ppn, &mut [], oob)?;
@@ -249,12 +232,14 @@ impl<N: Nand> Ftl<N> {
         let block = victim.block;
         match self.blocks.role[block as usize] {
             Role::Failing => {
-                self.pad_exposed()?;
+                self.seal();
+                if self.trimmed.is_some() {
+                    self.write_meta(false)?;
+                }
                 self.retire_or_forgive(block)
             }
             Role::Data(_) => {
-                self.blocks.role[block as usize] = Role::Free;
-                self.free.push_back(block);
+                self.set_free(block);
                 Ok(())
             }
             _ => Ok(()),
@@ -284,12 +269,7 @@ impl<N: Nand> Ftl<N> {
             matches!(self.blocks.role[i], Role::Data(_)) && self.blocks.valid[i] == 0
         };
         let found: Vec<u32> = (0..self.l.g.blocks).filter(empty).collect();
-        for block in found {
-            self.blocks.role[block as usize] = Role::Free;
-            if !self.free.contains(&block) {
-                self.free.push_back(block);
-            }
-        }
+        found.into_iter().for_each(|block| self.set_free(block));
         Ok(())
     }
 }

@@ -1,32 +1,35 @@
 //! The layer itself: what it holds, and what the host asks of it.
 
 use crate::anchor::Anchor;
-use crate::blocks::{Blocks, Role};
-use crate::layout::{ANNOUNCED, FRONTIERS, Layout};
+use crate::blocks::{Blocks, Free, Role};
+use crate::layout::{FRONTIERS, Layout, NONE};
+use crate::log::Log;
 use crate::map::{Map, UNMAPPED};
-use crate::meta::{Head, NONE, Record};
-use crate::metalog::MetaLog;
 use crate::oob::{FIXED, MAX_HISTORY, NO_LPN, Oob};
 use crate::place::Placer;
+use crate::record::{Head, Record};
+use crate::settle::Debt;
 use crate::stats::Cause;
 use crate::{Config, FtlError, Health, Lpn, Stats};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
-use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
+use vellum_nand::{EraseBlock, Nand, NandError, Ppa, ReadStatus};
 
-/// A frontier beside its head: what recovery and placement need.
+/// A frontier beside its head: what programming it needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Trail {
-    /// The last programs on it: logical page and program number, latest first.
-    pub before: [(u32, u64); MAX_HISTORY],
+    /// Logical pages of the last programs in the block, latest first.
+    pub before: [u32; MAX_HISTORY],
+    /// Pages below must not be endangered: pages that share cells with them stay blank.
+    pub sealed: u32,
     /// Sum of the pages' birth times, and how many they are.
     pub births: u64,
     pub count: u32,
 }
 
 impl Trail {
-    pub const NEW: Trail = Trail { before: [(NO_LPN, 0); MAX_HISTORY], births: 0, count: 0 };
+    pub const NEW: Trail = Trail { before: [NO_LPN; MAX_HISTORY], sealed: 0, births: 0, count: 0 };
 }
 
 /// A block whose valid pages are on the move.
@@ -43,16 +46,14 @@ pub(crate) struct Victim {
 /// Every call finishes what it starts; there are no threads and no hidden buffers. A write is
 /// durable when [`Ftl::flush`] returns (on cells that hold one bit, when the write returns); a
 /// discard when `flush` returns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ftl<N> {
     pub(crate) nand: N,
     pub(crate) l: Layout,
     pub(crate) config: Config,
     pub(crate) map: Map,
     pub(crate) blocks: Blocks,
-    /// Blocks that hold nothing, next to be opened first.
-    pub(crate) free: VecDeque<u32>,
-    pub(crate) announced: [u32; ANNOUNCED],
+    pub(crate) free: Vec<Free>,
     pub(crate) heads: [Head; FRONTIERS],
     pub(crate) trails: [Trail; FRONTIERS],
     /// The latest records, and the frontiers before the first of them.
@@ -60,12 +61,14 @@ pub struct Ftl<N> {
     pub(crate) start: [Head; FRONTIERS],
     pub(crate) record_end: u64,
     pub(crate) since_meta: u32,
-    pub(crate) log: MetaLog,
+    pub(crate) log: Log,
     pub(crate) anchor: Anchor,
     /// The page after the last one of each anchor; `NONE` when that anchor is lost.
     pub(crate) anchor_next: [u32; 2],
-    /// The next page of the anchor may not be as erased as it looks.
-    pub(crate) anchor_suspect: [bool; 2],
+    /// The copy to be written first: not the only one that is up to date.
+    pub(crate) anchor_first: usize,
+    /// What a mount after a loss of power left to be done before anything changes.
+    pub(crate) debt: Option<Debt>,
     pub(crate) gc: Option<Victim>,
     /// Blocks whose pages are to be moved: failing ones first.
     pub(crate) pending: Vec<(u32, Cause)>,
@@ -77,12 +80,8 @@ pub struct Ftl<N> {
     pub(crate) counted: bool,
     /// Blocks opened in the records replayed, by record number.
     pub(crate) opened: Vec<(u64, u32)>,
-    /// Discards, or other things that only the next metadata page makes durable.
-    pub(crate) unflushed: bool,
-    /// A batch is being written: no metadata page may come between.
-    pub(crate) in_batch: bool,
-    /// A page is being moved.
-    pub(crate) collecting: bool,
+    /// Program number at the first discard that only the next metadata page makes durable.
+    pub(crate) trimmed: Option<u64>,
     /// The last victim was chosen for its wear.
     pub(crate) levelled: bool,
     /// Something failed once: one more block is kept free.
@@ -101,28 +100,26 @@ impl<N: Nand> Ftl<N> {
         Ftl {
             map: Map::new(&l, config.map),
             blocks: Blocks::new(l.g.blocks, l.g.pages_per_block, with_bits),
-            free: VecDeque::new(),
-            announced: [NONE; ANNOUNCED],
+            free: Vec::new(),
             heads: [Head::CLOSED; FRONTIERS],
             trails: [Trail::NEW; FRONTIERS],
             records: VecDeque::with_capacity(l.records as usize + 1),
             start: [Head::CLOSED; FRONTIERS],
             record_end: 0,
             since_meta: 0,
-            log: MetaLog::new(&l),
+            log: Log::new(&l),
             anchor,
             anchor_next: [NONE; 2],
-            anchor_suspect: [false; 2],
+            anchor_first: 0,
+            debt: None,
             gc: None,
             pending: Vec::new(),
             placer: Placer::new(config.placement, config.logical_pages),
-            seq: 0,
+            seq: 1,
             clock: 0,
             counted: false,
             opened: Vec::new(),
-            unflushed: false,
-            in_batch: false,
-            collecting: false,
+            trimmed: None,
             levelled: false,
             careful: false,
             read_only: false,
@@ -161,9 +158,23 @@ impl<N: Nand> Ftl<N> {
         &mut self.nand
     }
 
-    /// Gives the chip back. What was flushed is there for [`Ftl::mount`].
+    /// Gives the chip back as it is, as if the power went. What was flushed is there for
+    /// [`Ftl::mount`].
     pub fn into_nand(self) -> N {
         self.nand
+    }
+
+    /// Flushes, notes that nothing is in flight, and gives the chip back: the next mount has nothing
+    /// to repair.
+    ///
+    /// # Errors
+    /// As for writing; a read-only device shuts down without a note.
+    pub fn shut_down(mut self) -> Result<N, FtlError> {
+        if !self.read_only {
+            self.settle()?;
+            self.write_meta(true)?;
+        }
+        Ok(self.nand)
     }
 
     /// Blocks that are bad, the factory's and grown ones.
@@ -195,20 +206,6 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Good blocks without which writing stops.
-    pub(crate) fn least_good(&self) -> u32 {
-        let (mut low, mut high) = (0, self.l.g.blocks);
-        while low < high {
-            let middle = (low + high) / 2;
-            if self.l.capacity(middle) >= self.l.logical.into() {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        low
-    }
-
     /// Bytes of RAM that the layer holds, buffers included.
     pub fn ram_bytes(&self) -> usize {
         size_of::<Self>() - size_of::<N>()
@@ -216,7 +213,8 @@ impl<N: Nand> Ftl<N> {
             + self.blocks.ram_bytes()
             + self.placer.ram_bytes()
             + self.log.ram_bytes()
-            + (self.free.capacity() + self.records.capacity()) * 4
+            + self.free.capacity() * size_of::<Free>()
+            + self.records.capacity() * 4
             + self.page.capacity()
             + self.anchor.bad.capacity()
     }
@@ -233,21 +231,13 @@ impl<N: Nand> Ftl<N> {
         if found == expected { Ok(()) } else { Err(FtlError::Length { found, expected }) }
     }
 
-    pub(crate) fn check_writable(&self) -> Result<(), FtlError> {
-        if self.read_only {
-            let (good, needed) = (self.blocks.good(), self.least_good());
-            return Err(FtlError::ReadOnly { good, needed });
-        }
-        Ok(())
-    }
-
     /// Reads a page of the chip, counted.
     pub(crate) fn chip_read(
         &mut self,
         ppn: u32,
         data: &mut [u8],
         oob: &mut [u8],
-    ) -> Result<vellum_nand::ReadStatus, NandError> {
+    ) -> Result<ReadStatus, NandError> {
         self.stats.chip_reads += 1;
         self.nand.read(Ppa(ppn.into()), 0, data, oob)
     }
@@ -263,7 +253,8 @@ impl<N: Nand> Ftl<N> {
 
     /// Reads a logical page; what was never written, or was discarded, reads as zeros.
     ///
-    /// One chip read with a flat map (one more for the first touch of a slice after a mount).
+    /// One chip read with a flat map (one more for the first touch of a slice after a mount). After a
+    /// loss of power, reading what was written last first secures it.
     ///
     /// # Errors
     /// [`FtlError::Unreadable`] when the content is lost; a wrong address or buffer.
@@ -271,6 +262,9 @@ impl<N: Nand> Ftl<N> {
         self.check_lpn(lpn)?;
         self.check_page(out.len())?;
         let before = self.stats.chip_reads;
+        if self.debt.as_ref().is_some_and(|d| d.concerns(lpn.0)) {
+            self.settle()?;
+        }
         let ppn = self.lookup(lpn.0)?;
         self.stats.host_reads += 1;
         let result = if ppn == UNMAPPED {
@@ -293,16 +287,29 @@ impl<N: Nand> Ftl<N> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.l.oob];
         let status = self.read_ladder(ppn, out, oob)?;
-        let record = Oob::decode(oob, self.l.lpn_bits).filter(|r| r.lpn == lpn.0 && !r.lost);
         let unreadable = FtlError::Unreadable { lpn, ppa: Ppa(ppn.into()) };
         if !status.is_readable() {
             return Err(unreadable);
         }
+        let record = Oob::decode(oob, self.l.lpn_bits).filter(|r| r.lpn == lpn.0 && !r.lost);
         let record = record.ok_or(unreadable)?;
         if self.config.verify_reads && crc32fast::hash(out) != record.data_crc {
             return Err(unreadable);
         }
         self.after_read(ppn, status.worst());
+        Ok(())
+    }
+
+    /// Before anything changes: what a mount left is done, and the device takes writes.
+    pub(crate) fn ready_to_change(&mut self) -> Result<(), FtlError> {
+        if self.read_only {
+            let (good, needed) = (self.blocks.good(), self.least_good());
+            return Err(FtlError::ReadOnly { good, needed });
+        }
+        if self.debt.is_some() {
+            self.settle()?;
+        }
+        self.moves = 0;
         Ok(())
     }
 
@@ -315,14 +322,11 @@ impl<N: Nand> Ftl<N> {
     pub fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError> {
         self.check_lpn(lpn)?;
         self.check_page(data.len())?;
-        self.check_writable()?;
-        self.moves = 0;
+        self.ready_to_change()?;
         self.make_room()?;
         let old = self.lookup(lpn.0)?;
         let class = self.host_class(lpn.0, old);
-        let birth = self.clock as u32;
-        let crc = crc32fast::hash(data);
-        let page = NewPage { lpn: lpn.0, birth, crc, batch: 0, commit: false, lost: false };
+        let page = NewPage::new(lpn.0, self.clock as u32, crc32fast::hash(data));
         let ppn = self.append(class, page, Source::Data(data), Cause::Host)?;
         // Appending may have moved the old page.
         self.remap(lpn.0, ppn)?;
@@ -374,7 +378,7 @@ impl<N: Nand> Ftl<N> {
         if self.records.len() == self.l.records as usize
             && let Some(oldest) = self.records.pop_front()
         {
-            crate::meta::advance(&mut self.start, oldest);
+            crate::record::advance(&mut self.start, oldest);
         }
         self.records.push_back(record.pack());
         self.record_end += 1;
@@ -393,36 +397,36 @@ impl<N: Nand> Ftl<N> {
         if last >= self.pages().into() {
             return Err(FtlError::PastEnd { lpn: last, pages: self.pages().into() });
         }
-        self.check_writable()?;
-        self.moves = 0;
-        // Room for both records before the map changes, so that no metadata page comes between.
-        self.make_room()?;
+        self.ready_to_change()?;
+        // Both records in one metadata page, and the map changes with them.
         self.meta_if_due(2)?;
         for lpn in first.0..first.0 + count {
             if self.lookup(lpn)? != UNMAPPED {
                 self.remap(lpn, UNMAPPED)?;
             }
         }
+        self.trimmed.get_or_insert(self.seq);
         self.record(Record::Trim(first.0));
         if count > 1 {
             self.record(Record::TrimMore(count - 1));
         }
-        self.unflushed = true;
         self.stats.host_trims += u64::from(count);
         Ok(())
     }
 
-    /// Makes everything before durable. Costs nothing after writes alone when a cell holds one bit;
-    /// a metadata page after discards; padding up to the end of a pairing group when cells are
-    /// shared between pages.
+    /// Makes everything before durable. Costs no program after writes (where pages share cells, the
+    /// pages that could endanger what was written are passed over); a metadata page after discards.
     ///
     /// # Errors
     /// As for writing.
     pub fn flush(&mut self) -> Result<(), FtlError> {
         self.stats.flushes += 1;
-        self.pad_exposed()?;
-        if self.unflushed {
-            self.write_meta()?;
+        if self.debt.is_some() && !self.read_only {
+            self.settle()?;
+        }
+        self.seal();
+        if self.trimmed.is_some() {
+            self.write_meta(false)?;
         }
         Ok(())
     }
@@ -451,6 +455,12 @@ pub(crate) struct NewPage {
     pub commit: bool,
     /// The content could not be read when it was moved.
     pub lost: bool,
+}
+
+impl NewPage {
+    pub fn new(lpn: u32, birth: u32, crc: u32) -> NewPage {
+        NewPage { lpn, birth, crc, batch: 0, commit: false, lost: false }
+    }
 }
 
 /// Where an appended page's data comes from.

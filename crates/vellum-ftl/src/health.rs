@@ -1,11 +1,9 @@
 //! Bad blocks and worn-out devices: torture, retirement, anchors that move, and the end of life.
 
 use crate::FtlError;
-use crate::anchor::oob_of;
 use crate::blocks::Role;
 use crate::ftl::Ftl;
-use crate::layout::SPAN;
-use crate::meta::NONE;
+use crate::layout::{NONE, SPAN, safe_page};
 use crate::stats::Cause;
 use alloc::vec;
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa, ReadStatus};
@@ -15,8 +13,7 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn retire_or_forgive(&mut self, block: u32) -> Result<(), FtlError> {
         if self.config.torture && self.survives_torture(block)? {
             self.stats.forgiven += 1;
-            self.blocks.role[block as usize] = Role::Free;
-            self.free.push_back(block);
+            self.set_free(block);
             return Ok(());
         }
         self.retire(block)
@@ -51,14 +48,13 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn retire(&mut self, block: u32) -> Result<(), FtlError> {
         self.mark_retired(block)?;
         self.write_anchor()?;
-        self.urgent();
         Ok(())
     }
 
     /// The same without writing the table: the caller does.
     pub(crate) fn mark_retired(&mut self, block: u32) -> Result<(), FtlError> {
         self.blocks.role[block as usize] = Role::Bad;
-        self.anchor.bad[block as usize / 8] |= 1 << (block % 8);
+        self.anchor.set_bad(block);
         self.stats.grown_bad += 1;
         self.careful = true;
         // The marker is for other readers; the table counts.
@@ -71,20 +67,32 @@ impl<N: Nand> Ftl<N> {
         Ok(())
     }
 
+    /// Good blocks without which writing stops.
+    pub(crate) fn least_good(&self) -> u32 {
+        let (mut low, mut high) = (0, self.l.g.blocks);
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.l.capacity(middle) >= self.l.logical.into() {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
     /// The error of a device without room, which is read-only from then on.
     pub(crate) fn worn_out(&mut self) -> FtlError {
         self.read_only = true;
         FtlError::ReadOnly { good: self.blocks.good(), needed: self.least_good() }
     }
 
-    /// Writes both anchors. An anchor that fails is given up and another block found for it later.
+    /// Writes both anchors, one after the other. An anchor that fails is given up and another block
+    /// found for it later.
     pub(crate) fn write_anchor(&mut self) -> Result<(), FtlError> {
         self.anchor.number += 1;
-        self.anchor.meta_block = self.log.block;
-        let last = self.log.places.iter().enumerate().find(|(_, p)| **p != NONE);
-        self.anchor.meta_last = last.map_or(NONE, |(_, &p)| p);
-        self.anchor.meta_n = last.map_or(0, |(ago, _)| self.log.n - ago as u32);
-        for k in 0..2 {
+        let first = core::mem::take(&mut self.anchor_first);
+        for k in [first, 1 - first] {
             if self.anchor_next[k] != NONE {
                 self.write_one_anchor(k)?;
             }
@@ -99,34 +107,26 @@ impl<N: Nand> Ftl<N> {
         let block = self.anchor.blocks[k];
         let mut page = vec![0; self.l.page_bytes()];
         self.anchor.encode(&self.l.g, &mut page);
-        let oob = oob_of(&self.l, &self.anchor, crc32fast::hash(&page));
-        if self.anchor_next[k] >= self.l.g.pages_per_block {
+        let oob = self.anchor.oob(&self.l, crc32fast::hash(&page));
+        if self.anchor_next[k] >= self.l.safe_pages {
             if !self.erase(block)? {
                 return self.lose_anchor(k);
             }
             self.anchor_next[k] = 0;
-            self.anchor_suspect[k] = false;
         }
-        // The page after the last one found at mount may have been hit by the cut: the first
-        // anchor after it is written twice.
-        let twice = core::mem::replace(&mut self.anchor_suspect[k], false);
-        let times = if twice { 2 } else { 1 };
-        for _ in 0..times {
-            if self.anchor_next[k] >= self.l.g.pages_per_block {
-                break;
+        let ppn = safe_page(&self.l.g, block, self.anchor_next[k]);
+        self.anchor_next[k] += 1;
+        match self.nand.program(Ppa(ppn.into()), &page, &oob) {
+            Ok(()) => {
+                self.stats.programs_meta += 1;
+                Ok(())
             }
-            let ppa = self.l.g.ppa(EraseBlock(block), self.anchor_next[k]);
-            self.anchor_next[k] += 1;
-            match self.nand.program(ppa, &page, &oob) {
-                Ok(()) => self.stats.programs_meta += 1,
-                Err(NandError::ProgramFailed { .. }) => {
-                    self.stats.program_fails += 1;
-                    return self.lose_anchor(k);
-                }
-                Err(e) => return Err(e.into()),
+            Err(NandError::ProgramFailed { .. }) => {
+                self.stats.program_fails += 1;
+                self.lose_anchor(k)
             }
+            Err(e) => Err(e.into()),
         }
-        Ok(())
     }
 
     fn lose_anchor(&mut self, k: usize) -> Result<(), FtlError> {
@@ -148,8 +148,10 @@ impl<N: Nand> Ftl<N> {
     /// Gives a lost anchor a new block, if one of the first is free. Called between host operations.
     pub(crate) fn restore_anchor(&mut self) -> Result<(), FtlError> {
         let Some(k) = self.anchor_next.iter().position(|&n| n == NONE) else { return Ok(()) };
-        let at = self.free.iter().position(|&b| (1..SPAN).contains(&b));
-        let Some(block) = at.and_then(|at| self.free.remove(at)) else {
+        let fits = |f: &crate::blocks::Free| {
+            (1..SPAN).contains(&f.block) && self.trimmed.is_none_or(|t| f.since < t)
+        };
+        let Some(block) = self.free.iter().find(|f| fits(f)).map(|f| f.block) else {
             if self.pending.is_empty()
                 && let Some(block) = self.anchor_candidate()
             {
@@ -157,6 +159,8 @@ impl<N: Nand> Ftl<N> {
             }
             return Ok(());
         };
+        self.seal();
+        self.free.retain(|f| f.block != block);
         if !self.erase(block)? {
             return self.retire(block);
         }

@@ -3,27 +3,24 @@
 use crate::bits::width_of;
 use crate::oob::{FIXED, Oob};
 use crate::{Config, FtlError};
-use vellum_nand::Geometry;
+use vellum_nand::{EraseBlock, Geometry};
 
 /// Frontiers for data.
-pub(crate) const FRONTIERS: usize = 3;
-/// Blocks that a metadata page announces as the next to be opened.
-pub(crate) const ANNOUNCED: usize = 4;
-/// Metadata pages of a parity group, parity included.
-pub(crate) const GROUP: u32 = 8;
+pub(crate) const FRONTIERS: usize = 4;
+/// Metadata pages that one parity page covers at most.
+pub(crate) const GROUP: u32 = 15;
 /// Locations of earlier metadata pages that each one carries.
 pub(crate) const BACK: usize = 8;
 /// The anchors lie in two of the first so many blocks.
 pub(crate) const SPAN: u32 = 8;
-/// Blocks beyond anchors, metadata and frontiers that collection needs to keep going.
+/// Free blocks that collection keeps: one that only recovery takes, and one to open next.
 pub(crate) const SPARE: u32 = 2;
 /// Bytes of a metadata page before the block table's part.
-pub(crate) const HEADER: usize = 136;
-/// Most programs between two metadata pages: a record's distances (7 bits) must reach back over one
-/// interval, with what failed programs add.
-pub(crate) const MOST_INTERVAL: u16 = 100;
+pub(crate) const HEADER: usize = 144;
 /// Bits of a record's kind.
 pub(crate) const KIND_BITS: u32 = 3;
+/// No block, no page.
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// The sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub(crate) struct Layout {
     pub logical: u32,
     /// Out-of-band bytes in use, the same on every page.
     pub oob: usize,
-    pub history: usize,
+    pub history: u32,
     pub lpn_bits: u32,
     /// Bits of a map entry.
     pub entry_bits: u32,
@@ -44,8 +41,10 @@ pub(crate) struct Layout {
     pub table: u32,
     /// Records in a metadata page.
     pub records: u32,
-    /// Records between two metadata pages.
+    /// Most records between two metadata pages.
     pub interval: u32,
+    /// Pages of a metadata block that are used: those that no later page endangers.
+    pub safe_pages: u32,
 }
 
 impl Layout {
@@ -56,7 +55,7 @@ impl Layout {
         };
         need("out-of-band bytes for the user", g.user_oob_bytes().into(), FIXED as u64)?;
         need("page bytes", g.page_bytes.into(), 512)?;
-        need("pages per block", g.pages_per_block.into(), u64::from(GROUP))?;
+        need("pages per block", g.pages_per_block.into(), 8)?;
         need("blocks", g.blocks.into(), 16)?;
         need("logical pages", config.logical_pages.into(), 1)?;
         let most = |what, found: u64, needed: u64| -> Result<(), FtlError> {
@@ -64,16 +63,15 @@ impl Layout {
         };
         most("pages", g.pages(), 1 << 31)?;
         most("logical pages", config.logical_pages.into(), (1 << 28) - 1)?;
-        let table_bytes = u64::from(g.blocks.div_ceil(8));
-        most("bytes of the bad-block table", table_bytes, u64::from(g.page_bytes) - 128)?;
-        let lpn_bits = width_of(config.logical_pages.into());
-        let payload = lpn_bits.max(width_of(u64::from(g.blocks) * 4));
+        // One value stands for "no logical page".
+        let lpn_bits = width_of(u64::from(config.logical_pages) + 1);
+        let payload = lpn_bits.max(width_of((u64::from(g.blocks) + 1) * FRONTIERS as u64)).max(9);
         let oob = (g.user_oob_bytes() as usize).min(64);
         let mut layout = Layout {
             g: *g,
             logical: config.logical_pages,
             oob,
-            history: Oob::history_len(oob, lpn_bits),
+            history: Oob::history_len(oob, lpn_bits) as u32,
             lpn_bits,
             entry_bits: width_of(g.pages()),
             record_bits: payload + KIND_BITS,
@@ -82,24 +80,33 @@ impl Layout {
             table: 0,
             records: 0,
             interval: 0,
+            safe_pages: 0,
         };
-        layout.share(config.meta_interval.clamp(8, MOST_INTERVAL).into());
+        layout.safe_pages = safe_pages(g);
+        layout.share(config.meta_interval.into());
+        let room = u64::from(g.page_bytes) - crate::anchor::HEADER as u64 - 4;
+        let table_bytes = u64::from(g.blocks.div_ceil(8)) + 4 * u64::from(layout.ring() + 4);
+        most("bytes of the bad-block table", table_bytes, room)?;
+        // What recovery moves out of one block must go into one page's records.
+        need(
+            "records in a metadata page",
+            layout.records.into(),
+            u64::from(g.pages_per_block) + 12,
+        )?;
         Ok(layout)
     }
 
-    /// Divides a metadata page between block table, records and map slice. The product of entries
-    /// and records decides how many pages a mount reads, so the bits are split about evenly, with a
-    /// whole number of intervals in the records.
+    /// Divides a metadata page between block table, records and map slice. A mount reads about
+    /// `logical · interval / (slice · records)` pages of the log's window; the more records, the
+    /// fewer of them, and the more slices, the longer the log. Three eighths go to the records.
     fn share(&mut self, wish: u32) {
         let body = self.g.page_bytes as usize - HEADER - 4;
         for _ in 0..8 {
-            let bits = ((body - 4 * self.table as usize) * 8) as u32;
-            let half = bits / 2 / self.record_bits;
-            // At least two intervals, and what padding and recovery add, so that each page's records
-            // join those of the page before.
-            let extra = FRONTIERS as u32 * (2 * self.g.pair_distance()) + 16;
-            self.interval = wish.min(half.saturating_sub(extra) / 2).max(4);
-            self.records = half;
+            let bits = (body.saturating_sub(4 * self.table as usize) * 8) as u32;
+            let least = self.g.pages_per_block + 12;
+            self.records =
+                (bits * 3 / 8 / self.record_bits).max(least).min(bits / self.record_bits);
+            self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);
             self.slices = self.logical.div_ceil(self.slice);
             let table = self.g.blocks.div_ceil(self.slices);
@@ -111,24 +118,26 @@ impl Layout {
         }
     }
 
-    /// Metadata pages that must stay readable: every slice, and a group more.
+    /// Pages of the log that must stay readable: every slice, their parity, and a few more.
     pub fn window(&self) -> u32 {
-        self.slices + GROUP
+        self.slices + self.slices / GROUP + 4
     }
 
-    /// Most blocks that hold metadata at once.
-    pub fn meta_blocks(&self) -> u32 {
-        let b = self.g.pages_per_block;
-        (self.window() + 1).div_ceil(b - b.div_ceil(GROUP)) + 1
+    /// Blocks that the log goes round: what the window needs, pages that cuts may waste (one in four,
+    /// and a dozen), and the block that is erased next.
+    pub fn ring(&self) -> u32 {
+        let pages = self.window() + (self.window() / 3).max(12);
+        pages.div_ceil(self.safe_pages.max(1)) + 1
     }
 
     /// Most logical pages that `good` blocks carry: two anchors, the metadata, the frontiers, and
-    /// what collection needs are taken off.
+    /// what collection needs are taken off; where pages share cells, also room for the pages that
+    /// are passed over.
     pub fn capacity(&self, good: u32) -> u64 {
-        let pads = if self.g.pair_distance() > 0 { 3 } else { 0 };
-        let taken = 2 + self.meta_blocks() + FRONTIERS as u32 + SPARE + pads;
+        let taken = 2 + self.ring() + FRONTIERS as u32 + SPARE + 1;
         let pages = u64::from(good.saturating_sub(taken)) * u64::from(self.g.pages_per_block);
-        pages.saturating_sub(1)
+        let pages = pages.saturating_sub(1);
+        if self.g.pair_distance() > 0 { pages * 3 / 4 } else { pages }
     }
 
     pub fn page_bytes(&self) -> usize {
@@ -147,16 +156,43 @@ impl Layout {
     }
 }
 
+/// The `i`-th page of a block among those that share no cells with an earlier one: while the others
+/// stay blank, no program endangers what was programmed before it. Anchors and metadata use these
+/// alone, as Linux' SLC emulation on MLC does.
+pub(crate) fn safe_page(g: &Geometry, block: u32, i: u32) -> u32 {
+    let d = g.pair_distance();
+    // Runs of `d` safe pages and of as many that share their cells.
+    let page = i + i.checked_div(d).map_or(0, |run| run * d);
+    g.ppa(EraseBlock(block), page).0 as u32
+}
+
+/// How many of them a block has.
+pub(crate) fn safe_pages(g: &Geometry) -> u32 {
+    (0..g.pages_per_block).filter(|&p| g.paired_with(p).is_none()).count() as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vellum_nand::CellKind;
 
     #[test]
     fn a_common_chip() {
         let l = Layout::new(&Geometry::slc_1gbit(), &Config::new(58_982)).unwrap();
-        assert_eq!((l.lpn_bits, l.entry_bits, l.history, l.interval), (16, 16, 5, 70));
+        assert_eq!((l.lpn_bits, l.entry_bits, l.history), (16, 16, 7));
         assert!(l.slices * l.slice >= 58_982 && l.slices * l.table >= 1024);
-        assert!(l.window() / (l.records / l.interval) < 28, "{l:?}");
+        assert_eq!(l.ring(), 4, "{l:?}");
+    }
+
+    #[test]
+    fn safe_pages_share_no_cells_with_later_ones() {
+        for cell in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc, CellKind::Qlc] {
+            let g = Geometry::tiny(40, 32).with_cell(cell);
+            let l = Layout::new(&g, &Config::new(100)).unwrap();
+            let safe: Vec<u32> = (0..l.safe_pages).map(|i| safe_page(&g, 0, i)).collect();
+            let expected: Vec<u32> = (0..32).filter(|&p| g.paired_with(p).is_none()).collect();
+            assert_eq!(safe, expected);
+        }
     }
 
     #[test]

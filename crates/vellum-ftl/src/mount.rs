@@ -1,27 +1,32 @@
-//! Formatting and mounting. Every mount recovers; there is no clean shutdown to rely on.
-//!
-//! Finding the end of the log takes two binary searches (anchor, metadata block); its story, every
-//! sixth page of the window or so; what came after the last metadata page stands in the out-of-band
-//! records of the announced blocks (module `tail`). Then the pages that were programmed last are
-//! secured, because the power may have gone while one of them was written.
+//! Formatting and mounting.
 
-use crate::anchor::{self, Anchor, Found};
+use crate::anchor::{self, Anchor, Found, last_written};
 use crate::blocks::Role;
 use crate::ftl::Ftl;
-use crate::layout::{BACK, Layout, SPAN};
-use crate::map::UNMAPPED;
-use crate::meta::{Meta, NONE, VICTIM};
-use crate::{Config, FtlError};
+use crate::layout::{FRONTIERS, Layout, NONE, SPAN, safe_page};
+use crate::log::Log;
+use crate::meta::{Meta, Place};
+use crate::record::{Head, Record, advance};
+use crate::{Config, FtlError, MapMode};
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
-use vellum_nand::{EraseBlock, Nand, Ppa};
+use vellum_nand::{EraseBlock, Nand, NandError};
+
+/// The latest metadata page, and where it lies.
+struct Last {
+    meta: Meta,
+    page: Vec<u8>,
+    ppn: u32,
+    /// Pages of its block that are not blank, among the safe ones.
+    used: u32,
+}
 
 impl<N: Nand> Ftl<N> {
-    /// Makes an empty device of a chip: reads the bad-block markers, writes two anchors. Blocks are
-    /// erased when they are first used.
+    /// Makes an empty device of a chip. Everything on it is lost.
     ///
     /// # Errors
-    /// When the geometry can't work, or the good blocks can't carry that many logical pages.
+    /// When the chip's shape can't carry the layer, or its good blocks so many logical pages.
     pub fn format(mut nand: N, config: Config) -> Result<Ftl<N>, FtlError> {
         let g = *nand.geometry();
         let l = Layout::new(&g, &config)?;
@@ -39,53 +44,51 @@ impl<N: Nand> Ftl<N> {
         let is_bad = |b: &u32| bad[*b as usize / 8] >> (b % 8) & 1 != 0;
         let mut first = (0..SPAN.min(g.blocks)).filter(|b| !is_bad(b));
         let (Some(a), Some(b)) = (first.next(), first.next()) else {
-            return Err(FtlError::Geometry {
-                what: "good blocks among the first eight",
-                found: 1,
-                needed: 2,
-            });
+            let what = "good blocks among the first eight";
+            return Err(FtlError::Geometry { what, found: 1, needed: 2 });
         };
-        let anchor = Anchor {
-            number: 0,
-            logical: config.logical_pages,
-            interval: config.meta_interval,
-            meta_block: NONE,
-            meta_last: NONE,
-            meta_n: 0,
-            seq: 1,
-            blocks: [a, b],
-            bad,
-        };
+        let rest = (1..g.blocks).filter(|x| !is_bad(x) && *x != a && *x != b);
+        let ring = rest.take(l.ring() as usize).collect();
+        let interval = config.meta_interval;
+        let logical = config.logical_pages;
+        let anchor = Anchor { number: 0, logical, interval, blocks: [a, b], ring, bad };
         let mut ftl = Ftl::bare(nand, l, config, anchor);
-        ftl.seq = 1;
-        ftl.set_fixed_roles();
-        let free = (1..g.blocks).filter(|b| ftl.blocks.role[*b as usize] == Role::Free);
-        ftl.free = free.collect();
+        ftl.set_roles();
+        for block in 1..g.blocks {
+            if ftl.blocks.role[block as usize] == Role::Free {
+                ftl.set_free(block);
+            }
+        }
         for slice in 0..l.slices {
             ftl.load_slice(slice)?;
         }
         ftl.counted = true;
-        for k in 0..2 {
-            if !ftl.erase(ftl.anchor.blocks[k])? {
-                let block = ftl.anchor.blocks[k];
-                return Err(vellum_nand::NandError::EraseFailed { block: EraseBlock(block) }.into());
+        // An older layer's anchors must not be found.
+        for block in 0..SPAN.min(g.blocks) {
+            if !ftl.anchor.is_bad(block) && !ftl.erase(block)? {
+                return Err(NandError::EraseFailed { block: EraseBlock(block) }.into());
             }
-            ftl.anchor_next[k] = 0;
         }
-        ftl.write_meta()?;
+        ftl.anchor_next = [0; 2];
+        ftl.write_anchor()?;
+        ftl.write_meta(true)?;
         Ok(ftl)
     }
 
     /// Roles that the anchor tells. Block 0 never holds data, so page 0 can stand for "nowhere".
-    fn set_fixed_roles(&mut self) {
+    fn set_roles(&mut self) {
         for block in 0..self.l.g.blocks {
             if self.anchor.is_bad(block) {
                 self.blocks.role[block as usize] = Role::Bad;
             }
         }
-        for &block in &self.anchor.blocks {
-            if self.blocks.role[block as usize] != Role::Bad {
-                self.blocks.role[block as usize] = Role::Anchor;
+        for (blocks, role) in
+            [(&self.anchor.blocks[..], Role::Anchor), (&self.anchor.ring, Role::Meta)]
+        {
+            for &block in blocks {
+                if self.blocks.role[block as usize] != Role::Bad {
+                    self.blocks.role[block as usize] = role;
+                }
             }
         }
     }
@@ -93,264 +96,281 @@ impl<N: Nand> Ftl<N> {
     /// Mounts a formatted chip. `config` chooses how the map is held and the policies; what was
     /// fixed at formatting comes from the chip.
     ///
-    /// Reads about `2·log₂(pages a block)` pages to find the log's end, every sixth page of its
-    /// window, and one in six of the pages written since. Then programs a handful of pages.
+    /// Reads the anchors, finds the log's end by binary search, reads some of its pages for the
+    /// story since the oldest slice of the map, and about one in eight of the pages written since
+    /// the last one; then programs one or two metadata pages. What a loss of power left to be
+    /// repaired is repaired before the first change.
     ///
     /// # Errors
     /// When the chip was never formatted, for another geometry, or by another version; when nothing
-    /// readable is left of the metadata.
+    /// readable hangs on its anchors; the chip's failures.
     pub fn mount(mut nand: N, config: Config) -> Result<Ftl<N>, FtlError> {
         let g = *nand.geometry();
         g.check()?;
         let mut reads = 0;
-        let Some(mut found) = anchor::find(&mut nand, &g, 0, &mut reads)? else {
+        let found = anchor::find(&mut nand, &g, &mut reads)?;
+        let Some(best) = found.first() else {
             return Err(FtlError::NotFormatted { probed: SPAN.min(g.blocks) });
         };
-        let mut attempt = Self::with_anchor(nand, config, &found)?;
-        let mut head = attempt.find_head(&mut reads)?;
-        // An anchor whose log is full or gone may be out of date: the other one tells.
-        let pages = g.pages_per_block;
-        if head.is_none() || attempt.log.next >= pages {
-            let mut nand = attempt.nand;
-            let other = anchor::find(&mut nand, &g, found.block + 1, &mut reads)?;
-            if let Some(other) = other.filter(|o| o.anchor.number > found.anchor.number) {
-                found = other;
-            }
-            attempt = Self::with_anchor(nand, config, &found)?;
-            head = attempt.find_head(&mut reads)?;
-        }
-        let Some(head) = head else { return Err(FtlError::Damaged { block: found.block }) };
-        attempt.stats.chip_reads = reads;
-        attempt.recover(head, &found)?;
-        Ok(attempt)
-    }
-
-    fn with_anchor(nand: N, config: Config, found: &Found) -> Result<Ftl<N>, FtlError> {
-        let mut config = Config { logical_pages: found.anchor.logical, ..config };
-        config.meta_interval = anchor::config_of(&found.anchor, config.map).meta_interval;
-        let l = Layout::new(nand.geometry(), &config)?;
-        Ok(Ftl::bare(nand, l, config, found.anchor.clone()))
-    }
-
-    /// Finds the latest metadata page; leaves the log's block and next page where the search ended.
-    fn find_head(&mut self, reads: &mut u64) -> Result<Option<Meta>, FtlError> {
-        let block = self.anchor.meta_block;
-        let pages = self.l.g.pages_per_block;
-        let mut page = vec![0; self.l.page_bytes()];
-        let (mut low, mut high) = (0, pages);
-        let mut best: Option<(u32, Meta)> = None;
-        let mut look = |ftl: &mut Self, p: u32| -> Result<(bool, Option<Meta>), FtlError> {
-            *reads += 1;
-            let ppa = ftl.l.g.ppa(EraseBlock(block), p);
-            let status = ftl.nand.read(ppa, 0, &mut page, &mut [])?;
-            if status.is_erased() {
-                return Ok((true, None));
-            }
-            let newer = |m: &Meta| m.seq >= ftl.anchor.seq;
-            Ok((false, Meta::decode(&ftl.l, &page).filter(newer)))
+        let anchor = best.anchor.clone();
+        let fixed = anchor.config(config.map);
+        let config = Config {
+            logical_pages: fixed.logical_pages,
+            meta_interval: fixed.meta_interval,
+            ..config
         };
-        while low < high {
-            let middle = (low + high) / 2;
-            match look(self, middle)? {
-                (true, _) => high = middle,
-                (false, found) => {
-                    low = middle + 1;
-                    best = found.map(|m| (middle, m)).or(best);
-                }
-            }
-        }
-        // Parity and unreadable pages may stand between the best and the end.
-        let mut p = low;
-        while p > 0 && best.as_ref().is_none_or(|b| b.0 + 1 < p) {
-            p -= 1;
-            if let (false, Some(m)) = look(self, p)? {
-                best = Some((p, m));
-                break;
-            }
-        }
-        (self.log.block, self.log.next) = (block, low);
-        if let Some((p, meta)) = best {
-            self.set_log(&meta, self.l.g.ppa(EraseBlock(block), p).0 as u32);
-            return Ok(Some(meta));
-        }
-        // The block was opened and nothing written, or nothing that can be read: the anchor knows
-        // the page before. The block is erased again before it is used.
-        let last = self.anchor.meta_last;
-        (self.log.block, self.log.next) = (NONE, pages);
-        if last == NONE || u64::from(last) >= self.l.g.pages() {
-            return Ok(None);
-        }
-        *reads += 1;
-        let status = self.nand.read(Ppa(last.into()), 0, &mut page, &mut [])?;
-        let n = self.anchor.meta_n;
-        let meta = Meta::decode(&self.l, &page).filter(|m| m.n == n && status.is_readable());
-        if let Some(meta) = &meta {
-            self.set_log(meta, last);
-        }
-        Ok(meta)
+        let l = Layout::new(&g, &config)?;
+        let mut ftl = Ftl::bare(nand, l, config, anchor);
+        ftl.stats.chip_reads = reads;
+        let differ = ftl.take_anchors(&found);
+        ftl.blocks.role.fill(Role::Data(0));
+        ftl.blocks.role[0] = Role::Bad;
+        ftl.set_roles();
+        let last = ftl.find_log_end()?;
+        ftl.replay(&last)?;
+        let debt = ftl.read_tail()?;
+        ftl.stats.mount_reads = ftl.stats.chip_reads;
+        ftl.go_on(last, debt, differ)?;
+        Ok(ftl)
     }
 
-    fn set_log(&mut self, meta: &Meta, place: u32) {
-        self.log.n = meta.n;
-        self.log.since = meta.since;
-        self.log.places.clear();
-        self.log.places.push_back(place);
-        self.log.places.extend(meta.back);
-    }
-
-    /// Everything after the head was found.
-    fn recover(&mut self, head: Meta, found: &Found) -> Result<(), FtlError> {
-        self.set_fixed_roles();
-        for role in &mut self.blocks.role {
-            if *role == Role::Free {
-                *role = Role::Data(0);
-            }
-        }
-        self.blocks.role[0] = if self.anchor.is_bad(0) { Role::Bad } else { Role::Anchor };
-        self.find_anchor_ends(found)?;
-        self.seq = head.seq + 1;
-        self.clock = head.clock;
-        self.record_end = head.record_end;
-        self.records = head.records.iter().copied().collect();
-        self.start = head.start;
-        self.heads = head.heads;
-        self.announced = head.announced.map(|b| if b == NONE { b } else { b & !VICTIM });
-        let tail = self.read_tail(&head)?;
-        self.apply_tail(&tail)?;
-        self.apply_story(&head);
-        self.walk_back(&head)?;
-        self.note_meta_blocks();
-        for word in head.announced {
-            let (block, victim) = (word & !VICTIM, word & VICTIM != 0);
-            if block >= self.l.g.blocks || victim {
-                continue;
-            }
-            let untouched = !tail.opened.iter().any(|o| o.1 == block);
-            let data = matches!(self.blocks.role[block as usize], Role::Data(_));
-            if untouched && data && !self.free.contains(&block) {
-                self.blocks.role[block as usize] = Role::Free;
-                self.free.push_back(block);
-            }
-        }
-        let block = self.anchor.meta_block;
-        if self.log.block == NONE && matches!(self.blocks.role[block as usize], Role::Data(_)) {
-            // Opened for the log, and nothing in it.
-            self.blocks.role[block as usize] = Role::Free;
-            self.free.push_front(block);
-        }
-        self.secure(&tail)?;
-        // Recoveries that follow each other closely use up what is free; one more block from now on.
-        self.careful = true;
-        let room: u32 = self.heads.iter().map(|h| self.room_of(h)).sum();
-        if self.free.is_empty() || (self.free.len() == 1 && room < 8) {
-            self.make_room_to_open()?;
-        }
-        self.stats.mount_reads = self.stats.chip_reads;
-        Ok(())
-    }
-
-    /// Where the other anchor's next page is: not searched for, but taken to be full, so that it is
-    /// erased before it is written again.
-    fn find_anchor_ends(&mut self, found: &Found) -> Result<(), FtlError> {
+    /// Takes the anchors over; whether the copies differ. A cut may have left a copy's block half
+    /// erased, with old pages and blanks that are none, so both are erased before they are written
+    /// again: first the one that is not the only good copy.
+    fn take_anchors(&mut self, found: &[Found]) -> bool {
+        let mut differ = false;
         for k in 0..2 {
             let block = self.anchor.blocks[k];
-            self.anchor_next[k] = if self.anchor.is_bad(block) {
-                NONE
-            } else if block == found.block {
-                self.anchor_suspect[k] = true;
-                found.next
-            } else {
-                self.l.g.pages_per_block
+            if self.anchor.is_bad(block) {
+                continue;
+            }
+            self.anchor_next[k] = self.l.safe_pages;
+            let same = |f: &Found| f.block == block && f.anchor.number == self.anchor.number;
+            if !found.iter().any(same) {
+                (differ, self.anchor_first) = (true, k);
+            }
+        }
+        differ
+    }
+
+    /// Finds the metadata page that was written last.
+    fn find_log_end(&mut self) -> Result<Last, FtlError> {
+        let mut starts = Vec::new();
+        for block in self.anchor.ring.clone() {
+            let mut first = self.meta_at(safe_page(&self.l.g, block, 0))?;
+            let mut i = 1;
+            // The first page may be one that a cut left unreadable.
+            while let Err(false) = first
+                && i < self.l.safe_pages
+            {
+                first = self.meta_at(safe_page(&self.l.g, block, i))?;
+                i += 1;
+            }
+            if let Ok((meta, _)) = first {
+                starts.push((meta.ordinal, meta.seq, block));
+            }
+        }
+        starts.sort_unstable();
+        for &(_, _, block) in starts.iter().rev() {
+            let mut reads = 0;
+            let end = last_written(&mut self.nand, &self.l.g, block, false, &mut reads)?;
+            self.stats.chip_reads += reads;
+            for i in (0..=end).rev() {
+                let ppn = safe_page(&self.l.g, block, i);
+                if let Ok((meta, page)) = self.meta_at(ppn)? {
+                    return Ok(Last { meta, page, ppn, used: end + 1 });
+                }
+            }
+        }
+        Err(FtlError::Damaged { block: self.anchor.blocks[0] })
+    }
+
+    /// The metadata page in a place; else whether the place is blank.
+    fn meta_at(&mut self, ppn: u32) -> Result<Result<(Meta, Vec<u8>), bool>, FtlError> {
+        let mut page = vec![0; self.l.page_bytes()];
+        let status = self.read_ladder(ppn, &mut page, &mut [])?;
+        if !status.is_readable() {
+            return Ok(Err(status.is_erased()));
+        }
+        Ok(Meta::decode(&self.l, &page).map(|m| (m, page)).ok_or(false))
+    }
+
+    /// Reads back through the log as far as the oldest slice's page, and replays what was recorded
+    /// since then.
+    fn replay(&mut self, last: &Last) -> Result<(), FtlError> {
+        let l = self.l;
+        let want = (l.slices as usize).min(last.meta.ordinal as usize + 1);
+        let mut places = vec![Place { ppn: last.ppn, record_end: last.meta.record_end }];
+        places.extend(&last.meta.back);
+        let (mut heads, mut from) = (last.meta.start, last.meta.record_start());
+        let mut words: VecDeque<u32> = last.meta.records.iter().copied().collect();
+        let mut at = 0;
+        loop {
+            places.truncate(want);
+            let needed = match places.get(l.slices as usize - 1) {
+                Some(oldest) => oldest.record_end,
+                None if places.len() == want => 0,
+                None => u64::MAX,
             };
+            if from <= needed && needed != u64::MAX {
+                self.take_story(words, heads, from, needed);
+                break;
+            }
+            // The farthest page whose records join what was read so far.
+            let farthest = places.iter().rposition(|p| p.record_end >= from).filter(|&i| i > at);
+            let Some((i, meta)) = self.first_readable(&places, at, farthest)? else {
+                return Err(FtlError::Damaged {
+                    block: self.l.g.block_of(vellum_nand::Ppa(places[at].ppn.into())).0,
+                });
+            };
+            at = i;
+            places.truncate(i + 1);
+            places.extend(&meta.back);
+            if meta.record_start() < from {
+                let count = (from - meta.record_start()).min(meta.records.len() as u64) as usize;
+                meta.records[..count].iter().rev().for_each(|&w| words.push_front(w));
+                (heads, from) = (meta.start, meta.record_start());
+            }
         }
+        self.log = Log::new(&l);
+        self.log.ordinal = last.meta.ordinal + 1;
+        self.log.places = places.into();
+        self.seq = last.meta.seq + 1;
+        self.clock = last.meta.clock;
         Ok(())
     }
 
-    /// Reads the window's story backwards, as few pages as cover it.
-    fn walk_back(&mut self, head: &Meta) -> Result<(), FtlError> {
-        let oldest = head.n.saturating_sub(self.l.window() - 1).max(1);
-        let mut covered = head.first_record();
-        let mut n = head.n;
-        while n > oldest && covered > 0 {
-            // The furthest page whose records still join: so many intervals fit a page.
-            let jump = (self.l.records / self.l.interval).clamp(1, BACK as u32);
-            let mut next = n.saturating_sub(jump).max(oldest);
-            let mut joined = false;
-            while next < n {
-                if let Some((_, meta)) = self.read_meta(next)?
-                    && meta.record_end >= covered
-                {
-                    self.learn_places(&meta);
-                    covered = covered.min(meta.first_record());
-                    self.apply_story(&meta);
-                    joined = true;
-                    break;
+    /// The farthest readable page, from `farthest` down to the one after `at`.
+    fn first_readable(
+        &mut self,
+        places: &[Place],
+        at: usize,
+        farthest: Option<usize>,
+    ) -> Result<Option<(usize, Meta)>, FtlError> {
+        let Some(farthest) = farthest else { return Ok(None) };
+        for i in (at + 1..=farthest).rev() {
+            if let Ok((meta, _)) = self.meta_at(places[i].ppn)? {
+                return Ok(Some((i, meta)));
+            }
+        }
+        for i in (at + 1..=farthest).rev() {
+            if let Some(page) = self.rebuild_by_parity(places[i].ppn)?
+                && let Some(meta) = Meta::decode(&self.l, &page)
+            {
+                self.stats.meta_rebuilt += 1;
+                return Ok(Some((i, meta)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Replays records, those from number `needed` on into the map.
+    fn take_story(
+        &mut self,
+        words: VecDeque<u32>,
+        heads: [Head; FRONTIERS],
+        from: u64,
+        needed: u64,
+    ) {
+        let keep = words.len().saturating_sub(self.l.records as usize);
+        self.heads = heads;
+        let mut trim = 0;
+        for (i, &word) in words.iter().enumerate() {
+            if i == keep {
+                self.start = self.heads;
+            }
+            let number = from + i as u64;
+            let page = advance(&mut self.heads, word);
+            if i >= keep {
+                self.records.push_back(word);
+            }
+            if let Record::Open(_, block) = Record::unpack(word)
+                && block != NONE
+            {
+                self.opened.push((number, block));
+            }
+            if number < needed {
+                continue;
+            }
+            match Record::unpack(word) {
+                Record::Write(_, lpn) => {
+                    if let Some(head) = page
+                        && lpn < self.pages()
+                    {
+                        self.map.set(lpn, head.block * self.l.g.pages_per_block + head.next);
+                    }
                 }
-                next += 1;
-            }
-            if !joined {
-                // A gap that nothing covers: the pages themselves must tell.
-                return self.fall_back();
-            }
-            n = next;
-        }
-        Ok(())
-    }
-
-    fn learn_places(&mut self, meta: &Meta) {
-        let ago = (self.log.n - meta.n) as usize;
-        for (i, place) in meta.back.iter().enumerate() {
-            let at = ago + 1 + i;
-            if at == self.log.places.len() && at < self.l.window() as usize {
-                self.log.places.push_back(*place);
-            }
-        }
-    }
-
-    /// Takes a page's records into the map, the latest first; later ones are there already.
-    fn apply_story(&mut self, meta: &Meta) {
-        let mut opened = Vec::new();
-        let story = meta.replay(&self.l, |at, block| opened.push((at, block)));
-        for event in story.iter().rev() {
-            match event.ppn {
-                Some(ppn) => self.map.set_older(event.lpn, ppn),
-                None => {
-                    (event.lpn..event.lpn + event.count)
-                        .for_each(|lpn| self.map.set_older(lpn, UNMAPPED));
+                Record::Trim(lpn) => {
+                    trim = lpn;
+                    self.map.set(lpn.min(self.pages() - 1), crate::map::UNMAPPED);
                 }
+                Record::TrimMore(n) => {
+                    let end = trim.saturating_add(n).saturating_add(1).min(self.pages());
+                    (trim + 1..end).for_each(|lpn| self.map.set(lpn, crate::map::UNMAPPED));
+                }
+                _ => {}
             }
         }
-        for open in opened {
-            if !self.opened.contains(&open) {
-                self.opened.push(open);
+        if words.len() <= keep {
+            self.start = self.heads;
+        }
+        self.record_end = from + words.len() as u64;
+    }
+
+    /// The log continues: its last page is written again, for it may not stay readable, with what
+    /// the tail told.
+    fn go_on(
+        &mut self,
+        last: Last,
+        debt: crate::settle::Debt,
+        differ: bool,
+    ) -> Result<(), FtlError> {
+        self.log.block = self.l.g.block_of(vellum_nand::Ppa(last.ppn.into())).0;
+        self.log.next = last.used;
+        self.log.suspect = true;
+        let slice = last.meta.ordinal % self.l.slices;
+        self.take_slice(slice, &last.page, last.meta.record_end);
+        for (head, trail) in self.heads.iter().zip(&mut self.trails) {
+            trail.sealed = head.next;
+            if head.block != NONE {
+                self.blocks.role[head.block as usize] = Role::Open;
             }
+        }
+        if !(last.meta.clean && debt.suspects.is_empty()) {
+            self.debt = Some(debt);
+            // Copies may leave less room in the open block than collection counted on.
+            self.careful = true;
+        }
+        if self.blocks.good() < self.least_good() {
+            self.read_only = true;
+            return Ok(());
+        }
+        let written = self.secure_log(last.ppn, differ);
+        match written {
+            Err(FtlError::ReadOnly { .. }) => Ok(()),
+            other => other,
         }
     }
 
-    /// Nothing covers part of the story: every slice is rebuilt from the chip.
-    fn fall_back(&mut self) -> Result<(), FtlError> {
-        self.stats.meta_rebuilt += 1;
-        for place in self.log.places.iter_mut().skip(1) {
-            *place = NONE;
+    fn secure_log(&mut self, last: u32, differ: bool) -> Result<(), FtlError> {
+        if differ {
+            self.write_anchor()?;
         }
-        Ok(())
+        self.log.places.pop_front();
+        self.log.ordinal -= 1;
+        self.log.guard = Some(last);
+        self.write_meta(false)
     }
 
-    /// Blocks of the log get their role.
-    fn note_meta_blocks(&mut self) {
-        let pages = self.l.g.pages_per_block;
-        let mut blocks = vec![self.log.block];
-        for &place in self.log.places.iter().filter(|&&p| p != NONE) {
-            if !blocks.contains(&(place / pages)) {
-                blocks.push(place / pages);
-            }
-        }
-        blocks.retain(|&b| b < self.l.g.blocks);
-        for &block in &blocks {
-            if self.blocks.role[block as usize] != Role::Bad {
-                self.blocks.role[block as usize] = Role::Meta;
-            }
-        }
-        self.log.blocks = blocks;
+    /// What a chip was formatted for, without mounting it.
+    ///
+    /// # Errors
+    /// As for mounting.
+    pub fn probe(nand: &mut N) -> Result<Config, FtlError> {
+        let g = *nand.geometry();
+        let mut reads = 0;
+        let found = anchor::find(nand, &g, &mut reads)?;
+        let best = found.first().ok_or(FtlError::NotFormatted { probed: SPAN.min(g.blocks) })?;
+        Ok(best.anchor.config(MapMode::Flat))
     }
 }

@@ -1,7 +1,7 @@
 //! What lies beside each page: enough to find the page's meaning without any table.
 //!
-//! Nineteen fixed bytes, then as many (page, distance) pairs of the programs before it on the same
-//! frontier as fit. So recovery reads every fifth page, not every page.
+//! Nineteen fixed bytes, then the logical pages of as many pages before it in the same block as fit.
+//! So recovery reads every eighth page of what was written last, not every page.
 
 use crate::bits::{BitReader, BitWriter};
 
@@ -9,9 +9,7 @@ use crate::bits::{BitReader, BitWriter};
 pub(crate) const FIXED: usize = 19;
 /// Most predecessors that are kept.
 pub(crate) const MAX_HISTORY: usize = 12;
-/// Bits of a predecessor's distance; the largest value says "further".
-const DISTANCE: u32 = 7;
-/// A page without a logical page: padding.
+/// A page without a logical page: padding. In a history: "look yourself".
 pub(crate) const NO_LPN: u32 = u32::MAX;
 
 /// What a page is.
@@ -23,27 +21,17 @@ pub(crate) enum Kind {
     Anchor,
 }
 
-/// A predecessor on the same frontier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Before {
-    pub lpn: u32,
-    /// Programs ago; saturated.
-    pub ago: u8,
-}
-
 /// The out-of-band record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Oob {
     pub kind: Kind,
-    /// The frontier of a data page.
-    pub frontier: u8,
     /// The last page of an atomic batch.
     pub commit: bool,
     /// The content was already lost when it was moved here.
     pub lost: bool,
-    /// Position in an atomic batch, from 1; 0 outside of one.
+    /// Position in an atomic batch, from 1; 0 outside of one. Parity: pages covered.
     pub batch: u8,
-    /// Logical page, or number of a metadata page.
+    /// Logical page, or ordinal of a metadata page.
     pub lpn: u32,
     /// Number of the program, 40 bits.
     pub seq: u64,
@@ -51,13 +39,20 @@ pub(crate) struct Oob {
     pub birth: u16,
     /// CRC-32 of the data.
     pub data_crc: u32,
-    pub history: [Before; MAX_HISTORY],
+    /// Logical pages of the pages before it in the block, nearest first.
+    pub history: [u32; MAX_HISTORY],
 }
 
 impl Oob {
+    /// A record without predecessors.
+    pub fn plain(kind: Kind, lpn: u32, seq: u64, data_crc: u32) -> Oob {
+        let history = [NO_LPN; MAX_HISTORY];
+        Oob { kind, commit: false, lost: false, batch: 0, lpn, seq, birth: 0, data_crc, history }
+    }
+
     /// Predecessors that fit `bytes` of out-of-band space.
     pub fn history_len(bytes: usize, lpn_bits: u32) -> usize {
-        (bytes.saturating_sub(FIXED) * 8 / (lpn_bits + DISTANCE) as usize).min(MAX_HISTORY)
+        (bytes.saturating_sub(FIXED) * 8 / lpn_bits as usize).min(MAX_HISTORY)
     }
 
     /// Writes the record over all of `out`, at least [`FIXED`] bytes.
@@ -69,18 +64,20 @@ impl Oob {
             Kind::Parity => 2,
             Kind::Anchor => 3,
         };
-        out[0] =
-            kind | (self.frontier & 3) << 2 | u8::from(self.commit) << 4 | u8::from(self.lost) << 5;
+        out[0] = kind | u8::from(self.commit) << 4 | u8::from(self.lost) << 5;
         out[1] = self.batch;
         out[2..6].copy_from_slice(&self.lpn.to_le_bytes());
         out[6..11].copy_from_slice(&self.seq.to_le_bytes()[..5]);
         out[11..13].copy_from_slice(&self.birth.to_le_bytes());
         out[13..17].copy_from_slice(&self.data_crc.to_le_bytes());
         let n = Self::history_len(out.len(), lpn_bits);
-        let mut bits = BitWriter::new(&mut out[FIXED..]);
-        for b in &self.history[..n] {
-            bits.put(b.lpn.into(), lpn_bits);
-            bits.put(b.ago.min(127).into(), DISTANCE);
+        if lpn_bits == 16 {
+            for (h, to) in self.history[..n].iter().zip(out[FIXED..].chunks_exact_mut(2)) {
+                to.copy_from_slice(&(*h as u16).to_le_bytes());
+            }
+        } else {
+            let mut bits = BitWriter::new(&mut out[FIXED..]);
+            self.history[..n].iter().for_each(|&h| bits.put(h.into(), lpn_bits));
         }
         let crc = Self::crc(out);
         out[17..19].copy_from_slice(&crc.to_le_bytes());
@@ -97,34 +94,44 @@ impl Oob {
             2 => Kind::Parity,
             _ => Kind::Anchor,
         };
+        let le32 = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let mut seq = [0; 8];
         seq[..5].copy_from_slice(&bytes[6..11]);
-        let mut history = [Before::default(); MAX_HISTORY];
+        let mut history = [NO_LPN; MAX_HISTORY];
+        let n = Self::history_len(bytes.len(), lpn_bits);
         let mut bits = BitReader::new(&bytes[FIXED..]);
-        for b in &mut history[..Self::history_len(bytes.len(), lpn_bits)] {
-            *b = Before { lpn: bits.take(lpn_bits) as u32, ago: bits.take(DISTANCE) as u8 };
+        let nothing = (1u64 << lpn_bits) - 1;
+        for h in &mut history[..n] {
+            let lpn = bits.take(lpn_bits);
+            *h = if lpn == nothing { NO_LPN } else { lpn as u32 };
         }
         Some(Oob {
             kind,
-            frontier: bytes[0] >> 2 & 3,
-            commit: bytes[0] >> 4 & 1 != 0,
-            lost: bytes[0] >> 5 & 1 != 0,
+            commit: bytes[0] & 0x10 != 0,
+            lost: bytes[0] & 0x20 != 0,
             batch: bytes[1],
-            lpn: u32::from_le_bytes([bytes[2], bytes[3], bytes[4], bytes[5]]),
+            lpn: le32(2),
             seq: u64::from_le_bytes(seq),
             birth: u16::from_le_bytes([bytes[11], bytes[12]]),
-            data_crc: u32::from_le_bytes([bytes[13], bytes[14], bytes[15], bytes[16]]),
+            data_crc: le32(13),
             history,
         })
     }
 
-    /// CRC-32 of everything but its own place, folded to 16 bits. Seeded, so that all zeros and all
-    /// ones are no records.
+    /// The kind alone, of bytes that are a record.
+    pub fn decode_kind(bytes: &[u8]) -> Option<Kind> {
+        Oob::decode(bytes, 16).map(|oob| oob.kind)
+    }
+
+    /// CRC-32 of all but the CRC itself, folded to 16 bits.
     fn crc(bytes: &[u8]) -> u16 {
-        let mut h = crc32fast::Hasher::new_with_initial(0x5646_544c);
-        h.update(&bytes[..17]);
-        h.update(&bytes[FIXED..]);
-        let crc = h.finalize();
+        // A seed, so that a page of zeros is no record.
+        let mut hasher = crc32fast::Hasher::new_with_initial(0x5646_544c);
+        hasher.update(&bytes[..17]);
+        hasher.update(&bytes[FIXED..]);
+        let crc = hasher.finalize();
         (crc ^ crc >> 16) as u16
     }
 }
@@ -132,34 +139,38 @@ impl Oob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_record_comes_back_and_damage_shows(
+            lpn in 0u32..0x0fff_ffff,
+            seq in 0u64..1 << 40,
+            batch: u8,
+            birth: u16,
+            crc: u32,
+            commit: bool,
+            lpn_bits in 9u32..29,
+            len in FIXED..64,
+            flip in 0usize..FIXED * 8,
+        ) {
+            let mut oob = Oob::plain(Kind::Data, lpn, seq, crc);
+            (oob.batch, oob.birth, oob.commit) = (batch, birth, commit);
+            let n = Oob::history_len(len, lpn_bits);
+            for (i, h) in oob.history[..n].iter_mut().enumerate() {
+                *h = if i % 3 == 1 { NO_LPN } else { (lpn >> i) & ((1 << (lpn_bits - 1)) - 1) };
+            }
+            let mut bytes = vec![0; len];
+            oob.encode(&mut bytes, lpn_bits);
+            prop_assert_eq!(Oob::decode(&bytes, lpn_bits), Some(oob));
+            bytes[flip / 8] ^= 1 << (flip % 8);
+            prop_assert_eq!(Oob::decode(&bytes, lpn_bits), None);
+        }
+    }
 
     #[test]
-    fn a_record_comes_back_and_damage_is_seen() {
-        let mut history = [Before::default(); MAX_HISTORY];
-        history[0] = Before { lpn: 65_000, ago: 3 };
-        history[3] = Before { lpn: 2, ago: 127 };
-        let oob = Oob {
-            kind: Kind::Data,
-            frontier: 2,
-            commit: true,
-            lost: false,
-            batch: 9,
-            lpn: 58_981,
-            seq: 0xff_1234_5678,
-            birth: 77,
-            data_crc: 0xdead_beef,
-            history,
-        };
-        let mut bytes = [0; 34];
-        oob.encode(&mut bytes, 17);
-        assert_eq!(Oob::history_len(34, 17), 5);
-        assert_eq!(Oob::decode(&bytes, 17), Some(oob));
-        for bit in 0..34 * 8 {
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Oob::decode(&bytes, 17), None, "bit {bit}");
-            bytes[bit / 8] ^= 1 << (bit % 8);
-        }
-        assert_eq!(Oob::decode(&[0xff; 34], 17), None);
-        assert_eq!(Oob::decode(&[0; 34], 17), None);
+    fn blank_and_zero_are_no_records() {
+        assert_eq!(Oob::decode(&[0xff; 34], 16), None);
+        assert_eq!(Oob::decode(&[0; 34], 16), None);
     }
 }

@@ -1,9 +1,9 @@
 //! Loading map slices, and what stands in for a metadata page that can't be read: its group's
-//! parity, then the slice's older copy, then the out-of-band records of the whole chip.
+//! parity, then the out-of-band records of the whole chip.
 
 use crate::FtlError;
 use crate::ftl::Ftl;
-use crate::layout::GROUP;
+use crate::layout::{GROUP, NONE, safe_page};
 use crate::map::UNMAPPED;
 use crate::meta::{self, Meta};
 use crate::oob::{FIXED, Kind, NO_LPN, Oob};
@@ -17,36 +17,31 @@ impl<N: Nand> Ftl<N> {
         if self.map.is_loaded(slice) {
             return Ok(());
         }
-        let Some(n) = self.log.latest_of(slice, self.l.slices) else {
+        let place = self.log.place_of(&self.l, slice);
+        let Some(place) = place.filter(|p| p.ppn != NONE) else {
             // Never written: nothing of it is mapped but what the records say.
             self.map.load(&self.l, slice, core::iter::repeat_n(0, self.l.slice as usize));
             return Ok(());
         };
-        if let Some((page, meta)) = self.read_meta(n)? {
-            return self.take_slice(slice, &page, meta.record_end);
+        let mut page = vec![0; self.l.page_bytes()];
+        if self.read_ladder(place.ppn, &mut page, &mut [])?.is_readable()
+            && Meta::decode(&self.l, &page).is_some_and(|m| m.ordinal % self.l.slices == slice)
+        {
+            self.take_slice(slice, &page, place.record_end);
+            return Ok(());
         }
         self.stats.meta_rebuilt += 1;
-        // The rebuilt page should reach flash again soon.
-        self.unflushed = true;
-        if let Some((page, meta)) = self.rebuild_by_parity(n)? {
-            return self.take_slice(slice, &page, meta.record_end);
-        }
-        // The records that were replayed at mount reach back beyond the older copy when it is
-        // inside the window.
-        if let Some(older) = n.checked_sub(self.l.slices).filter(|&o| o > 0 && self.replayed(o))
-            && let Some((page, meta)) = self.read_meta(older)?
+        if let Some(page) = self.rebuild_by_parity(place.ppn)?
+            && Meta::decode(&self.l, &page).is_some_and(|m| m.ordinal % self.l.slices == slice)
         {
-            return self.take_slice(slice, &page, meta.record_end);
+            self.take_slice(slice, &page, place.record_end);
+            return Ok(());
         }
         self.rebuild_by_chip(slice)
     }
 
-    /// Whether every record since page `n` was replayed, so that its slice can be used.
-    fn replayed(&self, n: u32) -> bool {
-        self.log.n - n < self.l.window() && !self.counted
-    }
-
-    fn take_slice(&mut self, slice: u32, page: &[u8], record_end: u64) -> Result<(), FtlError> {
+    /// Takes a slice and its part of the block table out of a metadata page.
+    pub(crate) fn take_slice(&mut self, slice: u32, page: &[u8], record_end: u64) {
         let l = self.l;
         self.map.load(&l, slice, meta::entries(&l, page));
         if !self.counted {
@@ -55,44 +50,35 @@ impl<N: Nand> Ftl<N> {
                 self.blocks.erases[block as usize] = (word & 0xff_ffff) + later.count() as u32;
             }
         }
-        Ok(())
     }
 
-    /// Reads metadata page `n`; `None` when it can't be read or is another page.
-    pub(crate) fn read_meta(&mut self, n: u32) -> Result<Option<(Vec<u8>, Meta)>, FtlError> {
-        let Some(place) = self.log.place(n) else { return Ok(None) };
-        let mut page = vec![0; self.l.page_bytes()];
-        let status = self.read_ladder(place, &mut page, &mut [])?;
-        if !status.is_readable() {
-            return Ok(None);
-        }
-        let meta = Meta::decode(&self.l, &page).filter(|m| m.n == n);
-        Ok(meta.map(|m| (page, m)))
-    }
-
-    /// Rebuilds metadata page `n` from the others of its group and their parity.
-    fn rebuild_by_parity(&mut self, n: u32) -> Result<Option<(Vec<u8>, Meta)>, FtlError> {
-        let Some(place) = self.log.place(n) else { return Ok(None) };
-        let pages = self.l.g.pages_per_block;
-        let end = (place + GROUP + 1).min((place / pages + 1) * pages);
+    /// Rebuilds the metadata page in a place from the others of its group and their parity.
+    pub(crate) fn rebuild_by_parity(&mut self, ppn: u32) -> Result<Option<Vec<u8>>, FtlError> {
+        let block = self.blocks.block_of(ppn);
+        let at = |i: u32| safe_page(&self.l.g, block, i);
+        let Some(own) = (0..self.l.safe_pages).find(|&i| at(i) == ppn) else { return Ok(None) };
+        let places: Vec<u32> = (0..self.l.safe_pages).map(at).collect();
         let mut page = vec![0; self.l.page_bytes()];
         let mut oob = vec![0; self.l.oob];
-        for at in place + 1..end {
-            let status = self.read_ladder(at, &mut page, &mut oob)?;
+        for i in own + 1..(own + GROUP + 1).min(self.l.safe_pages) {
+            let status = self.read_ladder(places[i as usize], &mut page, &mut oob)?;
             let record = Oob::decode(&oob, self.l.lpn_bits).filter(|r| r.kind == Kind::Parity);
-            let Some(record) = record.filter(|_| status.is_readable()) else { continue };
-            let first = (record.lpn + 1).saturating_sub(record.batch.into());
-            if !(first..=record.lpn).contains(&n) {
-                // A filler, or another group's.
+            let Some(record) = record.filter(|r| status.is_readable() && r.batch > 0) else {
                 continue;
+            };
+            let first = i.saturating_sub(record.batch.into());
+            if own < first {
+                return Ok(None);
             }
             page.iter_mut().for_each(|b| *b = !*b);
-            for other in (first..=record.lpn).filter(|&o| o != n) {
-                let Some((bytes, _)) = self.read_meta(other)? else { return Ok(None) };
-                page.iter_mut().zip(bytes).for_each(|(p, b)| *p ^= b);
+            let mut other = vec![0; self.l.page_bytes()];
+            for j in (first..i).filter(|&j| j != own) {
+                if !self.read_ladder(places[j as usize], &mut other, &mut [])?.is_readable() {
+                    return Ok(None);
+                }
+                page.iter_mut().zip(&other).for_each(|(p, b)| *p ^= b);
             }
-            let meta = Meta::decode(&self.l, &page).filter(|m| m.n == n);
-            return Ok(meta.map(|m| (page, m)));
+            return Ok(Some(page));
         }
         Ok(None)
     }

@@ -102,7 +102,7 @@ fn run(steps: &[Step], map: MapMode, cell: CellKind) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn any_mix_of_operations_reads_back_what_was_written(
         steps in proptest::collection::vec(step(), 1..900),

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use std::process::ExitCode;
 use vellum_ftl::MapMode;
-use vellum_ftl::campaign::{Campaign, Tally, exhaustive, merge, random};
+use vellum_ftl::campaign::{Campaign, Tally, exhaustive, random};
 use vellum_nand::{CellKind, CutMode};
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -17,8 +17,9 @@ pub enum Cell {
     Tlc,
 }
 
-/// Operations of the exhaustive part: each in each mode, with a second cut in the recovery.
-const OPERATIONS: u64 = 20;
+/// Host operations of the exhaustive part: at each of their programs and erases a cut in each mode,
+/// and on each of these a second one at each program and erase of the recovery in each mode.
+const STEPS: u32 = 40;
 
 pub fn run(args: &super::Args) -> Result<ExitCode> {
     let cell = match args.cell {
@@ -26,19 +27,21 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
         Cell::Mlc => CellKind::Mlc,
         Cell::Tlc => CellKind::Tlc,
     };
-    let campaign = Campaign::small(cell, MapMode::Flat);
     let bar = indicatif::ProgressBar::new(args.cycles);
-    let mut all =
-        exhaustive(campaign, args.seed, OPERATIONS, 2, |_| {}).context("exhaustive part")?;
+    let tiny = Campaign::tiny(cell, MapMode::Flat);
+    let mut all = exhaustive(tiny, args.seed, STEPS, true, |_, tally| bar.set_position(tally.cuts))
+        .context("exhaustive part")?;
     let (mut broken, mut seed) = (0u64, args.seed);
     while all.cuts < args.cycles {
         let base = all.cuts;
-        match random(campaign, seed, 200, |n| bar.set_position(base + n)) {
-            Ok(tally) => merge(&mut all, &tally),
+        // Every fourth device keeps its map on flash.
+        let map = if seed % 4 == 3 { MapMode::Demand { cached_slices: 1 } } else { MapMode::Flat };
+        match random(Campaign::small(cell, map), seed, 500, |n| bar.set_position(base + n)) {
+            Ok(tally) => all.merge(&tally),
             Err(error) => {
                 broken += 1;
                 bar.suspend(|| eprintln!("broken: {error}"));
-                merge(&mut all, &Tally { cuts: 1, ..Tally::default() });
+                all.cuts += 1;
             }
         }
         seed += 1;
@@ -66,5 +69,6 @@ fn show(args: &super::Args, all: &Tally, broken: u64) {
     }
     println!("in a recovery   {:>12}", all.nested);
     println!("pages checked   {:>12}", all.checked);
+    println!("most page reads of a mount {}", all.mount_reads);
     println!("lives broken    {broken:>12}");
 }

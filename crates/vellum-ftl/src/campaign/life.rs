@@ -1,0 +1,250 @@
+//! One device's life, and what it owes the host.
+
+use super::{Broken, Campaign, Tally};
+use crate::{Ftl, FtlError, Lpn};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use vellum_block::Rng;
+use vellum_nand::{Cut, CutMode, Model, ModelConfig, NandError};
+
+/// What the host is owed: for each page the versions that it may show, the last one latest; 0 is
+/// zeros.
+#[derive(Debug, Clone)]
+pub(super) struct Owed {
+    pub campaign: Campaign,
+    allowed: BTreeMap<u32, Vec<u32>>,
+    /// The batch in flight: pages and versions.
+    batch: Vec<(u32, u32)>,
+    version: u32,
+    pub rng: Rng,
+    pub tally: Tally,
+    pub name: String,
+}
+
+/// Why something stopped.
+pub(super) enum Stop {
+    /// The power went.
+    Cut,
+    Broken(Broken),
+}
+
+/// The content of a version: no two words of it are alike, and none is blank.
+fn content(lpn: u32, version: u32, bytes: usize) -> Vec<u8> {
+    let first = Rng::new(u64::from(lpn) << 32 | u64::from(version)).next_u64();
+    let words =
+        (0..bytes as u64 / 8).map(|i| first.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let mut page = Vec::with_capacity(bytes);
+    words.for_each(|w| page.extend_from_slice(&w.to_le_bytes()));
+    page.resize(bytes, 0x5a);
+    page[..4].copy_from_slice(&version.to_le_bytes());
+    page
+}
+
+impl Owed {
+    /// A formatted device, written once all over and flushed.
+    pub fn new(campaign: Campaign, seed: u64) -> Result<(Owed, Ftl<Model>), Broken> {
+        let mut owed = Owed {
+            campaign,
+            allowed: BTreeMap::new(),
+            batch: Vec::new(),
+            version: 0,
+            rng: Rng::new(seed),
+            tally: Tally::default(),
+            name: alloc::format!("seed {seed}, formatting"),
+        };
+        let start = |owed: &mut Owed| -> Result<Ftl<Model>, FtlError> {
+            let chip = Model::new(ModelConfig { seed, ..campaign.chip })?;
+            let mut ftl = Ftl::format(chip, campaign.config)?;
+            for lpn in 0..campaign.config.logical_pages {
+                owed.write(&mut ftl, lpn)?;
+            }
+            owed.flush(&mut ftl)?;
+            Ok(ftl)
+        };
+        let ftl = start(&mut owed).map_err(|e| owed.failed(e))?;
+        Ok((owed, ftl))
+    }
+
+    pub fn failed(&self, error: FtlError) -> Broken {
+        Broken::Failed { error, life: self.name.clone() }
+    }
+
+    fn stop(&self, error: FtlError) -> Stop {
+        match error {
+            FtlError::Nand(NandError::PowerLost) => Stop::Cut,
+            error => Stop::Broken(self.failed(error)),
+        }
+    }
+
+    fn write(&mut self, ftl: &mut Ftl<Model>, lpn: u32) -> Result<(), FtlError> {
+        self.version += 1;
+        self.allowed.entry(lpn).or_default().push(self.version);
+        ftl.write(Lpn(lpn), &content(lpn, self.version, ftl.page_bytes()))
+    }
+
+    fn flush(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
+        ftl.flush()?;
+        for allowed in self.allowed.values_mut() {
+            allowed.drain(..allowed.len() - 1);
+        }
+        Ok(())
+    }
+
+    /// One host operation, by chance.
+    pub fn step(&mut self, ftl: &mut Ftl<Model>) -> Result<(), Stop> {
+        let pages = u64::from(self.campaign.config.logical_pages);
+        let any = self.rng.below(pages) as u32;
+        let done = match self.rng.below(100) {
+            0..=44 => self.write(ftl, any),
+            45..=84 => self.write(ftl, any % 24),
+            85..=89 => {
+                let count = 1 + self.rng.below(6).min(pages - 1 - u64::from(any)) as u32;
+                for lpn in any..any + count {
+                    self.allowed.entry(lpn).or_default().push(0);
+                }
+                ftl.trim(Lpn(any), count)
+            }
+            90..=93 => self.write_batch(ftl),
+            _ => self.flush(ftl),
+        };
+        done.map_err(|e| self.stop(e))
+    }
+
+    fn write_batch(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
+        let count = 2 + self.rng.below(ftl.batch_limit().saturating_sub(1).clamp(1, 4) as u64);
+        let pages = self.campaign.config.logical_pages;
+        let first = self.rng.below(pages.into()) as u32;
+        let mut data = Vec::new();
+        for i in 0..count as u32 {
+            self.version += 1;
+            let lpn = (first + i * 7) % pages;
+            self.batch.push((lpn, self.version));
+            self.allowed.entry(lpn).or_default().push(self.version);
+            data.push((Lpn(lpn), content(lpn, self.version, ftl.page_bytes())));
+        }
+        let batch: Vec<(Lpn, &[u8])> = data.iter().map(|d| (d.0, &d.1[..])).collect();
+        ftl.write_batch(&batch)?;
+        self.batch.clear();
+        Ok(())
+    }
+
+    /// Mounts after a cut, reads every page, and flushes; `cut` may fall on it.
+    pub fn recover(&mut self, mut chip: Model, cut: Option<Cut>) -> (Model, Result<(), Stop>) {
+        chip.disarm();
+        chip.power_on();
+        if let Some(cut) = cut {
+            chip.arm(cut);
+        }
+        let mut ftl = match Ftl::mount(chip.clone(), self.campaign.config) {
+            Ok(ftl) => ftl,
+            // The mount took the chip with it: do the same again by reference.
+            Err(_) => {
+                let error = Ftl::mount(&mut chip, self.campaign.config).map(drop).err();
+                let stop = error.map_or(Ok(()), |e| Err(self.stop(e)));
+                return (chip, stop);
+            }
+        };
+        self.tally.mount_reads = self.tally.mount_reads.max(ftl.stats().mount_reads);
+        self.tally.meta_rebuilt += u64::from(ftl.stats().meta_rebuilt);
+        let result = self.check(&mut ftl);
+        let mut chip = ftl.into_nand();
+        chip.disarm();
+        (chip, result)
+    }
+
+    /// Reads every page, then flushes. What is seen must stay.
+    fn check(&mut self, ftl: &mut Ftl<Model>) -> Result<(), Stop> {
+        let bytes = ftl.page_bytes();
+        let mut page = vec![0; bytes];
+        let mut there = Vec::new();
+        for lpn in 0..self.campaign.config.logical_pages {
+            ftl.read(Lpn(lpn), &mut page).map_err(|e| self.stop(e))?;
+            let found = u32::from_le_bytes([page[0], page[1], page[2], page[3]]);
+            let whole = if found == 0 {
+                page.iter().all(|&b| b == 0)
+            } else {
+                page == content(lpn, found, bytes)
+            };
+            let allowed = self.allowed.entry(lpn).or_insert(vec![0]);
+            if !whole || !allowed.contains(&found) {
+                let (allowed, life) = (allowed.clone(), self.name.clone());
+                return Err(Stop::Broken(Broken::Content { lpn, found, allowed, life }));
+            }
+            *allowed = vec![found];
+            self.tally.checked += 1;
+            there.push(found);
+        }
+        let found = self.batch.iter().filter(|b| there[b.0 as usize] == b.1).count();
+        if found != 0 && found != self.batch.len() {
+            let (pages, life) = (self.batch.len(), self.name.clone());
+            return Err(Stop::Broken(Broken::Batch { pages, found, life }));
+        }
+        self.batch.clear();
+        ftl.flush().map_err(|e| self.stop(e))
+    }
+
+    /// Recovers with the power going again during the first attempts, and once in peace.
+    pub fn recover_through(&mut self, mut chip: Model, nested: &[Cut]) -> Result<Model, Broken> {
+        for &cut in nested {
+            let (after, result) = self.recover(chip, Some(cut));
+            chip = after;
+            match result {
+                Ok(()) => return Ok(chip),
+                Err(Stop::Cut) => {
+                    self.tally.count(cut.mode);
+                    self.tally.nested += 1;
+                }
+                Err(Stop::Broken(broken)) => return Err(broken),
+            }
+        }
+        match self.recover(chip, None) {
+            (chip, Ok(())) => Ok(chip),
+            (_, Err(Stop::Broken(broken))) => Err(broken),
+            (_, Err(Stop::Cut)) => Err(self.failed(NandError::PowerLost.into())),
+        }
+    }
+}
+
+/// Random cuts: one device, `rounds` cuts, with recoveries cut short too.
+///
+/// # Errors
+/// The first broken promise, with the seed that leads to it.
+pub fn random(
+    campaign: Campaign,
+    seed: u64,
+    rounds: u32,
+    mut progress: impl FnMut(u64),
+) -> Result<Tally, Broken> {
+    let (mut owed, mut ftl) = Owed::new(campaign, seed)?;
+    for round in 0..rounds {
+        let rng = &mut owed.rng;
+        let reach = if rng.one_in(4) { 12 } else { 160 };
+        let after = rng.below(reach);
+        let mode = CutMode::ALL[rng.below(5) as usize];
+        let cut = Cut { after, mode, seed: rng.next_u64() };
+        let nested: Vec<Cut> = (0..rng.below(u64::from(campaign.nested) + 1))
+            .map(|_| {
+                let reach = if rng.one_in(2) { 6 } else { 40 };
+                let after = rng.below(reach);
+                let mode = CutMode::ALL[rng.below(5) as usize];
+                Cut { after, mode, seed: rng.next_u64() }
+            })
+            .collect();
+        owed.name = alloc::format!("seed {seed}, round {round}, {} after {after}", mode.name());
+        ftl.nand_mut().arm(cut);
+        loop {
+            match owed.step(&mut ftl) {
+                Ok(()) => {}
+                Err(Stop::Cut) => break,
+                Err(Stop::Broken(broken)) => return Err(broken),
+            }
+        }
+        owed.tally.count(mode);
+        let chip = owed.recover_through(ftl.into_nand(), &nested)?;
+        ftl = Ftl::mount(chip, campaign.config).map_err(|e| owed.failed(e))?;
+        progress(owed.tally.cuts);
+    }
+    Ok(owed.tally)
+}

@@ -1,0 +1,115 @@
+//! The power-cut campaign: lives of a small device, cut at any program or erase, in any of the model's
+//! five modes, also while it recovers; and what is promised, checked after each mount.
+//!
+//! Promised: a page that was flushed reads as it was at the flush, or as something that the host
+//! wrote to it later; what was read once after a cut stays; an atomic batch is there whole or not at
+//! all; nothing that the host never wrote is served; a discard that was flushed stays. Tests run a
+//! short campaign, `cargo xtask powercut --device flash` a long one.
+
+mod enumerate;
+mod life;
+
+pub use enumerate::exhaustive;
+pub use life::random;
+
+use crate::{Config, FtlError, MapMode};
+use alloc::string::String;
+use alloc::vec::Vec;
+use vellum_nand::{CellKind, CutMode, Geometry, ModelConfig};
+
+/// What a campaign runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Campaign {
+    /// The chip.
+    pub chip: ModelConfig,
+    /// The layer.
+    pub config: Config,
+    /// Cuts that may fall on the recovery after a cut, one after the other.
+    pub nested: u32,
+}
+
+impl Campaign {
+    /// A small device: 40 blocks of 16 pages of 512 B, about as full as it can be.
+    pub fn small(cell: CellKind, map: MapMode) -> Campaign {
+        let chip = ModelConfig::perfect(Geometry::tiny(40, 16).with_cell(cell));
+        let config = Config { map, ..Config::new(if cell == CellKind::Slc { 420 } else { 310 }) };
+        Campaign { chip, config, nested: 2 }
+    }
+
+    /// A very small one, for trying everything: 24 blocks of 16 pages.
+    pub fn tiny(cell: CellKind, map: MapMode) -> Campaign {
+        let chip = ModelConfig::perfect(Geometry::tiny(24, 16).with_cell(cell));
+        let config = Config { map, ..Config::new(if cell == CellKind::Slc { 160 } else { 110 }) };
+        Campaign { chip, config, nested: 1 }
+    }
+}
+
+/// What a campaign came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Cuts, nested ones included.
+    pub cuts: u64,
+    /// Cuts by mode, in the order of [`CutMode::ALL`].
+    pub by_mode: [u64; 5],
+    /// Cuts that fell on a recovery.
+    pub nested: u64,
+    /// Pages read back and compared.
+    pub checked: u64,
+    /// Most page reads of a mount.
+    pub mount_reads: u64,
+    /// Metadata pages rebuilt.
+    pub meta_rebuilt: u64,
+}
+
+impl Tally {
+    fn count(&mut self, mode: CutMode) {
+        self.cuts += 1;
+        self.by_mode[CutMode::ALL.iter().position(|&m| m == mode).unwrap_or(0)] += 1;
+    }
+
+    /// Adds `more`.
+    pub fn merge(&mut self, more: &Tally) {
+        self.cuts += more.cuts;
+        self.nested += more.nested;
+        self.checked += more.checked;
+        self.meta_rebuilt += more.meta_rebuilt;
+        self.mount_reads = self.mount_reads.max(more.mount_reads);
+        self.by_mode.iter_mut().zip(more.by_mode).for_each(|(a, b)| *a += b);
+    }
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Broken {
+    /// Another content than any that was allowed.
+    #[error("page {lpn} reads as version {found}, allowed were {allowed:?}; {life}")]
+    Content {
+        /// The page.
+        lpn: u32,
+        /// The version that was found; 0 is zeros.
+        found: u32,
+        /// Versions that would have been right.
+        allowed: Vec<u32>,
+        /// How to get there again.
+        life: String,
+    },
+    /// A batch was there in part.
+    #[error("batch of {pages} pages is there in part: {found}; {life}")]
+    Batch {
+        /// Its pages.
+        pages: usize,
+        /// Those of them that are there.
+        found: usize,
+        /// How to get there again.
+        life: String,
+    },
+    /// The layer failed.
+    #[error("{error}; {life}")]
+    Failed {
+        /// Its error.
+        error: FtlError,
+        /// How to get there again.
+        life: String,
+    },
+}

@@ -1,0 +1,261 @@
+//! The metadata log: a ring of blocks that metadata pages are appended to.
+//!
+//! Only pages that share no cells with an earlier one are used, so that no program endangers what
+//! the log holds. Each page carries one slice of the map; the latest `slices` of them hold all of it,
+//! and a block whose pages are all older is erased and used again. After each [`GROUP`] pages, and
+//! at a block's end, stands their XOR.
+
+use crate::FtlError;
+use crate::blocks::Role;
+use crate::ftl::Ftl;
+use crate::layout::{BACK, GROUP, Layout, NONE, safe_page};
+use crate::meta::{Meta, Place};
+use crate::oob::{Kind, Oob};
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+use vellum_nand::{Nand, NandError, Ppa};
+
+/// Where the log is written, and where its pages are.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    /// The block that is written, and its next page among the safe ones.
+    pub block: u32,
+    pub next: u32,
+    /// The next page may have been hit by a cut: it is padded first.
+    pub suspect: bool,
+    /// Number of the next page.
+    pub ordinal: u32,
+    /// The pages before it, latest first, as many as there are slices; `NONE` when one is unreadable.
+    pub places: VecDeque<Place>,
+    /// XOR of the pages that the next parity page covers, and how many they are.
+    parity: Vec<u8>,
+    covered: u32,
+    /// Blocks of the ring in which a program failed.
+    pub failing: Vec<u32>,
+    /// The page that a mount found last: it may not stay readable, yet nothing else holds its slice
+    /// until it was written again.
+    pub guard: Option<u32>,
+}
+
+impl Log {
+    pub fn new(l: &Layout) -> Log {
+        Log {
+            block: NONE,
+            next: 0,
+            suspect: false,
+            ordinal: 0,
+            places: VecDeque::with_capacity(l.slices as usize + 1),
+            parity: vec![0; l.page_bytes()],
+            covered: 0,
+            failing: Vec::new(),
+            guard: None,
+        }
+    }
+
+    /// The latest page that carries `slice`; `None` when there never was one.
+    pub fn place_of(&self, l: &Layout, slice: u32) -> Option<Place> {
+        let last = self.ordinal.wrapping_sub(1) % l.slices;
+        let ago = (last + l.slices - slice) % l.slices;
+        if ago >= self.ordinal { None } else { self.places.get(ago as usize).copied() }
+    }
+
+    pub fn push(&mut self, l: &Layout, place: Place) {
+        self.places.push_front(place);
+        self.places.truncate(l.slices as usize);
+        self.ordinal += 1;
+    }
+
+    pub fn ram_bytes(&self) -> usize {
+        self.places.capacity() * size_of::<Place>() + self.parity.capacity()
+    }
+}
+
+impl<N: Nand> Ftl<N> {
+    /// Writes a metadata page when so many more records would not fit before the next one.
+    pub(crate) fn meta_if_due(&mut self, records: u32) -> Result<(), FtlError> {
+        if self.since_meta + records > self.l.interval && self.since_meta > 0 {
+            self.write_meta(false)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a metadata page: what was recorded is durable then.
+    pub(crate) fn write_meta(&mut self, clean: bool) -> Result<(), FtlError> {
+        // What the page tells of must not be endangered by a later program.
+        self.seal();
+        let slice = self.log.ordinal % self.l.slices;
+        self.load_slice(slice)?;
+        let meta = Meta {
+            ordinal: self.log.ordinal,
+            seq: self.seq,
+            record_end: self.record_end,
+            clock: self.clock,
+            clean,
+            start: self.start,
+            back: self.log.places.iter().take(BACK).copied().collect(),
+            records: self.records.iter().copied().collect(),
+        };
+        let mut page = core::mem::take(&mut self.page);
+        let erases = &self.blocks.erases;
+        let table = self.l.table_of(slice).map(|b| erases[b as usize].min(0xff_ffff));
+        meta.encode(&self.l, self.map.entries(&self.l, slice).into_iter(), table, &mut page);
+        let result = self.append_meta(&page, Kind::Meta, meta.ordinal, 0);
+        if result.is_ok() {
+            self.log.parity.iter_mut().zip(&page).for_each(|(p, b)| *p ^= b);
+            self.log.covered += 1;
+        }
+        self.page = page;
+        let ppn = result?;
+        self.map.written(&self.l, slice);
+        self.log.push(&self.l, Place { ppn, record_end: meta.record_end });
+        self.log.guard = None;
+        self.since_meta = 0;
+        self.trimmed = None;
+        if self.log.covered >= GROUP
+            || (self.log.next + 1 == self.l.safe_pages && self.log.covered > 0)
+        {
+            self.write_parity()?;
+        }
+        Ok(())
+    }
+
+    fn write_parity(&mut self) -> Result<(), FtlError> {
+        let covered = core::mem::take(&mut self.log.covered);
+        let mut page = core::mem::take(&mut self.log.parity);
+        // A CRC is linear: the plain XOR of an odd number of pages would pass for one.
+        page.iter_mut().for_each(|b| *b = !*b);
+        // A parity page never opens a block: its group would be another block's.
+        let result = if self.log.next < self.l.safe_pages {
+            self.append_meta(&page, Kind::Parity, self.log.ordinal, covered as u8).map(drop)
+        } else {
+            Ok(())
+        };
+        page.fill(0);
+        self.log.parity = page;
+        result
+    }
+
+    /// Programs a page of the log.
+    fn append_meta(
+        &mut self,
+        page: &[u8],
+        kind: Kind,
+        ordinal: u32,
+        covered: u8,
+    ) -> Result<u32, FtlError> {
+        let crc = crc32fast::hash(page);
+        let mut oob = [0; 64];
+        loop {
+            if self.log.block == NONE || self.log.next >= self.l.safe_pages {
+                if kind == Kind::Parity {
+                    return Ok(NONE);
+                }
+                self.turn()?;
+            }
+            let pad = core::mem::replace(&mut self.log.suspect, false);
+            let mut record =
+                Oob::plain(if pad { Kind::Parity } else { kind }, ordinal, self.seq, crc);
+            record.batch = if pad { 0 } else { covered };
+            record.encode(&mut oob[..self.l.oob], self.l.lpn_bits);
+            let ppn = safe_page(&self.l.g, self.log.block, self.log.next);
+            self.log.next += 1;
+            self.seq += 1;
+            match self.nand.program(Ppa(ppn.into()), page, &oob[..self.l.oob]) {
+                Ok(()) => {
+                    self.stats.programs_meta += 1;
+                    if !pad {
+                        return Ok(ppn);
+                    }
+                }
+                Err(NandError::ProgramFailed { .. } | NandError::BadBlock { .. }) => {
+                    self.stats.program_fails += 1;
+                    self.careful = true;
+                    self.log.failing.push(self.log.block);
+                    self.log.block = NONE;
+                    self.log.covered = 0;
+                    self.log.parity.fill(0);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// The log goes on in another block: one of the ring whose pages are all outdated, or a new one.
+    fn turn(&mut self) -> Result<(), FtlError> {
+        self.log.covered = 0;
+        self.log.parity.fill(0);
+        let mut exchanged = false;
+        loop {
+            let pages = self.l.g.pages_per_block;
+            let kept = self.log.places.iter().map(|p| p.ppn).chain(self.log.guard);
+            let held: Vec<u32> = kept.filter(|&p| p != NONE).map(|p| p / pages).collect();
+            let live = |b: u32| held.contains(&b);
+            let old: Vec<u32> = self.anchor.ring.iter().copied().filter(|&b| !live(b)).collect();
+            if let Some(&bad) = old.iter().find(|b| self.log.failing.contains(b)) {
+                self.log.failing.retain(|&b| b != bad);
+                self.anchor.ring.retain(|&b| b != bad);
+                self.retire(bad)?;
+                continue;
+            }
+            let worn = |b: &u32| self.blocks.erases[*b as usize];
+            let Some(block) = old.iter().copied().min_by_key(worn) else {
+                self.grow_ring()?;
+                continue;
+            };
+            // More than the log needs, or much more worn than others: another block's turn.
+            let limit = self.config.wear.spread / 2;
+            let rested =
+                limit > 0 && self.rested_block().is_some_and(|b| worn(&b) + limit < worn(&block));
+            let extra = self.anchor.ring.len() > self.l.ring() as usize;
+            if (rested || (extra && old.len() > 1)) && self.counted && !exchanged {
+                exchanged = true;
+                if rested {
+                    self.grow_ring()?;
+                }
+                self.release(block)?;
+                continue;
+            }
+            if self.erase(block)? {
+                (self.log.block, self.log.next, self.log.suspect) = (block, 0, false);
+                return Ok(());
+            }
+            self.anchor.ring.retain(|&b| b != block);
+            self.retire(block)?;
+        }
+    }
+
+    /// The least worn free block that the log may take without leaving too few.
+    fn rested_block(&self) -> Option<u32> {
+        if self.free.len() < crate::layout::SPARE as usize + 1 {
+            return None;
+        }
+        self.free.iter().map(|f| f.block).min_by_key(|&b| self.blocks.erases[b as usize])
+    }
+
+    /// Takes a free block into the ring. The anchor says so before anything is written to it.
+    fn grow_ring(&mut self) -> Result<(), FtlError> {
+        if !self.counted {
+            self.count_all()?;
+        }
+        let durable = |f: &crate::blocks::Free| self.trimmed.is_none_or(|t| f.since < t);
+        let erases = &self.blocks.erases;
+        let best =
+            self.free.iter().copied().filter(durable).min_by_key(|f| erases[f.block as usize]);
+        let Some(free) = best else { return Err(self.worn_out()) };
+        self.free.retain(|f| f.block != free.block);
+        self.blocks.role[free.block as usize] = Role::Meta;
+        self.anchor.ring.push(free.block);
+        self.write_anchor()
+    }
+
+    /// Gives a block of the ring back, once the anchor no longer names it.
+    fn release(&mut self, block: u32) -> Result<(), FtlError> {
+        self.anchor.ring.retain(|&b| b != block);
+        self.write_anchor()?;
+        self.set_free(block);
+        // No state that a cut could bring back needs it.
+        self.free.iter_mut().filter(|f| f.block == block).for_each(|f| f.since = 0);
+        Ok(())
+    }
+}
