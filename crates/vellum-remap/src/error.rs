@@ -15,6 +15,12 @@ pub enum SpaceError {
         /// Bytes asked for.
         bytes: u64,
     },
+    /// A page whose frame must stay: a device is at it.
+    #[error("the page at {at:#x} is pinned")]
+    Pinned {
+        /// Its first byte.
+        at: u64,
+    },
     /// The system below refused.
     #[error("{what} at {at:#x}: {why}")]
     System {

@@ -61,7 +61,7 @@ pub trait Space {
     /// Puts the frames of `run` behind the pages from `first` on, and their frames into `run`.
     ///
     /// # Errors
-    /// When the pages are not there. Nothing has changed then.
+    /// When the pages are not there, or one of them is pinned. Nothing has changed then.
     fn exchange(&mut self, first: u64, run: &mut Self::Run) -> Result<(), SpaceError>;
 
     /// As many frames of zeros.

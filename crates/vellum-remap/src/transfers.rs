@@ -5,7 +5,7 @@
 //! and tails are copied, nothing is lost when either side goes, and every end says what was copied.
 
 use crate::policy::OverQuota;
-use crate::{Buffer, Data, Error, PAGE, Part, Piece, Policy, Run, Space, pieces};
+use crate::{Buffer, Data, Error, PAGE, Part, Piece, Policy, Run, Space, SpaceError, pieces};
 use core::fmt;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -71,8 +71,9 @@ pub struct Counters {
 /// One transfer.
 #[derive(Debug)]
 enum Flight<R> {
-    /// The lent pages, with their first ones' numbers, and the data that the device reads.
-    Sent { lent: Vec<(u64, R)>, data: Data<R>, copied: u64 },
+    /// The data that the device reads; for each of its parts that is lent pages, the first one's
+    /// number.
+    Sent { lent: Vec<u64>, data: Data<R>, copied: u64 },
     /// Buffers that wait for data.
     Posted { pieces: Vec<Piece>, pages: usize, remap: bool },
 }
@@ -143,7 +144,7 @@ impl<R: Run> Transfers<R> {
         for &piece in &pieces {
             let part = if remap && self.is_worth_it(piece) {
                 space.lend(piece.page(), piece.pages()).map(|run| {
-                    lent.push((piece.page(), run.clone()));
+                    lent.push(piece.page());
                     Part::Pages(run)
                 })
             } else {
@@ -154,7 +155,7 @@ impl<R: Run> Transfers<R> {
             match part {
                 Ok(part) => data.push(part),
                 Err(error) => {
-                    lent.iter().for_each(|(first, run)| space.settle(*first, run));
+                    settle(space, &lent, &data);
                     return Err(error.into());
                 }
             }
@@ -164,7 +165,7 @@ impl<R: Run> Transfers<R> {
             space.publish();
             self.counters.published += 1;
         }
-        self.flying += pages_of(&lent);
+        self.flying += data.paged() / PAGE;
         Ok(self.begin(Flight::Sent { lent, data, copied }))
     }
 
@@ -192,8 +193,8 @@ impl<R: Run> Transfers<R> {
         let Some(Flight::Sent { lent, data, copied }) = self.flights.remove(&token) else {
             return Err(Error::Unknown(token));
         };
-        self.flying -= pages_of(&lent);
-        lent.iter().for_each(|(first, run)| space.settle(*first, run));
+        self.flying -= data.paged() / PAGE;
+        settle(space, &lent, &data);
         let remapped = data.len() as u64 - copied;
         Ok(self.end(Completion { token, remapped, copied }))
     }
@@ -244,6 +245,44 @@ impl<R: Run> Transfers<R> {
         filled.map(|()| (end, back))
     }
 
+    /// As [`Transfers::deliver`], for one run of frames that the device does not keep: where the
+    /// buffers are one run of pages of that length, nothing is held twice, and the frames that the
+    /// pages had are exclusively the device's.
+    ///
+    /// # Errors
+    /// As for [`Transfers::deliver`].
+    pub fn deliver_owned<S: Space<Run = R>>(
+        &mut self,
+        space: &mut S,
+        token: Token,
+        mut run: R,
+    ) -> Result<(Completion, Vec<R>), Error> {
+        let alone = match self.flights.get(&token) {
+            Some(Flight::Posted { pieces, remap: true, .. }) => match pieces[..] {
+                [piece] if self.is_worth_it(piece) && piece.pages() == run.pages() => Some(piece),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some(piece) = alone else {
+            let mut data = Data::new();
+            data.push(Part::Pages(run));
+            return self.deliver(space, token, &data);
+        };
+        self.flights.remove(&token);
+        self.flying -= piece.pages();
+        let mut end = Completion { token, remapped: 0, copied: 0 };
+        let exchanged = space.exchange(piece.page(), &mut run);
+        if exchanged.is_ok() {
+            end.remapped = piece.bytes as u64;
+            space.publish();
+            self.counters.published += 1;
+        }
+        let end = self.end(end);
+        exchanged?;
+        Ok((end, vec![run]))
+    }
+
     /// Fills one piece of a posted buffer.
     fn fill<S: Space<Run = R>>(
         &self,
@@ -262,11 +301,17 @@ impl<R: Run> Transfers<R> {
             if remap && self.is_worth_it(piece) && (bytes - done) >= PAGE {
                 let wanted = (bytes - done) / PAGE;
                 if let Some(mut run) = data.pages_at(from + done, wanted) {
-                    space.exchange(at / PAGE as u64, &mut run)?;
                     let moved = run.pages() * PAGE;
-                    (done, end.remapped) = (done + moved, end.remapped + moved as u64);
-                    back.push(run);
-                    continue;
+                    match space.exchange(at / PAGE as u64, &mut run) {
+                        Ok(()) => {
+                            (done, end.remapped) = (done + moved, end.remapped + moved as u64);
+                            back.push(run);
+                            continue;
+                        }
+                        // A pinned frame is never replaced; its page is written like any other.
+                        Err(SpaceError::Pinned { .. }) => {}
+                        Err(error) => return Err(error.into()),
+                    }
                 }
             }
             // Up to the end of the page: there the next pages may stand.
@@ -338,8 +383,8 @@ impl<R: Run> Transfers<R> {
         self.counters.given_up += 1;
         match flight {
             Flight::Sent { lent, data, copied } => {
-                self.flying -= pages_of(&lent);
-                lent.iter().for_each(|(first, run)| space.settle(*first, run));
+                self.flying -= data.paged() / PAGE;
+                settle(space, &lent, &data);
                 self.end(Completion { token, remapped: data.len() as u64 - copied, copied });
             }
             Flight::Posted { pages, .. } => {
@@ -431,8 +476,13 @@ impl<R: Run> Transfers<R> {
 /// Ranges of completions kept for whoever asks.
 const ENDED_LIMIT: usize = 1024;
 
-fn pages_of<R: Run>(lent: &[(u64, R)]) -> usize {
-    lent.iter().map(|(_, run)| run.pages()).sum()
+/// Ends the lends of `data`, whose lent parts begin at these pages.
+fn settle<S: Space>(space: &mut S, lent: &[u64], data: &Data<S::Run>) {
+    let runs = data.parts().iter().filter_map(|part| match part {
+        Part::Pages(run) => Some(run),
+        Part::Bytes(_) => None,
+    });
+    lent.iter().zip(runs).for_each(|(&first, run)| space.settle(first, run));
 }
 
 /// Cuts two lists of the same length into pieces that both have: address there and here, bytes, and

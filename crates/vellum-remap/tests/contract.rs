@@ -86,6 +86,27 @@ fn clause_4_what_is_delivered_lands_in_no_frame_that_another_holds() {
 }
 
 #[test]
+fn frames_that_a_device_does_not_keep_are_held_once() {
+    let mut heap = filled();
+    let mut transfers = Transfers::default();
+    let run = filled().lend(4, 2).unwrap();
+    let token = transfers.post(&heap, &whole(0, 2)).unwrap();
+    let (end, back) = transfers.deliver_owned(&mut heap, token, run).unwrap();
+    assert_eq!((end.remapped, end.copied, back.len()), (2 * PAGE as u64, 0, 1));
+    assert_eq!((heap.holders(0), transfers.pages_in_flight()), (1, 0));
+    // Buffers of another shape take them as any other data.
+    let token = transfers.post(&heap, &[Buffer::new(1, PAGE as u64)]).unwrap();
+    let (end, _) =
+        transfers.deliver_owned(&mut heap, token, back.into_iter().next().unwrap()).unwrap();
+    assert!(end.was_copied());
+    assert_eq!(content(&mut heap)[1..5], filled_bytes()[..4]);
+}
+
+fn filled_bytes() -> Vec<u8> {
+    content(&mut filled())
+}
+
+#[test]
 fn clause_5_heads_and_tails_are_copied_and_only_they() {
     let mut heap = filled();
     let was = content(&mut heap);

@@ -37,6 +37,12 @@ impl<'vm> DeviceMemory<'vm> {
         DeviceMemory { lent: RefCell::new(Lent { vm, pinned: Vec::new() }) }
     }
 
+    /// Lets `work` at the memory itself: to lend and exchange pages. A page that a slice was handed
+    /// out of is pinned, and stays what it is.
+    pub fn with_memory<T>(&self, work: impl FnOnce(&mut VmMemory) -> T) -> T {
+        work(self.lent.borrow_mut().vm)
+    }
+
     /// The slice of one page's part.
     fn slice(&self, at: Gpa, bytes: usize, right: Rights) -> Option<VolatileSlice<'_>> {
         let mut lent = self.lent.borrow_mut();

@@ -85,6 +85,7 @@ impl State for VmMemory {
                     return Err(Error::Value { field, value: saved, why });
                 }
             }
+            self.end_lends();
             self.drop_shadow();
             let mut bytes = [0; PAGE_SIZE];
             let zeros = [0; PAGE_SIZE];

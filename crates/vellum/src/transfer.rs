@@ -11,10 +11,10 @@
 
 use crate::owner::{GuardOwner, HostFault, Resolution};
 use crate::{Paging, VmMemory};
-use std::collections::BTreeMap;
 use vellum_frames::{FrameId, Held, PAGE_SIZE};
 use vellum_remap::{Space, SpaceError};
-use vellum_translate::host::{Guard, HostEntry};
+use vellum_translate::host::Guard;
+use vellum_translate::tlb::Shootdown;
 use vellum_translate::{Gfn, Gpa, Rights};
 
 /// What a machine's memory knows of transfers.
@@ -22,8 +22,8 @@ use vellum_translate::{Gfn, Gpa, Rights};
 pub(crate) struct Transfers {
     /// The guard, once anything was lent.
     guard: Option<Guard>,
-    /// Lends by page.
-    lent: BTreeMap<u64, u32>,
+    /// Lends of each page of RAM, once anything was lent.
+    lent: Vec<u16>,
 }
 
 /// Owns the transfer guard.
@@ -47,33 +47,51 @@ impl VmMemory {
         self.transfers.guard
     }
 
+    /// Ends every lend: another state is taken over, in which there is none.
+    pub(crate) fn end_lends(&mut self) {
+        let lent = core::mem::take(&mut self.transfers.lent);
+        for (page, lends) in (self.ram.start..).zip(lent) {
+            (0..lends).for_each(|_| self.host.unpin(Gfn::new(page)));
+            if let (1.., Some(guard)) = (lends, self.transfers.guard) {
+                self.host.remove_guard(Gfn::new(page), guard);
+            }
+        }
+    }
+
     /// Whether a page is lent.
     pub fn is_lent(&self, page: Gfn) -> bool {
-        self.transfers.lent.contains_key(&page.get())
+        let at = page.get().checked_sub(self.ram.start);
+        at.and_then(|at| self.transfers.lent.get(at as usize)).is_some_and(|&lends| lends > 0)
     }
 
-    /// The frame behind a page of RAM, brought if it is not there.
-    fn present(&mut self, page: u64) -> Result<FrameId, SpaceError> {
-        let at = page.saturating_mul(PAGE_SIZE as u64);
-        self.device_frame(Gpa::new(at), PAGE_SIZE as u64, Rights::READ)
-            .map_err(|error| refused("bringing a page", at, &error))
-    }
-
-    /// Every page of a range, brought.
+    /// The frames behind a run of pages of RAM, each brought if it is not there.
     fn all_present(&mut self, first: u64, count: usize) -> Result<Vec<FrameId>, SpaceError> {
+        let at = |page: u64| page.saturating_mul(PAGE_SIZE as u64);
         let end = first.checked_add(count as u64).filter(|&end| end <= self.ram.end);
         if first < self.ram.start || end.is_none() {
-            return Err(SpaceError::NoMemory {
-                at: first.saturating_mul(PAGE_SIZE as u64),
-                bytes: (count * PAGE_SIZE) as u64,
-            });
+            return Err(SpaceError::NoMemory { at: at(first), bytes: (count * PAGE_SIZE) as u64 });
         }
-        (first..first + count as u64)
-            .map(|page| match self.host.get(Gfn::new(page)) {
-                HostEntry::Frame { frame, .. } => Ok(frame),
-                _ => self.present(page),
-            })
-            .collect()
+        let mut frames = Vec::with_capacity(count);
+        while let Err(page) = self.host.frames(Gfn::new(first), count, |frame| frames.push(frame)) {
+            frames.clear();
+            self.device_frame(page.base(), PAGE_SIZE as u64, Rights::READ)
+                .map_err(|error| refused("bringing a page", at(page.get()), &error))?;
+        }
+        Ok(frames)
+    }
+
+    /// Invalidates what was derived from a run of pages whose rights or frames change: one by one
+    /// where they are few, everything in the TLBs where a mailbox would hold no more.
+    fn run_changed(&mut self, first: u64, count: usize) {
+        let before = self.shoot.len();
+        let (policy, mut cx) = self.policy_and_context();
+        for page in (first..).take(count) {
+            policy.host_changed(Gfn::new(page), &mut cx);
+        }
+        if self.shoot.len() - before > crate::vm::MAILBOX {
+            self.shoot.truncate(before);
+            self.shoot.push(Shootdown::All);
+        }
     }
 }
 
@@ -93,48 +111,60 @@ impl Space for VmMemory {
         let frames = self.all_present(first, count)?;
         let held = Held::retain(&self.pool, frames);
         let guard = self.transfer_guard();
-        for page in (first..).take(count) {
-            let gfn = Gfn::new(page);
-            self.host.pin(gfn);
-            *self.transfers.lent.entry(page).or_insert(0) += 1;
-            if guard.is_some_and(|guard| self.host.add_guard(gfn, guard)) || guard.is_none() {
-                self.page_changed(gfn, None);
+        if self.transfers.lent.is_empty() {
+            self.transfers.lent = vec![0; (self.ram.end - self.ram.start) as usize];
+        }
+        let start = (first - self.ram.start) as usize;
+        for (page, lends) in (first..).zip(&mut self.transfers.lent[start..start + count]) {
+            *lends += 1;
+            self.host.pin(Gfn::new(page));
+            if let Some(guard) = guard {
+                self.host.add_guard(Gfn::new(page), guard);
             }
         }
+        self.run_changed(first, count);
         Ok(held)
     }
 
     fn settle(&mut self, first: u64, run: &Held) {
-        for page in (first..).take(run.len()) {
-            let Some(lends) = self.transfers.lent.get_mut(&page) else { continue };
-            *lends -= 1;
-            let last = *lends == 0;
-            if last {
-                self.transfers.lent.remove(&page);
+        let start = first.saturating_sub(self.ram.start) as usize;
+        let lent = self.transfers.lent.iter_mut().skip(start).take(run.len());
+        for (page, lends) in (first..).zip(lent) {
+            if *lends == 0 {
+                continue;
             }
-            let gfn = Gfn::new(page);
-            self.host.unpin(gfn);
-            if let (true, Some(guard)) = (last, self.transfers.guard) {
+            *lends -= 1;
+            self.host.unpin(Gfn::new(page));
+            if let (0, Some(guard)) = (*lends, self.transfers.guard) {
                 // Nothing is taken from anyone, so there is nothing to invalidate.
-                self.host.remove_guard(gfn, guard);
+                self.host.remove_guard(Gfn::new(page), guard);
             }
         }
     }
 
     fn exchange(&mut self, first: u64, run: &mut Held) -> Result<(), SpaceError> {
-        let old = self.all_present(first, run.len())?;
-        for ((page, slot), frame) in (first..).zip(run.frames_mut()).zip(old) {
-            let gfn = Gfn::new(page);
-            let (policy, mut cx) = self.policy_and_context();
-            policy.unshadow(gfn, &mut cx);
-            let new = HostEntry::Frame { frame: *slot, rights: Rights::all() };
-            // The references change places with the frames.
-            let _old = self.host.replace(gfn, new);
-            *slot = frame;
-            self.host.stamp(gfn);
-            self.page_changed(gfn, Some(frame));
+        let count = run.len();
+        let old = self.all_present(first, count)?;
+        for page in (first..).take(count) {
+            if self.host.is_pinned(Gfn::new(page)) {
+                return Err(SpaceError::Pinned { at: page * PAGE_SIZE as u64 });
+            }
+            // What follows a table of the guest guards it.
+            if !self.host.guards(Gfn::new(page)).is_empty() {
+                let (policy, mut cx) = self.policy_and_context();
+                policy.unshadow(Gfn::new(page), &mut cx);
+            }
         }
-        self.counters.device_page_writes += run.len() as u64;
+        self.host.exchange(Gfn::new(first), run.frames_mut()).map_err(|page| {
+            SpaceError::NoMemory { at: page.base().get(), bytes: PAGE_SIZE as u64 }
+        })?;
+        if count > crate::vm::MAILBOX {
+            self.shoot.push(Shootdown::All);
+        } else {
+            self.shoot.extend(old.into_iter().map(Shootdown::FrameExecute));
+        }
+        self.run_changed(first, count);
+        self.counters.device_page_writes += count as u64;
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use vellum_translate::tlb::{Shootdown, Tlb};
 use vellum_translate::{Gfn, Gpa, Gva, Rights};
 
 /// Guest pages of 4 KiB that a shootdown mailbox holds before it says "everything" instead.
-const MAILBOX: usize = 64;
+pub(crate) const MAILBOX: usize = 64;
 /// The owner number of devices, which every machine has.
 pub(crate) const DEVICE: OwnerId = OwnerId(0);
 

@@ -2,15 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use vellum::frames::{Held, PAGE_SIZE};
+use vellum::remap::Part;
 use vellum_block::{Lba, Media, MediaError, SparseFile};
 use vellum_state::{Error, Reader, State, Writer};
 
-use super::SECTOR;
+use super::{Payload, SECTOR};
 
 /// Content, and as much of it as belongs to a machine's state.
 pub trait Content: Media + State + core::fmt::Debug {
     /// Whether nothing may be written.
     fn read_only(&self) -> bool;
+
+    /// Reads sectors; as held pages where the content has them.
+    ///
+    /// # Errors
+    /// As for [`Media::read`].
+    fn fetch(&mut self, lba: Lba, sectors: u64) -> Result<Payload, MediaError> {
+        let mut out = vec![0; sectors as usize * self.sector_bytes() as usize];
+        self.read(lba, &mut out)?;
+        Ok(out.into())
+    }
+
+    /// Writes sectors; held pages may stay what they are.
+    ///
+    /// # Errors
+    /// As for [`Media::write`].
+    fn store(&mut self, lba: Lba, data: &Payload) -> Result<(), MediaError> {
+        self.write(lba, &data.to_vec())
+    }
 }
 
 /// Nothing but zeros.
@@ -122,27 +142,72 @@ fn same_size(saved: u64, here: u64) -> Result<(), Error> {
     Err(Error::Value { field: "disk sectors", value: saved, why: "the disk here has another size" })
 }
 
-/// Sectors that are kept together, as a bit a sector would cost more than it saves.
+/// Sectors that are kept together: a page of the guest, where sectors have 512 bytes.
 const BLOCK: u64 = 8;
+/// Pages of the guest that one content holds at most; more are kept as bytes.
+pub const HELD_LIMIT: usize = 4096;
+
+/// A block that is not the base's any more.
+#[derive(Debug, Clone)]
+enum Kept {
+    Zeros,
+    Bytes(Box<[u8]>),
+    /// A page that the guest sent, shared with it until one of the two changes it.
+    Page(Held),
+}
+
+impl Kept {
+    fn read(&self, from: usize, out: &mut [u8]) {
+        match self {
+            Kept::Zeros => out.fill(0),
+            Kept::Bytes(bytes) => out.copy_from_slice(&bytes[from..from + out.len()]),
+            Kept::Page(page) => page.read(from, out),
+        }
+    }
+}
 
 /// Content over a base that is never written: what was written is kept beside it, in blocks of
 /// eight sectors.
 #[derive(Debug, Clone)]
 pub struct CopyOnWrite<B> {
     base: B,
-    /// What is not the base's any more; `None` is zeros.
-    blocks: BTreeMap<u64, Option<Box<[u8]>>>,
+    /// What is not the base's any more.
+    blocks: BTreeMap<u64, Kept>,
+    /// How many of them are pages of the guest.
+    held: usize,
 }
 
 impl<B: Media> CopyOnWrite<B> {
     /// The content of `base`, so far.
     pub fn new(base: B) -> Self {
-        CopyOnWrite { base, blocks: BTreeMap::new() }
+        CopyOnWrite { base, blocks: BTreeMap::new(), held: 0 }
     }
 
     /// Bytes that were written and are kept.
     pub fn kept_bytes(&self) -> u64 {
-        self.blocks.values().flatten().map(|b| b.len() as u64).sum()
+        let bytes = self.blocks.values().map(|kept| match kept {
+            Kept::Zeros => 0,
+            Kept::Bytes(bytes) => bytes.len() as u64,
+            Kept::Page(page) => (page.len() * PAGE_SIZE) as u64,
+        });
+        bytes.sum()
+    }
+
+    /// Pages of the guest that are held.
+    pub fn held_pages(&self) -> usize {
+        self.held
+    }
+
+    fn keep(&mut self, number: u64, kept: Kept) {
+        self.held += usize::from(matches!(kept, Kept::Page(_)));
+        if let Some(Kept::Page(_)) = self.blocks.insert(number, kept) {
+            self.held -= 1;
+        }
+    }
+
+    /// Whether a piece is a whole block as large as a page of the guest.
+    fn is_page(&self, number: u64, bytes: usize) -> bool {
+        bytes == PAGE_SIZE && self.length(number) == PAGE_SIZE
     }
 
     fn size(&self) -> usize {
@@ -154,19 +219,19 @@ impl<B: Media> CopyOnWrite<B> {
         (self.base.sectors() - number * BLOCK).min(BLOCK) as usize * self.size()
     }
 
-    /// The block, copied from the base if it is not kept yet.
+    /// The block as bytes of its own, copied from the base or the guest's page if need be.
     fn own(&mut self, number: u64) -> Result<&mut [u8], MediaError> {
-        let length = self.length(number);
-        let zeros = || vec![0; length].into_boxed_slice();
-        match self.blocks.entry(number) {
-            std::collections::btree_map::Entry::Occupied(e) => {
-                Ok(e.into_mut().get_or_insert_with(zeros))
+        if !matches!(self.blocks.get(&number), Some(Kept::Bytes(_))) {
+            let mut block = vec![0; self.length(number)].into_boxed_slice();
+            match self.blocks.get(&number) {
+                Some(kept) => kept.read(0, &mut block),
+                None => self.base.read(Lba::new(number * BLOCK), &mut block)?,
             }
-            std::collections::btree_map::Entry::Vacant(e) => {
-                let mut block = zeros();
-                self.base.read(Lba::new(number * BLOCK), &mut block)?;
-                Ok(e.insert(None).insert(block))
-            }
+            self.keep(number, Kept::Bytes(block));
+        }
+        match self.blocks.get_mut(&number) {
+            Some(Kept::Bytes(block)) => Ok(block),
+            _ => unreachable!("just kept as bytes"),
         }
     }
 
@@ -197,10 +262,8 @@ impl<B: Media> Media for CopyOnWrite<B> {
         self.base.read(lba, out)?;
         let mut done = 0;
         for (block, from, n) in self.pieces(lba, sectors) {
-            match self.blocks.get(&block) {
-                Some(Some(kept)) => out[done..done + n].copy_from_slice(&kept[from..from + n]),
-                Some(None) => out[done..done + n].fill(0),
-                None => {}
+            if let Some(kept) = self.blocks.get(&block) {
+                kept.read(from, &mut out[done..done + n]);
             }
             done += n;
         }
@@ -221,7 +284,7 @@ impl<B: Media> Media for CopyOnWrite<B> {
         self.check_sectors(lba, sectors)?;
         for (block, to, n) in self.pieces(lba, sectors) {
             if n == self.length(block) {
-                self.blocks.insert(block, None);
+                self.keep(block, Kept::Zeros);
             } else {
                 self.own(block)?[to..to + n].fill(0);
             }
@@ -234,6 +297,42 @@ impl<B: Media + core::fmt::Debug> Content for CopyOnWrite<B> {
     fn read_only(&self) -> bool {
         false
     }
+
+    fn fetch(&mut self, lba: Lba, sectors: u64) -> Result<Payload, MediaError> {
+        self.check_sectors(lba, sectors)?;
+        let pieces = self.pieces(lba, sectors);
+        let size = self.size();
+        let mut out = Payload::default();
+        for (block, from, n) in pieces {
+            out.push(match self.blocks.get(&block) {
+                Some(Kept::Page(page)) if self.is_page(block, n) => Part::Pages(page.clone()),
+                _ => {
+                    let mut bytes = vec![0; n];
+                    let first = block * BLOCK + (from / size) as u64;
+                    Media::read(self, Lba::new(first), &mut bytes)?;
+                    Part::Bytes(bytes)
+                }
+            });
+        }
+        Ok(out)
+    }
+
+    fn store(&mut self, lba: Lba, data: &Payload) -> Result<(), MediaError> {
+        let sectors = self.check(lba, data.len())?;
+        let mut done = 0;
+        for (block, to, n) in self.pieces(lba, sectors) {
+            let page = match self.is_page(block, n) && self.held < HELD_LIMIT {
+                true => data.page_at(done),
+                false => None,
+            };
+            match page {
+                Some(page) => self.keep(block, Kept::Page(page)),
+                None => data.read(done, &mut self.own(block)?[to..to + n]),
+            }
+            done += n;
+        }
+        Ok(())
+    }
 }
 
 impl<B: Media> State for CopyOnWrite<B> {
@@ -243,8 +342,16 @@ impl<B: Media> State for CopyOnWrite<B> {
             w.u64(self.blocks.len() as u64);
             for (&number, block) in &self.blocks {
                 w.u64(number);
-                w.bool(block.is_some());
-                w.raw(block.as_deref().unwrap_or(&[]));
+                w.bool(!matches!(block, Kept::Zeros));
+                match block {
+                    Kept::Zeros => {}
+                    Kept::Bytes(bytes) => w.raw(bytes),
+                    Kept::Page(page) => {
+                        let mut bytes = [0; PAGE_SIZE];
+                        page.read(0, &mut bytes);
+                        w.raw(&bytes);
+                    }
+                }
             }
         });
     }
@@ -253,6 +360,7 @@ impl<B: Media> State for CopyOnWrite<B> {
         r.section(*b"DCOW", 1, |r| {
             same_size(r.u64()?, self.base.sectors())?;
             self.blocks.clear();
+            self.held = 0;
             for _ in 0..r.u64()? {
                 let number = r.u64()?;
                 if number >= self.base.sectors().div_ceil(BLOCK) {
@@ -260,7 +368,7 @@ impl<B: Media> State for CopyOnWrite<B> {
                     return Err(Error::Value { field: "disk block", value: number, why });
                 }
                 if !r.bool()? {
-                    self.blocks.insert(number, None);
+                    self.keep(number, Kept::Zeros);
                     continue;
                 }
                 // A block that is said to be there and is not ends the state before it is held.
@@ -271,7 +379,7 @@ impl<B: Media> State for CopyOnWrite<B> {
                 }
                 let mut block = vec![0; length].into_boxed_slice();
                 r.raw(&mut block)?;
-                self.blocks.insert(number, Some(block));
+                self.keep(number, Kept::Bytes(block));
             }
             Ok(())
         })

@@ -6,9 +6,11 @@
 
 mod content;
 mod model;
+mod payload;
 
-pub use content::{Content, CopyOnWrite, InPlace, Zeros};
+pub use content::{Content, CopyOnWrite, HELD_LIMIT, InPlace, Zeros};
 pub use model::ModelDisk;
+pub use payload::Payload;
 
 use std::path::Path;
 
@@ -49,7 +51,7 @@ pub enum Request {
         /// First sector.
         sector: u64,
         /// Whole sectors.
-        data: Vec<u8>,
+        data: Payload,
         /// Done only when it is durable.
         durable: bool,
     },
@@ -77,7 +79,7 @@ pub struct Done {
     /// Which.
     pub ticket: Ticket,
     /// What was read, empty for what reads nothing; or why it failed.
-    pub result: Result<Vec<u8>, DiskError>,
+    pub result: Result<Payload, DiskError>,
 }
 
 /// Why a disk can't be had, or did not do what was asked.

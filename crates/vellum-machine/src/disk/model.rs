@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use vellum_block::{Completion, Device, Flags, Lba, Op, Tag};
 use vellum_state::{Error, Reader, State, Writer};
 
-use super::{Content, Disk, DiskError, Done, REQUEST_LIMIT, Request, SECTOR, Shape, Ticket};
+use super::{
+    Content, Disk, DiskError, Done, Payload, REQUEST_LIMIT, Request, SECTOR, Shape, Ticket,
+};
 use crate::clock::Instant;
 
 /// Any device model of the block contract, with any content.
@@ -17,7 +19,7 @@ pub struct ModelDisk<D, C> {
     device: D,
     content: C,
     /// The data of the writes in flight.
-    writes: BTreeMap<Ticket, Vec<u8>>,
+    writes: BTreeMap<Ticket, Payload>,
 }
 
 impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
@@ -72,7 +74,7 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         if bytes > REQUEST_LIMIT { Err(DiskError::TooLarge { bytes }) } else { Ok(()) }
     }
 
-    fn finish(&mut self, completion: &Completion) -> Result<Vec<u8>, DiskError> {
+    fn finish(&mut self, completion: &Completion) -> Result<Payload, DiskError> {
         let ticket = Ticket(completion.tag().0);
         let data = self.writes.remove(&ticket);
         if !completion.status.is_ok() {
@@ -82,11 +84,9 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         let vellum_block::Request { op, lba, sectors, .. } = completion.request;
         match (op, data) {
             (Op::Read, _) => {
-                let mut out = vec![0; sectors as usize * self.content.sector_bytes() as usize];
-                self.content.read(lba, &mut out)?;
-                return Ok(out);
+                return Ok(self.content.fetch(lba, sectors.into())?);
             }
-            (Op::Write, Some(data)) => self.content.write(lba, &data)?,
+            (Op::Write, Some(data)) => self.content.store(lba, &data)?,
             (Op::Discard | Op::WriteZeroes, _) => self.content.discard(lba, sectors.into())?,
             (Op::Flush, _) => self.content.flush()?,
             _ => return Err(DiskError::Failed(completion.status)),
@@ -94,7 +94,7 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         if completion.request.flags.contains(Flags::FUA) {
             self.content.flush()?;
         }
-        Ok(Vec::new())
+        Ok(Payload::default())
     }
 }
 
@@ -164,7 +164,7 @@ impl<D: Device + State, C: Content> State for ModelDisk<D, C> {
             w.u32(self.writes.len() as u32);
             for (ticket, data) in &self.writes {
                 w.u64(ticket.0);
-                w.bytes(data);
+                w.bytes(&data.to_vec());
             }
         });
     }
@@ -176,7 +176,7 @@ impl<D: Device + State, C: Content> State for ModelDisk<D, C> {
             self.writes.clear();
             for _ in 0..r.u32()? {
                 let ticket = Ticket(r.u64()?);
-                self.writes.insert(ticket, r.bytes(REQUEST_LIMIT as usize)?.to_vec());
+                self.writes.insert(ticket, r.bytes(REQUEST_LIMIT as usize)?.to_vec().into());
             }
             Ok(())
         })

@@ -21,7 +21,11 @@ fn finish(disk: &mut dyn Disk) -> Vec<Done> {
 fn request(kind: u8, sector: u64, sectors: u32, fill: u8) -> Request {
     match kind {
         0 => Request::Read { sector, sectors },
-        1 => Request::Write { sector, data: vec![fill; sectors as usize * 512], durable: true },
+        1 => Request::Write {
+            sector,
+            data: vec![fill; sectors as usize * 512].into(),
+            durable: true,
+        },
         2 => Request::Discard { sector, sectors },
         3 => Request::WriteZeroes { sector, sectors },
         _ => Request::Flush,
@@ -57,7 +61,7 @@ proptest! {
                 prop_assert_eq!(state_hash(&other), state_hash(&disk));
             }
             prop_assert_eq!(done.len(), 1);
-            let read = done.into_iter().next().unwrap().result.unwrap();
+            let read = done.into_iter().next().unwrap().result.unwrap().to_vec();
             match kind {
                 0 => prop_assert_eq!(&read[..], &plain[range]),
                 1 => plain[range].fill(fill),
@@ -125,7 +129,7 @@ fn a_disk_of_large_sectors_takes_whole_ones() {
     assert!(matches!(part, Err(DiskError::Unaligned { sector: 4, sectors: 8, .. })));
     disk.submit(Instant::ZERO, Ticket(0), request(1, 8, 8, 7)).unwrap();
     disk.submit(Instant::ZERO, Ticket(1), request(0, 0, 16, 0)).unwrap();
-    let read = finish(&mut disk).pop().unwrap().result.unwrap();
+    let read = finish(&mut disk).pop().unwrap().result.unwrap().to_vec();
     assert_eq!((read[4095], read[4096], read[8191]), (0, 7, 7));
     assert_eq!(disk.content().kept_bytes(), 4 * 4096);
 }

@@ -2,17 +2,18 @@
 
 use super::devices::Devices;
 use super::{Core, Counters, Machine};
-use crate::disk::Disk;
+use crate::disk::{Disk, HELD_LIMIT};
 use crate::fdt::{self, Description, Mmu};
 use crate::loader::{self, GuestWriter, Kernel};
 use crate::memory_map::{FINISHER, PLIC, RAM_BASE, RTC, Range, UART, VIRTIO_SLOTS, virtio_slot};
 use crate::monitor::Supervisor;
 use crate::sbi::{Hart as Begin, Hsm};
+use crate::virtio::block::IN_FLIGHT;
 use crate::virtio::{Block, Rng, Slots};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use thiserror::Error as ThisError;
-use vellum::frames::FramePool;
+use vellum::frames::{FramePool, PAGE_SIZE};
 use vellum::vellum_pager::Pager;
 use vellum::{Builder, Paging, VmMemory};
 use vellum_hart::{CodeCache, Hart};
@@ -117,8 +118,15 @@ impl Machine {
             .devices(FINISHER.base..RTC.end())
             .devices(PLIC.base..PLIC.end())
             .devices(UART.base..virtio_slot(VIRTIO_SLOTS - 1).end());
-        if let Some(quota) = config.frame_quota {
-            memory = memory.frame_quota(quota);
+        let shared = config.frames.is_some();
+        let strict = config.frame_quota.is_some() || config.pager.is_some() || shared;
+        // Disks hold pages of the guest, which then writes to others: frames beyond its own, unless
+        // the quota is what is wanted.
+        let beside = config.disks.len() as u64 * (HELD_LIMIT + IN_FLIGHT) as u64;
+        match config.frame_quota {
+            Some(quota) => memory = memory.frame_quota(quota),
+            None if strict => {}
+            None => memory = memory.frame_quota(config.memory / PAGE_SIZE as u64 + beside),
         }
         if let Some(frames) = config.frames.take() {
             memory = memory.frames_of(frames);
@@ -131,7 +139,7 @@ impl Machine {
         let date = outside.boot_clock(stamp).nanos();
         let mut seed = [0; SEED];
         outside.entropy(stamp, &mut seed)?;
-        let virtio = plug(core::mem::take(&mut config.disks))?;
+        let virtio = plug(core::mem::take(&mut config.disks), strict)?;
         let begin = load(&config, &mut memory, virtio.taken(), &seed)?;
         Ok(Machine {
             cores: (0..config.harts as usize)
@@ -154,8 +162,9 @@ impl Machine {
     }
 }
 
-/// The virtio devices: the disks in order, then entropy.
-fn plug(disks: Vec<Box<dyn Disk>>) -> Result<Slots, Error> {
+/// The virtio devices: the disks in order, then entropy. Where frames are counted strictly, disks hold
+/// none.
+fn plug(disks: Vec<Box<dyn Disk>>, strict: bool) -> Result<Slots, Error> {
     let (found, limit) = (disks.len(), VIRTIO_SLOTS - 1);
     if found > limit {
         return Err(Error::Disks { found, limit });
@@ -163,7 +172,8 @@ fn plug(disks: Vec<Box<dyn Disk>>) -> Result<Slots, Error> {
     let mut slots = Slots::new();
     for (number, disk) in disks.into_iter().enumerate() {
         let name = format!("vellum-{number}");
-        slots.plug(Box::new(Block::new(disk, &name)));
+        let block = Block::new(disk, &name);
+        slots.plug(Box::new(if strict { block.copying() } else { block }));
     }
     slots.plug(Box::new(Rng::new()));
     Ok(slots)

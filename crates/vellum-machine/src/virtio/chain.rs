@@ -1,5 +1,6 @@
 //! A chain of buffers, read from the guest's descriptors once and checked.
 
+use vellum::remap::Buffer;
 use vellum_state::{Error, Reader, State, Writer};
 use vellum_translate::Gpa;
 use virtio_queue::DescriptorChain;
@@ -62,6 +63,16 @@ impl Chain {
         total(&self.writable)
     }
 
+    /// The buffers that hold readable bytes `offset..offset + length`, as far as there are any.
+    pub fn readable_list(&self, offset: u64, length: usize) -> Vec<Buffer> {
+        list(&self.readable, offset, length)
+    }
+
+    /// The buffers that hold writable bytes `offset..offset + length`, as far as there are any.
+    pub fn writable_list(&self, offset: u64, length: usize) -> Vec<Buffer> {
+        list(&self.writable, offset, length)
+    }
+
     /// Copies readable bytes from `offset` on.
     ///
     /// # Errors
@@ -88,6 +99,10 @@ impl Chain {
         }
         enough(done, bytes.len())
     }
+}
+
+fn list(segments: &[Segment], offset: u64, length: usize) -> Vec<Buffer> {
+    pieces(segments, offset, length).map(|(at, n)| Buffer::new(at.get(), n as u64)).collect()
 }
 
 fn total(segments: &[Segment]) -> u64 {

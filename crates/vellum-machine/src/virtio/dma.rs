@@ -1,8 +1,10 @@
 //! Guest memory as a device sees it: bytes in, bytes out, by guest physical address.
 
 use thiserror::Error as ThisError;
+use vellum::remap::Space;
+use vellum::{DeviceMemory, VmMemory};
 use vellum_translate::Gpa;
-use vm_memory::{Bytes, GuestAddress, GuestMemory};
+use vm_memory::{Bytes, GuestAddress};
 
 /// A buffer that is not in guest memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ThisError)]
@@ -27,13 +29,16 @@ pub trait Dma {
     /// # Errors
     /// When the bytes are not all in memory; those before the first that is not may be written.
     fn write(&self, at: Gpa, bytes: &[u8]) -> Result<(), DmaError>;
+
+    /// Lets `work` lend and exchange pages; whether there are any that can be.
+    fn remap(&self, work: &mut dyn FnMut(&mut VmMemory)) -> bool;
 }
 
-/// [`Dma`] over any of `vm-memory`'s guest memories, Vellum's among them.
+/// [`Dma`] over a machine's memory, lent to the device.
 #[derive(Debug)]
-pub struct GuestDma<'a, M>(pub &'a M);
+pub struct GuestDma<'a, 'vm>(pub &'a DeviceMemory<'vm>);
 
-impl<M: GuestMemory> Dma for GuestDma<'_, M> {
+impl Dma for GuestDma<'_, '_> {
     fn read(&self, at: Gpa, out: &mut [u8]) -> Result<(), DmaError> {
         let bytes = out.len();
         self.0.read_slice(out, GuestAddress(at.get())).map_err(|_| DmaError { at, bytes })
@@ -42,5 +47,15 @@ impl<M: GuestMemory> Dma for GuestDma<'_, M> {
     fn write(&self, at: Gpa, bytes: &[u8]) -> Result<(), DmaError> {
         let error = DmaError { at, bytes: bytes.len() };
         self.0.write_slice(bytes, GuestAddress(at.get())).map_err(|_| error)
+    }
+
+    fn remap(&self, work: &mut dyn FnMut(&mut VmMemory)) -> bool {
+        self.0.with_memory(|memory| {
+            let can = memory.can_remap();
+            if can {
+                work(memory);
+            }
+            can
+        })
     }
 }

@@ -169,6 +169,11 @@ pub trait VirtioDevice: State + core::fmt::Debug {
     /// The driver is ready and has taken these of the features.
     fn activate(&mut self, features: u64);
 
+    /// What it moved without copying, and with; nothing where it never remaps.
+    fn transfers(&self) -> vellum::remap::Counters {
+        vellum::remap::Counters::default()
+    }
+
     /// Forgets the driver and everything in flight.
     fn reset(&mut self);
 

@@ -1,9 +1,9 @@
 //! The machine's virtio slots: some hold a device, the others say that they are empty.
 
+use vellum::DeviceMemory;
 use vellum_replay::{Outside, Stamp};
 use vellum_state::{Error, Reader, State, Writer};
 use virtio_bindings::virtio_mmio as reg;
-use vm_memory::GuestMemory;
 
 use super::transport::{MAGIC, VERSION};
 use super::{Transport, VirtioDevice};
@@ -72,11 +72,11 @@ impl Slots {
     }
 
     /// Brings all devices to `now`, in the order of their slots.
-    pub fn advance<M: GuestMemory>(
+    pub fn advance(
         &mut self,
         now: Instant,
         stamp: Stamp,
-        memory: &M,
+        memory: &DeviceMemory<'_>,
         outside: &mut dyn Outside,
     ) {
         for transport in self.slots.iter_mut().flatten() {

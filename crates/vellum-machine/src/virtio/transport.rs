@@ -1,6 +1,7 @@
 //! The registers of a virtio device (virtio 1.2, section 4.2, version 2), its status (section 2.1)
 //! and its features (section 2.2).
 
+use vellum::DeviceMemory;
 use vellum_replay::{Outside, Stamp};
 use vellum_state::{Error, Reader, State, Writer};
 use virtio_bindings::virtio_config::{
@@ -10,7 +11,6 @@ use virtio_bindings::virtio_config::{
 };
 use virtio_bindings::virtio_mmio as reg;
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
-use vm_memory::GuestMemory;
 
 use super::queue::VirtQueue;
 use super::{
@@ -102,13 +102,18 @@ impl Transport {
         (0..self.queues.len()).find(|&q| self.queues[q].wants_service() && self.device.has_room(q))
     }
 
+    /// What the device moved without copying, and with.
+    pub fn transfers(&self) -> vellum::remap::Counters {
+        self.device.transfers()
+    }
+
     /// Brings the device to `now`: takes chains that were notified of, and gives back those that
     /// ended. A `now` before an earlier one counts as that one.
-    pub fn advance<M: GuestMemory>(
+    pub fn advance(
         &mut self,
         now: Instant,
         stamp: Stamp,
-        memory: &M,
+        memory: &DeviceMemory<'_>,
         outside: &mut dyn Outside,
     ) {
         if !self.works() {
@@ -122,7 +127,7 @@ impl Transport {
         }
     }
 
-    fn work<M: GuestMemory>(&mut self, io: &mut Io<'_>, memory: &M) -> Result<(), Broken> {
+    fn work(&mut self, io: &mut Io<'_>, memory: &DeviceMemory<'_>) -> Result<(), Broken> {
         let mut used = Vec::new();
         self.device.advance(io, &mut used)?;
         let mut budget = ADVANCE_BYTES;

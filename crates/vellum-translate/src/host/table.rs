@@ -178,14 +178,17 @@ impl HostTable {
     #[must_use = "the old frame's reference is the caller's now"]
     pub fn replace(&mut self, page: Gfn, entry: HostEntry) -> HostEntry {
         assert!(page.get() < self.pages, "{page} is outside the host table");
+        let slot = &mut self.leaf_mut(page)[Node::index(page.get(), 0)];
+        HostEntry::unpack(core::mem::replace(slot, entry.pack()))
+    }
+
+    /// The leaf of a page, owned by this table alone from here on.
+    fn leaf_mut(&mut self, page: Gfn) -> &mut [u64; FANOUT] {
         let mut node = &mut self.root;
         let mut level = LEVELS - 1;
         loop {
             match Arc::make_mut(node) {
-                Node::Leaf(leaf) => {
-                    let slot = &mut leaf.entries[Node::index(page.get(), 0)];
-                    return HostEntry::unpack(core::mem::replace(slot, entry.pack()));
-                }
+                Node::Leaf(leaf) => return &mut leaf.entries,
                 Node::Inner(slots) => {
                     let slot = &mut slots[Node::index(page.get(), level)];
                     if let Slot::Uniform(bits) = *slot {
@@ -199,6 +202,85 @@ impl HostTable {
             }
             level -= 1;
         }
+    }
+
+    /// Lets the frames of a run of pages change places with `frames`, references and all; the pages
+    /// then have every right and are stamped with the current write epoch. A run costs its leaves
+    /// once, and a few loads a page. Whoever calls it invalidates what was derived.
+    ///
+    /// # Errors
+    /// With the first page that is not in a frame, or not of this table; nothing has changed then.
+    pub fn exchange(&mut self, first: Gfn, frames: &mut [FrameId]) -> Result<(), Gfn> {
+        self.frames(first, frames.len(), |_| {})?;
+        let mut done = 0;
+        while done < frames.len() {
+            let page = first.plus(done as u64);
+            let at = Node::index(page.get(), 0);
+            let count = (FANOUT - at).min(frames.len() - done);
+            let slots = &mut self.leaf_mut(page)[at..at + count];
+            for (slot, frame) in slots.iter_mut().zip(&mut frames[done..done + count]) {
+                let new = HostEntry::Frame { frame: *frame, rights: Rights::all() };
+                if let HostEntry::Frame { frame: old, .. } = HostEntry::unpack(*slot) {
+                    (*slot, *frame) = (new.pack(), old);
+                }
+            }
+            let epoch = self.epoch;
+            for state in &mut self.states_mut(page)[at..at + count] {
+                state.written = epoch;
+            }
+            done += count;
+        }
+        Ok(())
+    }
+
+    /// Names the frames of a run of pages, in order.
+    ///
+    /// # Errors
+    /// With the first page that is not in a frame, or not of this table.
+    pub fn frames(
+        &self,
+        first: Gfn,
+        count: usize,
+        mut each: impl FnMut(FrameId),
+    ) -> Result<(), Gfn> {
+        let mut done = 0;
+        while done < count {
+            let page = first.plus(done as u64);
+            let Some((entries, at)) = self.leaf(page) else {
+                // No leaf: one entry stands for all of them.
+                let HostEntry::Frame { frame, .. } = self.get(page) else { return Err(page) };
+                each(frame);
+                done += 1;
+                continue;
+            };
+            let here = (FANOUT - at).min(count - done);
+            for (number, &bits) in (0..).zip(&entries[at..at + here]) {
+                let HostEntry::Frame { frame, .. } = HostEntry::unpack(bits) else {
+                    return Err(page.plus(number));
+                };
+                each(frame);
+            }
+            done += here;
+        }
+        match first.get().checked_add(count as u64) {
+            Some(end) if end <= self.pages => Ok(()),
+            _ => Err(Gfn::new(self.pages)),
+        }
+    }
+
+    /// The leaf of a page and the page's place in it; `None` where there is none.
+    fn leaf(&self, page: Gfn) -> Option<(&[u64; FANOUT], usize)> {
+        let mut node = (page.get() < self.pages).then_some(&self.root)?;
+        for level in (0..LEVELS).rev() {
+            match &**node {
+                Node::Leaf(leaf) => return Some((&leaf.entries, Node::index(page.get(), 0))),
+                Node::Inner(slots) => match &slots[Node::index(page.get(), level)] {
+                    Slot::Uniform(_) => return None,
+                    Slot::Node(child) => node = child,
+                },
+            }
+        }
+        None
     }
 
     /// Sets all pages of a range to an entry that owns no counted frame: a hole, the zero frame, or
@@ -286,10 +368,13 @@ impl HostTable {
     }
 
     fn state_mut(&mut self, page: Gfn) -> &mut PageState {
-        let (chunk, at) = (page.get() as usize / FANOUT, page.get() as usize % FANOUT);
-        let chunk =
-            self.state[chunk].get_or_insert_with(|| Box::new([PageState::default(); FANOUT]));
-        &mut chunk[at]
+        &mut self.states_mut(page)[page.get() as usize % FANOUT]
+    }
+
+    /// The state of a page and its neighbours under one leaf.
+    fn states_mut(&mut self, page: Gfn) -> &mut [PageState; FANOUT] {
+        let chunk = &mut self.state[page.get() as usize / FANOUT];
+        chunk.get_or_insert_with(|| Box::new([PageState::default(); FANOUT]))
     }
 
     /// The reasons that hold for a page.

@@ -5,6 +5,7 @@
 //! configuration; more is answered with an error.
 
 mod config;
+mod mover;
 mod request;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,12 @@ use vellum_state::{Error, Reader, State, Writer};
 use virtio_bindings::virtio_blk as blk;
 use virtio_bindings::virtio_ids::VIRTIO_ID_BLOCK;
 
-use self::request::{Parsed, parse};
+pub(crate) use self::mover::IN_FLIGHT;
+use self::mover::Mover;
+use self::request::{HEADER, Parsed, parse};
 use super::{Broken, Chain, Io, QUEUE_SIZE, Used, VirtioDevice};
 use crate::clock::Instant;
-use crate::disk::{Disk, DiskError, Done, Ticket};
+use crate::disk::{Disk, DiskError, Done, Payload, Request, Ticket};
 
 /// Bytes of one buffer at most (`size_max`).
 pub const SIZE_MAX: u32 = 64 << 10;
@@ -59,24 +62,38 @@ pub struct Block {
     flushes: bool,
     next: u64,
     held: BTreeMap<Ticket, Chain>,
+    mover: Mover,
 }
 
 impl Block {
     /// A device for `disk`, which tells the guest `name` (cut to 20 bytes) as its serial number.
     pub fn new(disk: Box<dyn Disk>, name: &str) -> Self {
-        Block { disk, name: name.into(), flushes: false, next: 0, held: BTreeMap::new() }
+        Block {
+            disk,
+            name: name.into(),
+            flushes: false,
+            next: 0,
+            held: BTreeMap::new(),
+            mover: Mover::default(),
+        }
+    }
+
+    /// The same, which copies what it moves.
+    pub fn copying(mut self) -> Self {
+        self.mover.copy_only();
+        self
     }
 
     /// Writes the answer: the data from the first writable byte on, the status into the last one.
     fn answer(
-        &self,
+        &mut self,
         io: &Io<'_>,
         chain: &Chain,
         mut status: Status,
-        data: &[u8],
+        data: &Payload,
     ) -> Result<Used, Broken> {
         let room = chain.writable() - 1;
-        if status == Status::Ok && chain.put(io.memory, 0, data).is_err() {
+        if status == Status::Ok && self.mover.scatter(io.memory, chain, data).is_err() {
             status = Status::Failed;
         }
         chain.put(io.memory, room, &[status.byte()])?;
@@ -127,6 +144,7 @@ impl VirtioDevice for Block {
     fn reset(&mut self) {
         // The disk still ends what it has; nobody waits for it any more.
         self.held.clear();
+        self.mover.abandon();
         self.flushes = false;
     }
 
@@ -141,21 +159,36 @@ impl VirtioDevice for Block {
         chain: Chain,
     ) -> Result<Option<Used>, Broken> {
         let shape = self.disk.shape();
-        match parse(&chain, io.memory, &shape, &self.name, !self.flushes)? {
-            Parsed::Refused(status) => self.answer(io, &chain, status, &[]).map(Some),
-            Parsed::Known(data) => self.answer(io, &chain, Status::Ok, &data).map(Some),
-            Parsed::Disk(request) => {
-                let ticket = Ticket(self.next);
-                match self.disk.submit(io.now, ticket, request) {
-                    Ok(()) => {
-                        self.next += 1;
-                        self.held.insert(ticket, chain);
-                        Ok(None)
-                    }
-                    Err(e) => self.answer(io, &chain, status(&e), &[]).map(Some),
+        let none = Payload::default();
+        let ticket = Ticket(self.next);
+        let request = match parse(&chain, io.memory, &shape, &self.name)? {
+            Parsed::Refused(status) => return self.answer(io, &chain, status, &none).map(Some),
+            Parsed::Known(data) => {
+                return self.answer(io, &chain, Status::Ok, &data.into()).map(Some);
+            }
+            Parsed::Disk(request) => request,
+            Parsed::Write { sector, bytes } => {
+                match self.mover.gather(io.memory, &chain, HEADER, bytes, ticket) {
+                    Ok(data) => Request::Write { sector, data, durable: !self.flushes },
+                    Err(_) => return self.answer(io, &chain, Status::Failed, &none).map(Some),
                 }
             }
+        };
+        match self.disk.submit(io.now, ticket, request) {
+            Ok(()) => {
+                self.next += 1;
+                self.held.insert(ticket, chain);
+                Ok(None)
+            }
+            Err(e) => {
+                self.mover.ended(io.memory, ticket);
+                self.answer(io, &chain, status(&e), &none).map(Some)
+            }
         }
+    }
+
+    fn transfers(&self) -> vellum::remap::Counters {
+        self.mover.counters()
     }
 
     fn next_event(&self) -> Option<Instant> {
@@ -166,10 +199,11 @@ impl VirtioDevice for Block {
         let mut ended = Vec::new();
         self.disk.advance(io.now, &mut |done| ended.push(done));
         for Done { ticket, result } in ended {
+            self.mover.ended(io.memory, ticket);
             let Some(chain) = self.held.remove(&ticket) else { continue };
             used.push(match result {
                 Ok(data) => self.answer(io, &chain, Status::Ok, &data)?,
-                Err(e) => self.answer(io, &chain, status(&e), &[])?,
+                Err(e) => self.answer(io, &chain, status(&e), &Payload::default())?,
             });
         }
         Ok(())
@@ -195,6 +229,7 @@ impl State for Block {
             self.flushes = r.bool()?;
             self.next = r.u64()?;
             self.held.clear();
+            self.mover.forget();
             for _ in 0..r.u32()? {
                 let ticket = Ticket(r.u64()?);
                 let mut chain = Chain::default();

@@ -7,7 +7,7 @@ use crate::disk::{Request, SECTOR, Shape};
 use crate::virtio::{Broken, Chain, Dma};
 
 /// Type, reserved, sector.
-const HEADER: u64 = 16;
+pub(super) const HEADER: u64 = 16;
 /// Sector, number of sectors, flags: one range to discard or clear.
 const RANGE: usize = 16;
 const ID_BYTES: usize = blk::VIRTIO_BLK_ID_BYTES as usize;
@@ -17,6 +17,13 @@ const ID_BYTES: usize = blk::VIRTIO_BLK_ID_BYTES as usize;
 pub(super) enum Parsed {
     /// For the disk.
     Disk(Request),
+    /// A write, whose data are the readable bytes behind the header.
+    Write {
+        /// First sector.
+        sector: u64,
+        /// Bytes of data.
+        bytes: usize,
+    },
     /// Answered without the disk.
     Known(Vec<u8>),
     /// Not possible.
@@ -27,7 +34,7 @@ fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |v, &b| v << 8 | u64::from(b))
 }
 
-/// Reads the request in `chain`; `durable` is for writes.
+/// Reads the request in `chain`.
 ///
 /// # Errors
 /// When the chain has no header, or no byte for a status.
@@ -36,7 +43,6 @@ pub(super) fn parse(
     memory: &dyn Dma,
     shape: &Shape,
     name: &str,
-    durable: bool,
 ) -> Result<Parsed, Broken> {
     let (readable, writable) = (chain.readable(), chain.writable());
     if readable < HEADER || writable < 1 {
@@ -58,11 +64,7 @@ pub(super) fn parse(
         },
         blk::VIRTIO_BLK_T_OUT => match sectors(outgoing) {
             Some(sectors) if within(shape, sector, sectors) && !shape.read_only => {
-                let mut data = vec![0; outgoing as usize];
-                match chain.get(memory, HEADER, &mut data) {
-                    Ok(()) => Parsed::Disk(Request::Write { sector, data, durable }),
-                    Err(_) => Parsed::Refused(Status::Failed),
-                }
+                Parsed::Write { sector, bytes: outgoing as usize }
             }
             _ => Parsed::Refused(Status::Failed),
         },

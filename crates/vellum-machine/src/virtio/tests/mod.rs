@@ -3,6 +3,7 @@
 mod block;
 mod hostile;
 mod registers;
+mod remap;
 
 use vellum::{Builder, DeviceMemory, VmMemory};
 use vellum_replay::{Script, Seeded, Stamp};
