@@ -64,18 +64,29 @@ impl VmMemory {
         at.and_then(|at| self.transfers.lent.get(at as usize)).is_some_and(|&lends| lends > 0)
     }
 
-    /// The frames behind a run of pages of RAM, each brought if it is not there.
-    fn all_present(&mut self, first: u64, count: usize) -> Result<Vec<FrameId>, SpaceError> {
-        let at = |page: u64| page.saturating_mul(PAGE_SIZE as u64);
+    /// Whether a run of pages is RAM.
+    fn check_run(&self, first: u64, count: usize) -> Result<(), SpaceError> {
         let end = first.checked_add(count as u64).filter(|&end| end <= self.ram.end);
         if first < self.ram.start || end.is_none() {
-            return Err(SpaceError::NoMemory { at: at(first), bytes: (count * PAGE_SIZE) as u64 });
+            let at = first.saturating_mul(PAGE_SIZE as u64);
+            return Err(SpaceError::NoMemory { at, bytes: (count * PAGE_SIZE) as u64 });
         }
+        Ok(())
+    }
+
+    fn bring_for_transfer(&mut self, page: Gfn) -> Result<(), SpaceError> {
+        self.device_frame(page.base(), PAGE_SIZE as u64, Rights::READ)
+            .map(|_| ())
+            .map_err(|error| refused("bringing a page", page.base().get(), &error))
+    }
+
+    /// The frames behind a run of pages of RAM, each brought if it is not there.
+    fn all_present(&mut self, first: u64, count: usize) -> Result<Vec<FrameId>, SpaceError> {
+        self.check_run(first, count)?;
         let mut frames = Vec::with_capacity(count);
         while let Err(page) = self.host.frames(Gfn::new(first), count, |frame| frames.push(frame)) {
             frames.clear();
-            self.device_frame(page.base(), PAGE_SIZE as u64, Rights::READ)
-                .map_err(|error| refused("bringing a page", at(page.get()), &error))?;
+            self.bring_for_transfer(page)?;
         }
         Ok(frames)
     }
@@ -143,25 +154,26 @@ impl Space for VmMemory {
     }
 
     fn exchange(&mut self, first: u64, run: &mut Held) -> Result<(), SpaceError> {
-        let count = run.len();
-        let old = self.all_present(first, count)?;
-        for page in (first..).take(count) {
-            if self.host.is_pinned(Gfn::new(page)) {
-                return Err(SpaceError::Pinned { at: page * PAGE_SIZE as u64 });
-            }
+        let (start, count) = (Gfn::new(first), run.len());
+        self.check_run(first, count)?;
+        if let Some(page) = self.host.first_pinned(start, count) {
+            return Err(SpaceError::Pinned { at: page.base().get() });
+        }
+        if self.host.any_guarded(start, count) {
             // What follows a table of the guest guards it.
-            if !self.host.guards(Gfn::new(page)).is_empty() {
+            for page in (first..).take(count) {
                 let (policy, mut cx) = self.policy_and_context();
                 policy.unshadow(Gfn::new(page), &mut cx);
             }
         }
-        self.host.exchange(Gfn::new(first), run.frames_mut()).map_err(|page| {
-            SpaceError::NoMemory { at: page.base().get(), bytes: PAGE_SIZE as u64 }
-        })?;
+        while let Err(page) = self.host.exchange(start, run.frames_mut()) {
+            self.bring_for_transfer(page)?;
+        }
         if count > crate::vm::MAILBOX {
             self.shoot.push(Shootdown::All);
         } else {
-            self.shoot.extend(old.into_iter().map(Shootdown::FrameExecute));
+            // The old frames, which are the run's now.
+            self.shoot.extend(run.frames().iter().copied().map(Shootdown::FrameExecute));
         }
         self.run_changed(first, count);
         self.counters.device_page_writes += count as u64;

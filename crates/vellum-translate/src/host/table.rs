@@ -371,6 +371,30 @@ impl HostTable {
         &mut self.states_mut(page)[page.get() as usize % FANOUT]
     }
 
+    /// The states of a run of pages that have any; pages without are left out.
+    fn states(&self, first: Gfn, count: usize) -> impl Iterator<Item = (u64, &PageState)> {
+        let (start, end) = (first.get(), first.get().saturating_add(count as u64));
+        let chunks = start / FANOUT as u64..end.div_ceil(FANOUT as u64);
+        chunks.flat_map(move |number| {
+            let base = number * FANOUT as u64;
+            let chunk = self.state.get(number as usize).and_then(Option::as_deref);
+            let range =
+                (start.max(base) - base) as usize..(end.min(base + FANOUT as u64) - base) as usize;
+            let states = chunk.map(|chunk| &chunk[range.clone()]).unwrap_or_default();
+            (base + range.start as u64..).zip(states)
+        })
+    }
+
+    /// The first page of a run whose frame must stay.
+    pub fn first_pinned(&self, first: Gfn, count: usize) -> Option<Gfn> {
+        self.states(first, count).find(|(_, state)| state.pins != 0).map(|(page, _)| Gfn::new(page))
+    }
+
+    /// Whether any page of a run is guarded.
+    pub fn any_guarded(&self, first: Gfn, count: usize) -> bool {
+        self.states(first, count).any(|(_, state)| !state.guards.is_empty())
+    }
+
     /// The state of a page and its neighbours under one leaf.
     fn states_mut(&mut self, page: Gfn) -> &mut [PageState; FANOUT] {
         let chunk = &mut self.state[page.get() as usize / FANOUT];
