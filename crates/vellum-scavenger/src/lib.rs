@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod background;
 pub mod content;
 mod engine;
 mod error;
@@ -16,6 +17,7 @@ mod store;
 /// A scavenger that several owners of pages use, each from its own thread.
 pub type SharedScavenger = std::sync::Arc<parking_lot::Mutex<Scavenger>>;
 
+pub use background::{Background, Share};
 pub use engine::{Kept, Mode, Options, Scavenger, Step};
 pub use error::Error;
 pub use ids::{Domain, ObjectId, SetId};

@@ -210,3 +210,51 @@ impl Scavenger {
         Ok(self.holds(number)?.then_some((number, object)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::index::Target;
+    use crate::{Domain, Mode, Options, Pages, Scavenger};
+    use std::sync::Arc;
+    use vellum_frames::{FramePool, Options as PoolOptions, PAGE_SIZE};
+
+    /// What a guest that knows the key can do at most: every page has the hash of another.
+    #[test]
+    fn hashes_that_collide_cost_a_comparison_each_and_share_nothing() {
+        const PAGES: u64 = 64;
+        let pool = FramePool::new(PoolOptions::new(1000)).unwrap();
+        let mut scavenger = Scavenger::new(Arc::clone(&pool), Options::default());
+        let set = scavenger.add_set(PAGES, Domain(0), Mode::Share).unwrap();
+        let mut pages = Pages::new(Arc::clone(&pool), PAGES as usize);
+        for page in 0..PAGES {
+            let bytes = [page as u8 + 1; 100];
+            pages.write(&mut scavenger, set, page, 0, &bytes).unwrap();
+        }
+        scavenger.pass(&mut [(set, &mut pages)]).unwrap();
+        for round in 0..20_u64 {
+            // Each page is written, so that it is hashed anew, and the index is made to say that its
+            // hash belongs to its neighbour.
+            for page in 0..PAGES {
+                let bytes = [(page + round) as u8 + 2; 100];
+                pages.write(&mut scavenger, set, page, 0, &bytes).unwrap();
+                let mut content = [0; PAGE_SIZE];
+                content[..100].copy_from_slice(&bytes);
+                let hash = scavenger.keys[&Domain(0)].hash(&content);
+                scavenger.note(hash, Target::Page(((page + 1) % PAGES) as u32));
+            }
+            scavenger.pass(&mut [(set, &mut pages)]).unwrap();
+            let mut out = [0; PAGE_SIZE];
+            for page in 0..PAGES {
+                pages.read(&mut scavenger, set, page, &mut out).unwrap();
+                assert_eq!(out[..101], [&[(page + round) as u8 + 2; 100][..], &[0]].concat());
+            }
+        }
+        let counters = scavenger.counters();
+        assert!(counters.mismatched > 100, "{counters:?}");
+        assert!(
+            counters.compared <= counters.hashed,
+            "at most one comparison a look: {counters:?}"
+        );
+        assert_eq!(pool.counters().used, PAGES, "no two pages are equal");
+    }
+}

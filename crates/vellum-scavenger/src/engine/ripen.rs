@@ -153,6 +153,10 @@ impl Scavenger {
         features: &Features,
     ) -> Option<Encoded> {
         let mut best: Option<Encoded> = None;
+        // A reference is packed itself some day, and its deltas must fit the budget even then.
+        if !self.policy.allows(Codec::DeltaFast, Some(Codec::Zstd)) {
+            return None;
+        }
         for number in self.similar.candidates(features).into_iter().flatten() {
             let Some(object) = self.vault.objects.find(number) else { continue };
             let base = self.vault.codec(number);

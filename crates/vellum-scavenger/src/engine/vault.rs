@@ -65,8 +65,12 @@ impl Vault {
         }
     }
 
-    /// The object that lives in `frame`.
+    /// The object that lives in `frame`, which a page has.
     pub(crate) fn object_in(&self, frame: FrameId) -> Option<u32> {
+        // The page holds it once; without a second hold there is no need to look.
+        if self.pool.is_exclusive(frame) {
+            return None;
+        }
         let (_, Target::Object(number)) = self.frames.find(scatter(frame))? else { return None };
         let home = self.objects.find(number)?.home;
         matches!(home, Home::Frame { frame: of, .. } if of == frame).then_some(number)
