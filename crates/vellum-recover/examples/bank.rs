@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p vellum-recover --example bank -- DIRECTORY [TRANSFERS]`
 
+mod support;
+
 use vellum_recover::{Options, Region, Store};
 
 const ACCOUNTS: u64 = 1000;
@@ -15,7 +17,11 @@ fn sum(region: &Region) -> Result<i64, vellum_recover::Error> {
     Ok(region.read(0..ACCOUNTS * 8)?.chunks_exact(8).map(balance).sum())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let mut args = std::env::args().skip(1);
     let path = args.next().ok_or("usage: bank DIRECTORY [TRANSFERS]")?;
     let transfers: u64 = args.next().map_or(Ok(1000), |text| text.parse())?;

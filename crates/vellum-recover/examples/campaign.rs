@@ -2,12 +2,18 @@
 //!
 //! `cargo run --release -p vellum-recover --example campaign -- [IMAGES]` (100,000 by default)
 
+mod support;
+
 #[path = "../tests/common/campaign.rs"]
 mod common;
 
 use vellum_recover::log::Cipher;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let wanted: u64 = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
     let (mut images, mut seed) = (0, 1000);
     while images < wanted {

@@ -2,9 +2,15 @@
 //!
 //! `cargo run -p vellum-recover --example counter -- DIRECTORY [TIMES]`, kill it, run it again.
 
+mod support;
+
 use vellum_recover::{Options, Store};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let mut args = std::env::args().skip(1);
     let path = args.next().ok_or("usage: counter DIRECTORY [TIMES]")?;
     let times: u64 = args.next().map_or(Ok(u64::MAX), |text| text.parse())?;

@@ -3,12 +3,18 @@
 //!
 //! `cargo run -p vellum-recover --example editor -- DIRECTORY`, type, kill it, run it again.
 
+mod support;
+
 use std::io::BufRead;
 use vellum_recover::{Options, Store};
 
 const ROOM: u64 = 1 << 20;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let path = std::env::args().nth(1).ok_or("usage: editor DIRECTORY")?;
     let store = Store::open(path, Options::default())?;
     let mut buffer = store.paged_region("buffer", ROOM, None)?;

@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p vellum-recover --example map -- DIRECTORY set KEY VALUE | get KEY | list`
 
+mod support;
+
 use vellum_recover::{Error, Options, Region, Store};
 
 const SLOTS: u64 = 4096;
@@ -38,7 +40,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let usage = "usage: map DIRECTORY set KEY VALUE | get KEY | list";
     let (path, command) = args.split_first().ok_or(usage)?;

@@ -3,11 +3,17 @@
 //!
 //! `cargo run -p vellum-recover --example mapped -- FILE [TIMES]`, kill it, run it again.
 
+mod support;
+
 use std::sync::Arc;
 use vellum_recover::log::ByteStorage;
 use vellum_recover::{MappedFile, Options, Store};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let mut args = std::env::args().skip(1);
     let path = args.next().ok_or("usage: mapped FILE [TIMES]")?;
     let times: u64 = args.next().map_or(Ok(10), |text| text.parse())?;

@@ -3,6 +3,8 @@
 //! `cargo run -p vellum-recover --example migrate -- receive 127.0.0.1:7000`, and then
 //! `… -- send 127.0.0.1:7000 [pre-copy|post-copy|hybrid] [MEBIBYTES]`
 
+mod support;
+
 #[path = "../tests/common/moving.rs"]
 mod moving;
 
@@ -12,7 +14,11 @@ use vellum_recover::migrate::{Report, SendOptions, Strategy};
 const USAGE: &str =
     "usage: migrate receive ADDRESS | send ADDRESS [pre-copy|post-copy|hybrid] [MEBIBYTES]";
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::process::ExitCode {
+    support::say(run())
+}
+
+fn run() -> support::Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["receive", address] => receive(address),
@@ -32,7 +38,7 @@ fn named(strategy: &str) -> Result<Strategy, String> {
     }
 }
 
-fn receive(address: &str) -> Result<(), Box<dyn std::error::Error>> {
+fn receive(address: &str) -> support::Outcome {
     let listener = TcpListener::bind(address)?;
     println!("waiting on {}", listener.local_addr()?);
     let landed = moving::land(listener.accept()?.0)?;
@@ -44,11 +50,7 @@ fn receive(address: &str) -> Result<(), Box<dyn std::error::Error>> {
     if landed.whole { Ok(()) } else { Err("the memory is not what it was".into()) }
 }
 
-fn send(
-    address: &str,
-    strategy: Strategy,
-    mebibytes: usize,
-) -> Result<(), Box<dyn std::error::Error>> {
+fn send(address: &str, strategy: Strategy, mebibytes: usize) -> support::Outcome {
     let mut source = moving::Source::start((mebibytes << 20) / vellum_recover::PAGE)?;
     while source.turns() < 10_000 {
         std::thread::yield_now();

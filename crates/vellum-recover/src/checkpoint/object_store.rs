@@ -2,7 +2,6 @@
 //! [`object_store`] crate reaches.
 
 use super::{ObjectError, Objects};
-use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
     Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
@@ -106,8 +105,9 @@ impl Objects for StoreObjects {
 
     fn list(&self, prefix: &str) -> Result<Vec<String>, ObjectError> {
         // A prefix there is whole parts of a path, so all names come, and are looked through here.
-        let all = self.store.list(Some(&self.prefix)).try_collect::<Vec<_>>();
-        let all = self.ask("listing", prefix, all)?;
+        // What lies deeper is another's.
+        let all = self.store.list_with_delimiter(Some(&self.prefix));
+        let all = self.ask("listing", prefix, all)?.objects;
         let name = |path: &Path| path.filename().map(str::to_owned);
         let mut names: Vec<String> = all.iter().filter_map(|found| name(&found.location)).collect();
         names.retain(|name| name.starts_with(prefix));
