@@ -36,6 +36,8 @@ pub struct Source {
     points: SafePoints,
     turns: Arc<AtomicU64>,
     end: Arc<AtomicBool>,
+    /// The owner stands still, or is about to.
+    still: AtomicBool,
     owner: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -49,6 +51,13 @@ impl Pages for Source {
     }
 
     fn read_page(&self, page: u64, out: &mut [u8]) {
+        if page.is_multiple_of(256) {
+            // A sender that never let the owner in between would show nothing.
+            let before = self.turns();
+            while self.turns() == before && !self.still.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        }
         hold(&self.memory).read_page(page, out);
     }
 
@@ -62,7 +71,8 @@ impl Source {
     pub fn start(pages: usize) -> Result<Self, Error> {
         let memory = Arc::new(Mutex::new(Tracked::new(pages * PAGE, None)?));
         let (points, turns, end) = (SafePoints::new(), Arc::default(), Arc::default());
-        let mut source = Self { memory, points, turns, end, owner: None };
+        let still = AtomicBool::new(false);
+        let mut source = Self { memory, points, turns, end, still, owner: None };
         let participant = source.points.register("owner");
         let (memory, turns, end) =
             (source.memory.clone(), source.turns.clone(), source.end.clone());
@@ -90,7 +100,8 @@ impl Source {
         limit(&link)?;
         let points = self.points.clone();
         let mut stopped = None;
-        let result = send(self, link, options, |_| {
+        let result = send(self, link, options, |source| {
+            source.still.store(true, Ordering::Release);
             let world = points.stop();
             let state = world.states().first().map(|(_, state)| state.clone()).unwrap_or_default();
             stopped = Some(world);
@@ -101,6 +112,7 @@ impl Source {
             self.end.store(true, Ordering::Release);
         }
         drop(stopped);
+        self.still.store(false, Ordering::Release);
         result
     }
 }
