@@ -99,14 +99,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let part = |kind: u8, payload: &[u8]| {
         [&[kind][..], &(payload.len() as u16).to_le_bytes(), payload].concat()
     };
-    let hello = [&1_u32.to_le_bytes()[..], &PAGES.to_le_bytes()].concat();
+    let hello = [&2_u32.to_le_bytes()[..], &PAGES.to_le_bytes()].concat();
     let zeros = 7_u64.to_le_bytes();
     let words =
         |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
     let switch = [&words(&[2])[..], b"ok", &words(&[3, 5])].concat();
     let to_receiver = [part(1, &hello), part(2, &zeros), part(3, b""), part(4, &switch)];
     let pulled = [part(2, &words(&[3])), part(2, &words(&[4]))];
-    let to_source = [part(5, b""), part(6, &words(&[3])), part(7, b"")];
+    let to_source = [part(3, b""), part(5, b""), part(6, &words(&[3])), part(7, b"")];
     vec![
         [&[TO_RECEIVER][..], &to_receiver.concat(), &pulled.concat()].concat(),
         [&[TO_SOURCE][..], &to_source.concat()].concat(),

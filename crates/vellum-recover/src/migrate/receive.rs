@@ -77,7 +77,10 @@ fn begin<T: Read + Write>(
                 let page = unpack(wire, &payload, pages, &mut bytes)?;
                 put(page, &bytes);
             }
-            Kind::Round => {}
+            Kind::Round => {
+                wire.put(Kind::Round, &[])?;
+                wire.flush()?;
+            }
             Kind::Switch => {
                 let (state, missing) = switch(&payload, pages)
                     .ok_or_else(|| wire.wrong("a switch with lengths that don't fit"))?;

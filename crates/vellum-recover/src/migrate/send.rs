@@ -136,13 +136,16 @@ impl<S: Pages, T: Read + Write> Sender<'_, '_, S, T> {
         let (before, mut round) = (self.wire.bytes, Round::default());
         let mut result = Ok(());
         round.time_us = micros(|| {
-            result = self.pages(runs).map(|(pages, zeros)| {
+            result = self.pages(runs).and_then(|(pages, zeros)| {
                 (round.pages, round.zeros) = (pages, zeros);
+                self.wire.put(Kind::Round, &[])?;
+                self.wire.flush()?;
+                // What the link and the receiver still hold back would be waited for after the
+                // owner has stopped.
+                self.wire.expect(Kind::Round).map(|_| ())
             });
         });
         result?;
-        self.wire.put(Kind::Round, &[])?;
-        self.wire.flush()?;
         let dirty = self.source.take_dirty()?;
         round.bytes = self.wire.bytes - before;
         round.dirty = dirty.iter().map(|run| run.end - run.start).sum();

@@ -4,7 +4,7 @@ use super::MigrateError;
 use std::io::{Read, Write};
 
 /// Version of the stream.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Longest payload: 64 KiB of pages, which compression can make a little longer.
 const PAYLOAD_MAX: u32 = 1 << 24;
 const HEADER: usize = 16;
@@ -15,7 +15,7 @@ pub(super) enum Kind {
     Hello = 1,
     /// Source: page number, LZ4 of its bytes (empty: zeros).
     Page = 2,
-    /// Source: a round is over.
+    /// Source: a round is over. Receiver: all of it was taken in.
     Round = 3,
     /// Source: the owner stands still; its state, and the runs of pages that are still to come.
     Switch = 4,
