@@ -38,8 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["health"] => println!("{:#?}\n{:#?}", stick.health(), stick.stats()),
         _ => return Err("no such command".into()),
     }
-    stick.flush()?;
     let new = format!("{path}.new");
-    std::fs::write(&new, stick.into_nand().to_image())?;
+    std::fs::write(&new, stick.shut_down()?.to_image())?;
     Ok(std::fs::rename(new, path)?)
 }

@@ -4,12 +4,12 @@ use vellum_block::Rng;
 use vellum_ftl::{Config, Ftl, Lpn, Placement, WearPolicy, theory};
 use vellum_nand::{EccSpec, Geometry, Model, ModelConfig};
 
-fn check(op_percent: u32) {
+fn check(blocks: u32, op_percent: u32) {
     let geometry = Geometry {
         page_bytes: 2048,
         oob_bytes: 64,
         ecc: EccSpec { codeword_bytes: 512, correctable: 4, parity_bytes: 7 },
-        ..Geometry::tiny(1024, 64)
+        ..Geometry::tiny(blocks, 64)
     };
     let pages = (geometry.pages() * 100 / u64::from(100 + op_percent)) as u32;
     let mut config = Config::new(pages);
@@ -37,16 +37,17 @@ fn check(op_percent: u32) {
     let host = (now.host_writes - before.host_writes) as f64;
     let data = host + (now.programs_collect - before.programs_collect) as f64;
     // Reserved: every block that is not closed data, on average; an open one is half in use.
-    let reserved = 1024.0 - closed as f64 / samples as f64 - 0.5;
-    let alpha = theory::alpha(1024, reserved, 64, pages);
+    let reserved = f64::from(blocks) - closed as f64 / samples as f64 - 0.5;
+    let alpha = theory::alpha(blocks, reserved, 64, pages);
     let expected = theory::greedy(alpha, 64).unwrap();
     let ratio = data / host / expected;
+    println!("{blocks} blocks, {op_percent} %: reserved {reserved:.2}, {ratio:.4} of theory");
     assert!((ratio - 1.0).abs() < 0.01, "{op_percent} %: {} / {expected}", data / host);
 }
 
 #[test]
 fn greedy_collection_meets_the_mean_field() {
-    for op_percent in [20, 28] {
-        check(op_percent);
+    for (blocks, op_percent) in [(1024, 7), (1024, 10), (1024, 20), (1024, 28)] {
+        check(blocks, op_percent);
     }
 }

@@ -1,0 +1,84 @@
+//! Blocks that leave the factory bad, and more that fail in use: nothing is lost, and at the end the
+//! device says that it is worn out.
+
+use vellum_block::Rng;
+use vellum_ftl::{Config, Ftl, FtlError, Lpn};
+use vellum_nand::{EraseBlock, Geometry, Model, ModelConfig};
+
+const PAGE: usize = 512;
+
+fn content(lpn: u32, version: u32) -> Vec<u8> {
+    let mut page = vec![version as u8; PAGE];
+    page[..4].copy_from_slice(&lpn.to_le_bytes());
+    page[4..8].copy_from_slice(&version.to_le_bytes());
+    page
+}
+
+fn check(ftl: &mut Ftl<Model>, versions: &[u32]) {
+    let mut page = vec![0; PAGE];
+    for (lpn, &version) in (0..).zip(versions) {
+        ftl.read(Lpn(lpn), &mut page).unwrap();
+        assert_eq!(page, content(lpn, version), "page {lpn}");
+    }
+}
+
+#[test]
+fn factory_rate_and_growth_to_five_percent_at_eighty_percent_fill_lose_nothing() {
+    let geometry = Geometry::tiny(512, 16);
+    let chip = ModelConfig { factory_bad_permille: 20, ..ModelConfig::perfect(geometry) };
+    let pages = (geometry.pages() * 80 / 100) as u32;
+    let config = Config::new(pages);
+    let mut ftl = Ftl::format(Model::new(chip).unwrap(), config).unwrap();
+    let mut versions = vec![1; pages as usize];
+    (0..pages).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    let mut rng = Rng::new(5);
+    let mut round = 1u32;
+    while ftl.bad_blocks().count() < 512 * 5 / 100 {
+        round += 1;
+        assert!(round < 400, "{} bad blocks only", ftl.bad_blocks().count());
+        // Any block but the first, which holds an anchor and must last.
+        let block = EraseBlock(2 + rng.below(510) as u32);
+        ftl.nand_mut().doom(block, 0);
+        for _ in 0..400 {
+            let lpn = rng.below(pages.into()) as u32;
+            ftl.write(Lpn(lpn), &content(lpn, round)).unwrap();
+            versions[lpn as usize] = round;
+        }
+        if round.is_multiple_of(8) {
+            ftl = Ftl::mount(ftl.into_nand(), config).unwrap();
+        }
+    }
+    check(&mut ftl, &versions);
+    let mut ftl = Ftl::mount(ftl.into_nand(), config).unwrap();
+    check(&mut ftl, &versions);
+    assert!(ftl.bad_blocks().count() >= 512 * 5 / 100 && !ftl.health().read_only);
+}
+
+#[test]
+fn a_worn_out_device_says_so_and_still_reads() {
+    let geometry = Geometry::tiny(40, 16);
+    let config = Config::new(300);
+    let mut ftl = Ftl::format(Model::new(ModelConfig::perfect(geometry)).unwrap(), config).unwrap();
+    let mut versions = vec![1; 300];
+    (0..300).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    let mut rng = Rng::new(9);
+    let mut block = 39;
+    let error = loop {
+        let lpn = rng.below(300) as u32;
+        match ftl.write(Lpn(lpn), &content(lpn, 2)) {
+            Ok(()) => versions[lpn as usize] = 2,
+            Err(error) => break error,
+        }
+        if ftl.stats().host_writes.is_multiple_of(60) {
+            ftl.nand_mut().doom(EraseBlock(block), 0);
+            block = 2 + block % 38;
+        }
+        assert!(ftl.stats().host_writes < 100_000);
+    };
+    // Several blocks fail at once, so the last spares may be among those not yet known to be bad.
+    let worn =
+        |e: &FtlError| matches!(e, FtlError::ReadOnly { good, needed } if *good < needed + 4);
+    assert!(worn(&error), "{error}");
+    assert!(ftl.health().read_only);
+    check(&mut ftl, &versions);
+}
