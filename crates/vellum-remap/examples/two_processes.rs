@@ -63,8 +63,7 @@ fn child(number: i32) -> Result<(), Failure> {
     let arena = Arena::open(inherited(number))?;
     let mut window = Window::new(&arena, PAGES)?;
     let mut transfers = Transfers::default();
-    let mut rounds = 0;
-    for line in std::io::stdin().lock().lines() {
+    for (round, line) in (0u64..).zip(std::io::stdin().lock().lines()) {
         let mut data = Data::new();
         data.push(Part::Pages(arena.import(split(&line?)?)?));
         let token = transfers.post(&window, &[Buffer::new(0, (PAGES * PAGE) as u64)])?;
@@ -73,9 +72,8 @@ fn child(number: i32) -> Result<(), Failure> {
         for page in 0..PAGES as u64 {
             let mut text = [0; 24];
             window.read(page * PAGE as u64, &mut text)?;
-            assert_eq!(text.to_vec(), [rounds, page, rounds * page].map(u64::to_le_bytes).concat());
+            assert_eq!(text.to_vec(), [round, page, round * page].map(u64::to_le_bytes).concat());
         }
-        rounds += 1;
         // What the window showed before goes back; the first time that are zeros, which are nobody's.
         let numbers: Vec<u32> =
             back.into_iter().flat_map(|run| run.export().unwrap_or_default()).collect();
