@@ -14,6 +14,8 @@ mod rights;
 pub mod riscv;
 pub mod shadow;
 pub mod tlb;
+#[cfg(feature = "vm-memory")]
+pub mod vm_memory;
 pub mod x86;
 
 pub use addr::{Gfn, Gpa, Gva};
