@@ -14,7 +14,6 @@ use vellum_scavenger::{
     Backing, Busy, Domain, Look, Mode, ObjectId, PageSet, SetId, SharedScavenger, Step, Withhold,
 };
 use vellum_translate::host::{Guard, HostEntry, OwnerId, Token};
-use vellum_translate::tlb::Shootdown;
 use vellum_translate::{Gfn, Rights};
 
 /// Pages packed at once when a fault finds no frame left.
@@ -124,8 +123,7 @@ impl PageSet for VmPages<'_> {
     }
 
     fn open_epoch(&mut self) -> u32 {
-        self.vm.host.revoke_writes();
-        self.vm.shoot.push(Shootdown::AllWrites);
+        self.vm.revoke_writes();
         self.shoot_down();
         self.vm.host.epoch()
     }

@@ -305,10 +305,17 @@ impl VmMemory {
     /// epoch, so that every right to write is void until its next use.
     pub fn take_dirty(&mut self) -> Vec<Gfn> {
         let dirty = self.host.written_since(self.host.epoch()).collect();
-        self.host.revoke_writes();
-        self.shoot.push(Shootdown::AllWrites);
+        self.revoke_writes();
         self.broadcast();
         dirty
+    }
+
+    /// Voids every right to write, in the host table, in what is kept, and in the TLBs once the
+    /// caller broadcasts.
+    pub(crate) fn revoke_writes(&mut self) {
+        self.host.revoke_writes();
+        self.policy.writes_revoked(self.host.generation());
+        self.shoot.push(Shootdown::AllWrites);
     }
 
     /// Throws away what is kept between misses. Of an in-step policy that has no effect but time;
@@ -408,5 +415,49 @@ fn post(mailbox: &mut Vec<Shootdown>, what: Shootdown) {
         mailbox.clear();
         mailbox.push(Shootdown::All);
         // Stays full of meaning: one `All` and room for what comes after it.
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Builder, Paging};
+    use vellum_hart::Memory;
+    use vellum_translate::riscv::{Mode, Pte, Satp};
+    use vellum_translate::tlb::Tlb;
+    use vellum_translate::{Environment, Gfn, Gpa, Gva};
+
+    /// Generations that a shadow entry tells apart (`entry.rs` of the shadow tables: 22 bits).
+    const ROUND: u32 = 1 << 22;
+
+    #[test]
+    fn a_right_to_write_does_not_count_again_when_generations_begin_anew() {
+        for paging in Paging::ALL.into_iter().filter(|paging| *paging != Paging::Flat) {
+            let base = Gpa::new(0x8000_0000);
+            let page = |number| Gfn::new(base.gfn().get() + number);
+            let mut vm =
+                Builder::new(base, 16 << 12).paging(paging).shadow_pages(16).build().unwrap();
+            let all = Pte::R | Pte::W | Pte::X | Pte::A | Pte::D;
+            let entries = [Pte::table(page(1)), Pte::table(page(2)), Pte::leaf(page(4), all)];
+            for (number, pte) in (0..).zip(entries) {
+                vm.write(page(number).base(), &pte.0.to_le_bytes()).unwrap();
+            }
+            let mut tlb = Tlb::new();
+            tlb.set_environment(Environment::SUPERVISOR);
+            vm.load_root(0, &mut tlb, Satp { mode: Mode::Sv39, asid: 0, root: page(0) });
+            vm.store(0, &mut tlb, Gva::new(0), 8, 1).unwrap();
+            let granted = vm.host.generation();
+            // No harm comes of a host table that goes on alone while nothing is looked up.
+            while vm.host.generation() % ROUND != ROUND - 1 {
+                vm.host.revoke_writes();
+            }
+            while vm.host.generation() != granted + ROUND {
+                vm.take_dirty();
+            }
+            vm.catch_up(0, &mut tlb);
+            assert_eq!(tlb.store(Gva::new(0), 8), None, "{paging}");
+            assert_eq!(vm.audit(), vec![], "{paging}");
+            vm.store(0, &mut tlb, Gva::new(0), 8, 2).unwrap();
+            assert_eq!(vm.take_dirty(), [page(4)], "{paging}: a write that no log has");
+        }
     }
 }

@@ -490,15 +490,15 @@ impl HostTable {
         self.epoch
     }
 
-    /// Which generation of write grants counts. An older grant, in a shadow entry or a TLB tag, is
-    /// void.
+    /// Which generation of write grants counts. An older grant in a shadow entry is void.
     #[inline]
     pub fn generation(&self) -> u32 {
         self.generation
     }
 
     /// Opens a new write epoch and voids every write right granted so far, at a cost that does not
-    /// depend on the size of memory. The caller flushes the TLBs' write tags.
+    /// depend on the size of memory. The caller flushes the TLBs' write tags, and tells the shadow
+    /// policy, whose entries hold a part of the generation.
     pub fn revoke_writes(&mut self) {
         self.generation += 1;
         self.epoch += 1;

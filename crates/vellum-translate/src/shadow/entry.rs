@@ -14,9 +14,16 @@ const USER: u64 = 1 << 4;
 const LINK: u64 = 1 << 5;
 const GLOBAL: u64 = 1 << 6;
 const GENERATION_SHIFT: u32 = 10;
-const GENERATION_MASK: u32 = (1 << 22) - 1;
+const GENERATION_BITS: u32 = 22;
+const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
 /// What the guest said: everything but the host's frame, rights and generation.
 const GUEST_PART: u64 = LEAF | USER | LINK | GLOBAL | 7 << 7;
+
+/// How often the part of a generation that an entry holds has begun anew. Grants of another era must
+/// be taken out of the entries: their generations come again.
+pub(super) const fn era(generation: u32) -> u32 {
+    generation >> GENERATION_BITS
+}
 
 /// A leaf: what the processor may do, whoever it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

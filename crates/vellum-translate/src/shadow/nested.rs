@@ -55,6 +55,8 @@ impl Policy for Nested {
         cx.shoot.push(Shootdown::Gfn(gfn));
     }
 
+    fn writes_revoked(&mut self, _: u32) {}
+
     fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
 
     fn clear(&mut self, cx: &mut Context<'_>) {

@@ -140,6 +140,10 @@ pub trait Policy: Debug + Send {
     /// does not grant now. The guest's word on the page stays.
     fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>);
 
+    /// The host table voided every right to write: `generation` is the one that counts now. Called for
+    /// each, in order, before the next lookup.
+    fn writes_revoked(&mut self, generation: u32);
+
     /// Takes away what stands in the way of writing a page freely, before a device does.
     fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>);
 

@@ -63,6 +63,10 @@ impl Policy for Shadow {
         }
     }
 
+    fn writes_revoked(&mut self, generation: u32) {
+        self.begin_generation(generation);
+    }
+
     fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
         self.unshadow_all(gfn, cx);
     }

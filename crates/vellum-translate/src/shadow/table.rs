@@ -1,6 +1,6 @@
 //! The shadow tables of one machine: how they hang together, and how they are walked.
 
-use super::entry::{Entry, ShadowLeaf};
+use super::entry::{Entry, ShadowLeaf, era};
 use super::loose::Loose;
 use super::page::{ENTRIES, Key, Page};
 use super::policy::{Context, Found, Known};
@@ -38,6 +38,8 @@ pub struct Shadow {
     pub(super) fenced_all: u64,
     /// Tables that are walked themselves, with the walks since they were last switched.
     pub(super) walked: BTreeMap<Gfn, u32>,
+    /// The era of the generations that the entries hold.
+    pub(super) era: u32,
     /// Shadow pages thrown away at once, to be given back a few at a time.
     pub(super) dying: Vec<Option<Page>>,
     /// What happened.
@@ -62,6 +64,7 @@ impl Shadow {
             epoch: 1,
             fenced_all: 0,
             walked: BTreeMap::new(),
+            era: era(host.generation()),
             dying: Vec::new(),
             counters: Counters::default(),
         }
@@ -251,6 +254,21 @@ impl Shadow {
             } else {
                 Shootdown::Write(page.va_of(place.slot()))
             });
+        }
+    }
+
+    /// A generation of write grants began. Entries hold only its low bits: where those begin anew, a
+    /// grant of the last time around would count again, so all of them are taken out. The guest's
+    /// word stays, so no guest sees the difference.
+    pub(super) fn begin_generation(&mut self, generation: u32) {
+        if era(generation) == self.era {
+            return;
+        }
+        self.era = era(generation);
+        for page in self.pages.iter_mut().flatten() {
+            for entry in page.entries.iter_mut().filter(|entry| entry.is_leaf()) {
+                *entry = entry.without_write();
+            }
         }
     }
 

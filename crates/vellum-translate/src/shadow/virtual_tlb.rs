@@ -305,6 +305,8 @@ impl Policy for VirtualTlb {
         cx.shoot.push(Shootdown::Gfn(gfn));
     }
 
+    fn writes_revoked(&mut self, _: u32) {}
+
     fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
 
     fn clear(&mut self, cx: &mut Context<'_>) {
