@@ -4,9 +4,10 @@ use crate::explain::Event;
 use crate::resolve::Host;
 use crate::vm::View;
 use crate::{Paging, VmMemory};
+use core::cell::Cell;
 use vellum_hart::Stop;
 use vellum_translate::host::{HostEntry, TableReader};
-use vellum_translate::riscv::{Leaf, MemoryType, Mode, Pte, walk};
+use vellum_translate::riscv::{Leaf, MemoryType, Pte, walk};
 use vellum_translate::shadow::{Found, Install, Known};
 use vellum_translate::tlb::{PageFlags, Tlb, Translation};
 use vellum_translate::{
@@ -211,23 +212,7 @@ impl VmMemory {
 
     /// No translation, or a walk of the guest's tables and of the host table at each step.
     fn through_both(&mut self, tlb: &Tlb, va: Gva, access: Access) -> Result<Translation, Stop> {
-        let mut references = 0;
-        let mut tables = [Gfn::new(0); 5];
-        let mut depth = 0;
-        let satp = tlb.satp();
-        if satp.mode != Mode::Bare {
-            tables[0] = satp.root;
-            depth = 1;
-        }
-        let leaf = self.walk_guest(tlb, va, access, |level, pte| {
-            if !pte.is_leaf() && level > 0 {
-                depth = usize::from(satp.mode.levels() - level) + 1;
-                tables[depth - 1] = pte.gfn();
-            }
-        })?;
-        for &table in &tables[..depth] {
-            self.host.get_counted(table, &mut references);
-        }
+        let (leaf, mut references) = self.walk_counted(tlb, va, access, |_, _| {})?;
         self.host.get_counted(leaf.gfn, &mut references);
         self.counters.host_references += references;
         let flags = flags_of(&leaf, tlb.environment());
@@ -270,11 +255,22 @@ impl VmMemory {
         tlb: &Tlb,
         va: Gva,
         access: Access,
-        mut entry: impl FnMut(u8, Pte),
+        entry: impl FnMut(u8, Pte),
     ) -> Result<Leaf, Stop> {
+        self.walk_counted(tlb, va, access, entry).map(|(leaf, _)| leaf)
+    }
+
+    /// The same, with the loads of the host table that the walk which ended well took.
+    fn walk_counted(
+        &mut self,
+        tlb: &Tlb,
+        va: Gva,
+        access: Access,
+        mut entry: impl FnMut(u8, Pte),
+    ) -> Result<(Leaf, u64), Stop> {
         let mut brought = 0;
-        let walked = loop {
-            let view = View { host: &self.host, pool: &self.pool };
+        let (walked, host_references) = loop {
+            let view = View { host: &self.host, pool: &self.pool, references: Cell::new(0) };
             let mut references = 0;
             let trace = &mut self.trace;
             let walked =
@@ -286,19 +282,20 @@ impl VmMemory {
                     entry(level, pte);
                 });
             self.counters.guest_references += references;
+            let host_references = view.references.get();
             match walked {
                 Err(Fault { kind: FaultKind::Access, entry: Some(at), .. })
                     if brought < tlb.satp().mode.levels() && self.bring_table(at.gfn()) =>
                 {
                     brought += 1;
                 }
-                walked => break walked,
+                walked => break (walked, host_references),
             }
         };
         match walked {
             Ok(leaf) => {
                 self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
-                Ok(leaf)
+                Ok((leaf, host_references))
             }
             Err(fault) => {
                 self.counters.guest_faults += 1;

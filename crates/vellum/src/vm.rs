@@ -7,6 +7,7 @@ use crate::pager::{GuestPager, PAGER};
 use crate::scavenge::Scavenging;
 use crate::transfer::Transfers;
 use crate::{Counters, Error, GuardOwner, PageSource, Paging};
+use core::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE, Reader};
@@ -71,12 +72,17 @@ pub struct VmMemory {
 pub(crate) struct View<'a> {
     pub(crate) host: &'a HostTable,
     pub(crate) pool: &'a FramePool,
+    /// Loads of the host table that the walk took: the second dimension.
+    pub(crate) references: Cell<u64>,
 }
 
 impl TableMemory for View<'_> {
     #[inline]
     fn load_entry(&self, at: Gpa) -> Option<u64> {
-        match self.host.get(at.gfn()) {
+        let mut references = self.references.get();
+        let entry = self.host.get_counted(at.gfn(), &mut references);
+        self.references.set(references);
+        match entry {
             HostEntry::Frame { frame, .. } => Some(self.pool.load(frame, at.page_offset() & !7, 8)),
             _ => None,
         }
