@@ -339,7 +339,9 @@ impl VmMemory {
         self.broadcast();
     }
 
-    /// Checks everything that is kept against guest ∘ host.
+    /// Checks what the shadow tables keep against guest ∘ host. TLBs are not looked at, under any policy,
+    /// and the virtual TLB's and nested's answer is always empty: what those hold may be what the
+    /// guest's tables said before a fence, and no history of the tables is kept to compare with.
     pub fn audit(&self) -> Vec<Mismatch> {
         self.policy.audit(&*self.pool, &self.host)
     }
