@@ -26,23 +26,17 @@ impl Trace {
     /// When there are more than [`MAX_PAGES`] different ones.
     pub fn new(pages: impl IntoIterator<Item = u32>) -> Result<Self, Error> {
         let mut trace = Trace::default();
-        // By page number; 4 bytes for every number up to the largest, in chunks.
-        let mut dense: Vec<Option<Box<[u32; CHUNK]>>> = Vec::new();
+        let mut index = Index::new();
         for page in pages {
-            let (chunk, at) = (page as usize / CHUNK, page as usize % CHUNK);
-            if chunk >= dense.len() {
-                dense.resize_with(chunk + 1, || None);
-            }
-            let chunk = dense[chunk].get_or_insert_with(|| Box::new([u32::MAX; CHUNK]));
-            if chunk[at] == u32::MAX {
-                let next = trace.original.len() as u32;
+            let next = trace.original.len() as u32;
+            let dense = index.find_or_insert(page, next);
+            if dense == next {
                 if next == MAX_PAGES {
                     return Err(Error::TraceTooWide { limit: MAX_PAGES });
                 }
-                chunk[at] = next;
                 trace.original.push(page);
             }
-            trace.references.push(chunk[at]);
+            trace.references.push(dense);
         }
         Ok(trace)
     }
@@ -100,7 +94,48 @@ impl Trace {
     }
 }
 
-const CHUNK: usize = 1 << 12;
+/// Page numbers by hash, with open addressing: memory in proportion to what was inserted, whatever
+/// the numbers are.
+struct Index {
+    slots: Vec<(u32, u32)>,
+    used: usize,
+}
+
+const FREE: u32 = u32::MAX;
+
+impl Index {
+    fn new() -> Self {
+        Index { slots: vec![(0, FREE); 1024], used: 0 }
+    }
+
+    /// The number that `page` has, or gets: `next`.
+    fn find_or_insert(&mut self, page: u32, next: u32) -> u32 {
+        if self.used * 2 > self.slots.len() {
+            let old = std::mem::take(&mut self.slots);
+            self.slots = vec![(0, FREE); old.len() * 2];
+            for (page, dense) in old.into_iter().filter(|(_, dense)| *dense != FREE) {
+                let at = self.place(page);
+                self.slots[at] = (page, dense);
+            }
+        }
+        let at = self.place(page);
+        if self.slots[at].1 == FREE {
+            self.slots[at] = (page, next);
+            self.used += 1;
+        }
+        self.slots[at].1
+    }
+
+    /// The page's slot, or the free one where it belongs.
+    fn place(&self, page: u32) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut at = (page.wrapping_mul(0x9E37_79B1) >> 7) as usize & mask;
+        while self.slots[at].1 != FREE && self.slots[at].0 != page {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+}
 
 /// Writes references as they happen.
 #[derive(Debug)]

@@ -51,12 +51,13 @@ impl Pager {
     }
 
     /// Writes back up to `count` pages, those first that have been dirty longest. They stay present;
-    /// how many it were.
+    /// how many it were. Pages that somebody holds may be written without a fault: they stay dirty.
     ///
     /// # Errors
     /// When the store fails: the pages of that batch are still dirty.
     pub fn write_back(&mut self, space: &mut dyn Space, count: u32) -> Result<u32, Error> {
         let mut done = 0;
+        let mut held = Vec::new();
         while done < count && self.dirty_count > 0 {
             let room = ((count - done) as usize).min(BATCH);
             let mut pages: Vec<PageNo> = Vec::with_capacity(room);
@@ -64,7 +65,12 @@ impl Pager {
                 && let Some(page) = self.dirty.pop_front()
             {
                 let page = PageNo::new(page);
-                if self.has(page, flag::DIRTY) && !pages.contains(&page) {
+                if !self.has(page, flag::DIRTY) || pages.contains(&page) {
+                    continue;
+                }
+                if space.is_held(page) {
+                    held.push(page.get());
+                } else {
                     pages.push(page);
                 }
             }
@@ -75,10 +81,13 @@ impl Pager {
             if cleaned.is_err() {
                 self.counters.store_errors += 1;
                 pages.iter().rev().for_each(|page| self.dirty.push_front(page.get()));
+                self.dirty.extend(held);
                 cleaned?;
+                return Ok(done);
             }
             done += pages.len() as u32;
         }
+        self.dirty.extend(held);
         Ok(done)
     }
 
@@ -96,7 +105,7 @@ impl Pager {
         Ok(())
     }
 
-    /// Writes everything back, and has the store make it durable.
+    /// Writes everything back but what somebody holds, and has the store make it durable.
     ///
     /// # Errors
     /// When the store fails; what could not be written is still dirty.
