@@ -33,15 +33,26 @@ pub(super) fn catch_up(pager: &mut Pager, space: &mut dyn ProcessSpace) {
 }
 
 /// Carries out the removals at hand.
+///
+/// The kernel drops the pages some time after their message was read. Whoever faults in between must
+/// not find the old content, nor may it be evicted into the store: so it goes here and now.
 pub(super) fn removals(pager: &mut Pager, space: &mut dyn ProcessSpace) {
     let base = space.base();
+    let page = |at: u64| (at.saturating_sub(base) / PAGE as u64) as u32;
+    let mut ranges = Vec::new();
     space.waiting().retain(|message| {
         let Message::Remove { start, end } = *message else { return true };
-        let page = |at: u64| (at.saturating_sub(base) / PAGE as u64) as u32;
-        // A store that can't be told keeps pages that nobody will ask for.
-        let _ = pager.removed(page(start)..page(end));
+        ranges.push(page(start)..page(end).min(pager.pages()));
         false
     });
+    for range in ranges {
+        for page in range.clone().map(PageNo::new).filter(|&page| pager.is_present(page)) {
+            // What can't be dropped here, the kernel drops.
+            let _ = space.discard(page);
+        }
+        // A store that can't be told keeps pages that nobody will ask for.
+        let _ = pager.removed(range);
+    }
 }
 
 /// Answers one fault: whoever waits goes on, or gets an error.

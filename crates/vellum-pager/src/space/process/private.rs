@@ -113,6 +113,16 @@ impl PrivateSpace {
             match unsafe { uffd.move_page(map.address(self.staged), from) } {
                 Ok(()) => break,
                 Err(Errno::AGAIN) => {}
+                Err(Errno::NOENT) => {
+                    // Placed after a removal was heard of and before the kernel dropped the range:
+                    // it is gone, and reads as zeros.
+                    self.buffer.fill(0);
+                    let (to, from) = (map.address(self.staged), &raw const *self.buffer);
+                    // SAFETY: the absent slot as above, and a page of memory.
+                    unsafe { uffd.copy(to, from.addr() as u64, false) }
+                        .map_err(refused("moving", page))?;
+                    break;
+                }
                 Err(error) => return Err(refused("moving", page)(error)),
             }
         }
