@@ -47,7 +47,12 @@ fn a_run_is_the_same_with_a_pager_and_without() {
         assert!(report.frames.peak <= u64::from(quota), "{} frames", report.frames.peak);
         assert!(pager.evicted > 1000 && pager.refaults > 20, "{pager:?}");
         assert_eq!(pager.store_errors, 0);
-        assert_eq!(whole.state_hash(), machine.state_hash(), "{paging}, {policy}");
+        // A page that leaves takes its translations out of the TLBs, and under nested paging those
+        // are a part of the state: what is the same there is all that they lead to.
+        if paging == Paging::Shadow {
+            assert_eq!(whole.state_hash(), machine.state_hash(), "{paging}, {policy}");
+        }
+        assert_eq!(whole.content_hash(), machine.content_hash(), "{paging}, {policy}");
     }
 }
 
