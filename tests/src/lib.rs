@@ -63,3 +63,16 @@ pub fn run(machine: &mut Machine, slice: u64, mut between: impl FnMut(&mut Machi
         between(machine);
     }
 }
+
+/// Holds two runs of one guest against each other of which the host troubled one: with a pager, a
+/// scavenger. A page that leaves takes its translations out of the TLBs, and under paging that is not
+/// in step those are a part of the state; what is the same there is all that they lead to.
+///
+/// # Panics
+/// When the two machines differ.
+pub fn assert_same_state(paging: Paging, one: &Machine, other: &Machine, what: &str) {
+    assert_eq!(one.content_hash(), other.content_hash(), "{paging}, {what}");
+    if paging == Paging::Shadow {
+        assert_eq!(one.state_hash(), other.state_hash(), "{paging}, {what}");
+    }
+}

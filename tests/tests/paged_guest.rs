@@ -4,7 +4,7 @@
 use vellum::vellum_pager::store::{Answer, CompressedPool, Get, PageStore, Put, RamStore, Traffic};
 use vellum::vellum_pager::{Options, PageNo, Pager, StoreError};
 use vellum_machine::{Machine, Paging, Stop};
-use vellum_tests::{MEMORY, config, machine, run};
+use vellum_tests::{MEMORY, assert_same_state, config, machine, run};
 
 const WORDS: &str = "quiet run=selftest";
 const SLICE: u64 = 1_000_000;
@@ -47,12 +47,7 @@ fn a_run_is_the_same_with_a_pager_and_without() {
         assert!(report.frames.peak <= u64::from(quota), "{} frames", report.frames.peak);
         assert!(pager.evicted > 1000 && pager.refaults > 20, "{pager:?}");
         assert_eq!(pager.store_errors, 0);
-        // A page that leaves takes its translations out of the TLBs, and under nested paging those
-        // are a part of the state: what is the same there is all that they lead to.
-        if paging == Paging::Shadow {
-            assert_eq!(whole.state_hash(), machine.state_hash(), "{paging}, {policy}");
-        }
-        assert_eq!(whole.content_hash(), machine.content_hash(), "{paging}, {policy}");
+        assert_same_state(paging, &whole, &machine, policy);
     }
 }
 
