@@ -77,13 +77,11 @@ impl Pager {
             if pages.is_empty() {
                 break;
             }
-            let cleaned = self.clean(space, &pages);
-            if cleaned.is_err() {
+            if let Err(error) = self.clean(space, &pages) {
                 self.counters.store_errors += 1;
                 pages.iter().rev().for_each(|page| self.dirty.push_front(page.get()));
                 self.dirty.extend(held);
-                cleaned?;
-                return Ok(done);
+                return Err(error);
             }
             done += pages.len() as u32;
         }
