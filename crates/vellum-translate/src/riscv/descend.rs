@@ -2,7 +2,10 @@
 //! Translation Process" of the privileged specification.
 
 use super::{Extensions, MemoryType, Pte};
-use crate::{Access, Environment, Fault, FaultKind, Gfn, Gpa, Gva, Reference, Rights, Stage};
+use crate::memory::entry_at;
+use crate::{
+    Access, Environment, Fault, FaultKind, Gfn, Gpa, Gva, Privilege, Reference, Rights, Stage,
+};
 
 /// Times that an entry may change under an update of its A and D bits before the walk gives up with
 /// a page fault, as Svade would have: the access is tried again by the guest. A bound, so that no
@@ -34,7 +37,8 @@ pub struct Leaf {
 pub(super) trait Reach {
     /// Why it did not.
     type Error;
-    fn load(&self, at: Gpa) -> Result<u64, Self::Error>;
+    /// Entry `index` of the table whose first page is `table`.
+    fn load(&self, table: Gfn, index: u64) -> Result<u64, Self::Error>;
     /// Whether the entry was still `current` and is `new` now.
     fn exchange(&self, at: Gpa, current: u64, new: u64) -> Result<bool, Self::Error>;
     /// The fault that follows; `refused` says what was tried.
@@ -48,8 +52,8 @@ impl<M: crate::TableMemory + ?Sized> Reach for Direct<'_, M> {
     type Error = ();
 
     #[inline(always)]
-    fn load(&self, at: Gpa) -> Result<u64, ()> {
-        self.0.load_entry(at).ok_or(())
+    fn load(&self, table: Gfn, index: u64) -> Result<u64, ()> {
+        self.0.load_in(table, index).ok_or(())
     }
 
     #[inline]
@@ -64,101 +68,243 @@ impl<M: crate::TableMemory + ?Sized> Reach for Direct<'_, M> {
 }
 
 /// Tables: where, and their shape.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Tables {
     pub root: Gfn,
+    /// 3 to 5; or none, where nothing is walked.
     pub levels: u8,
-    /// Bits of the address that the root's index takes: 9, or 11 in the second stage.
-    pub root_bits: u32,
+    /// In the second stage the root's index has 11 bits, else 9.
     pub stage: Stage,
 }
 
-/// Walks `tables` for one access to `va`, which is within their reach.
+/// The bits of an entry that decide whether it is the usual pointer to a table, all extensions or
+/// none: valid, nothing else set but G and what is software's.
+const POINTER: u64 = Pte::V | Pte::R | Pte::W | Pte::X | Pte::U | Pte::A | Pte::D | Pte::RESERVED;
+
+/// The bits of a leaf of 4 KiB that decide about an access, and how they must be, for the usual case.
+/// Whatever is not the usual case may still be fine: [`Descent::decide`] has the rules.
+const fn usual(environment: Environment, access: Access) -> (u64, u64) {
+    let (mut mask, mut value) = match access {
+        Access::Load => (Pte::R, Pte::R),
+        Access::Store => (Pte::R | Pte::W | Pte::D, Pte::R | Pte::W | Pte::D),
+        // W without R is reserved.
+        Access::Fetch => (Pte::X | Pte::W, Pte::X),
+    };
+    mask |= Pte::V | Pte::A | Pte::RESERVED;
+    value |= Pte::V | Pte::A;
+    match environment.privilege {
+        Privilege::User => (mask | Pte::U, value | Pte::U),
+        Privilege::Supervisor if environment.sum && !matches!(access, Access::Fetch) => {
+            (mask, value)
+        }
+        Privilege::Supervisor => (mask | Pte::U, value),
+    }
+}
+
+/// The index of the entry for an address in a table of `1 << bits` entries at `level`.
 #[inline(always)]
-pub(super) fn descend<R: Reach>(
-    reach: &R,
-    extensions: Extensions,
+const fn index(va: Gva, level: u8, bits: u32) -> u64 {
+    va.page() >> (9 * level as u32) & ((1 << bits) - 1)
+}
+
+/// One kind of access to the addresses that one set of tables reaches: all that does not depend on
+/// the address.
+///
+/// In the usual case each entry costs a load, a mask and a compare. The first entry that is not the
+/// usual one is handed, as it was read, to the rules in their order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Descent {
     tables: Tables,
+    /// See [`usual`].
+    leaf: (u64, u64),
+    extensions: Extensions,
     environment: Environment,
-    va: Gva,
     access: Access,
-    entries: &mut impl FnMut(u8, Gpa, Pte),
-) -> Result<Leaf, Fault> {
-    let mut level = tables.levels - 1;
-    let refused = |level, entry, reference| {
-        let gpa = match tables.stage {
+}
+
+impl Descent {
+    #[inline]
+    pub(super) const fn new(
+        extensions: Extensions,
+        tables: Tables,
+        environment: Environment,
+        access: Access,
+    ) -> Descent {
+        Descent { tables, leaf: usual(environment, access), extensions, environment, access }
+    }
+
+    #[inline(always)]
+    pub(super) const fn levels(&self) -> u8 {
+        self.tables.levels
+    }
+
+    pub(super) const fn environment(&self) -> Environment {
+        self.environment
+    }
+
+    pub(super) const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Walks for `va`, which is within the tables' reach.
+    #[inline(always)]
+    pub(super) fn walk<R: Reach>(
+        self,
+        reach: &R,
+        va: Gva,
+        entries: &mut impl FnMut(u8, Gpa, Pte),
+    ) -> Result<Leaf, Fault> {
+        match (self.tables.levels, self.tables.stage) {
+            (3, Stage::First) => self.quick::<R, 3, 9>(reach, va, entries),
+            (4, Stage::First) => self.quick::<R, 4, 9>(reach, va, entries),
+            (_, Stage::First) => self.quick::<R, 5, 9>(reach, va, entries),
+            (3, Stage::Second) => self.quick::<R, 3, 11>(reach, va, entries),
+            (4, Stage::Second) => self.quick::<R, 4, 11>(reach, va, entries),
+            (_, Stage::Second) => self.quick::<R, 5, 11>(reach, va, entries),
+        }
+    }
+
+    /// The index of the entry for an address in the table of a level.
+    fn index(self, va: Gva, level: u8) -> u64 {
+        let root = level + 1 == self.tables.levels;
+        let wide = root && self.tables.stage == Stage::Second;
+        index(va, level, if wide { 11 } else { 9 })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unreachable<R: Reach>(self, va: Gva, level: u8, from: Pte, error: R::Error) -> Fault {
+        let at = entry_at(from.gfn(), self.index(va, level));
+        R::fault(self.refused(va, level, at, Reference::EntryLoad), error)
+    }
+
+    fn refused(self, va: Gva, level: u8, entry: Gpa, reference: Reference) -> Fault {
+        let Descent { access, tables: Tables { stage, .. }, .. } = self;
+        let gpa = match stage {
             Stage::First => None,
             Stage::Second => Some(Gpa::new(va.get())),
         };
         let kind = FaultKind::Page;
-        Fault { kind, access, va, level, entry: Some(entry), stage: tables.stage, reference, gpa }
-    };
-    let mut table = tables.root;
-    let mut index_mask = (1 << tables.root_bits) - 1;
-    let mut global = false;
-    let mut updates = 0;
-    loop {
-        let shift = 9 * u32::from(level);
-        let index = va.page() >> shift & index_mask;
-        let at = Gpa::new(table.base().get() + index * 8);
-        let bits = match reach.load(at) {
-            Ok(bits) => bits,
-            Err(error) => return Err(R::fault(refused(level, at, Reference::EntryLoad), error)),
-        };
-        let pte = Pte(bits);
-        entries(level, at, pte);
-        let page_fault = || Err(refused(level, at, Reference::Explicit));
-        if pte.is_invalid_with(extensions) {
-            return page_fault();
-        }
-        global |= pte.has(Pte::G);
-        if !pte.is_leaf() {
-            if level == 0 || pte.is_bad_pointer() {
-                return page_fault();
+        Fault { kind, access, va, level, entry: Some(entry), stage, reference, gpa }
+    }
+
+    #[inline(always)]
+    pub(super) fn quick<R: Reach, const LEVELS: u8, const ROOT_BITS: u32>(
+        self,
+        reach: &R,
+        va: Gva,
+        entries: &mut impl FnMut(u8, Gpa, Pte),
+    ) -> Result<Leaf, Fault> {
+        // The entry that names the table.
+        let mut from = Pte::table(self.tables.root);
+        let mut above = 0;
+        let mut level = LEVELS - 1;
+        while level > 0 {
+            let table = from.gfn();
+            let index = index(va, level, if level + 1 == LEVELS { ROOT_BITS } else { 9 });
+            let bits = match reach.load(table, index) {
+                Ok(bits) => bits,
+                Err(error) => return Err(self.unreachable::<R>(va, level, from, error)),
+            };
+            entries(level, entry_at(table, index), Pte(bits));
+            if bits & POINTER != Pte::V {
+                return self.decide(reach, va, (level, bits), (from, above), entries);
             }
+            above |= bits;
+            from = Pte(bits);
             level -= 1;
-            table = pte.gfn();
-            index_mask = 0x1ff;
-            continue;
         }
-        let user = pte.has(Pte::U);
-        if pte.is_misaligned(level)
-            || pte.is_bad_napot(level)
-            || !environment.allows(pte.rights(), user).contains(access.right())
-        {
-            return page_fault();
+        let table = from.gfn();
+        let index = index(va, 0, 9);
+        let bits = match reach.load(table, index) {
+            Ok(bits) => bits,
+            Err(error) => return Err(self.unreachable::<R>(va, 0, from, error)),
+        };
+        entries(0, entry_at(table, index), Pte(bits));
+        if bits & self.leaf.0 != self.leaf.1 {
+            return self.decide(reach, va, (0, bits), (from, above), entries);
         }
-        let mut now = pte;
-        let missing = pte.lacks(access);
-        if missing != 0 {
-            if !extensions.svadu || updates == MAX_UPDATES {
+        Ok(self.found(va, Pte(bits), 0, above))
+    }
+
+    /// The rules in their order, from an entry on that was just read: its level and bits, the entry
+    /// that names its table, and the entries above put together.
+    #[inline(never)]
+    fn decide<R: Reach>(
+        self,
+        reach: &R,
+        va: Gva,
+        (level, bits): (u8, u64),
+        (from, above): (Pte, u64),
+        entries: &mut impl FnMut(u8, Gpa, Pte),
+    ) -> Result<Leaf, Fault> {
+        let Descent { extensions, environment, access, .. } = self;
+        let (mut level, mut bits, mut from, mut above) = (level, bits, from, above);
+        let mut updates = 0;
+        loop {
+            let pte = Pte(bits);
+            let (table, index) = (from.gfn(), self.index(va, level));
+            let at = entry_at(table, index);
+            let page_fault = || Err(self.refused(va, level, at, Reference::Explicit));
+            if pte.is_invalid_with(extensions) {
                 return page_fault();
             }
-            match reach.exchange(at, bits, bits | missing) {
-                Ok(true) => now = Pte(bits | missing),
-                // "If the comparison fails, return to step 2."
-                Ok(false) => {
-                    updates += 1;
-                    continue;
+            if !pte.is_leaf() {
+                if level == 0 || pte.is_bad_pointer() {
+                    return page_fault();
                 }
-                Err(error) => {
-                    return Err(R::fault(refused(level, at, Reference::EntryStore), error));
+                level -= 1;
+                above |= bits;
+                from = pte;
+            } else {
+                let user = pte.has(Pte::U);
+                if pte.is_misaligned(level)
+                    || pte.is_bad_napot(level)
+                    || !environment.allows(pte.rights(), user).contains(access.right())
+                {
+                    return page_fault();
+                }
+                let missing = pte.lacks(access);
+                if missing == 0 {
+                    return Ok(self.found(va, pte, level, above));
+                }
+                if !extensions.svadu || updates == MAX_UPDATES {
+                    return page_fault();
+                }
+                match reach.exchange(at, bits, bits | missing) {
+                    Ok(true) => return Ok(self.found(va, Pte(bits | missing), level, above)),
+                    // "If the comparison fails, return to step 2."
+                    Ok(false) => updates += 1,
+                    Err(error) => {
+                        let refused = self.refused(va, level, at, Reference::EntryStore);
+                        return Err(R::fault(refused, error));
+                    }
                 }
             }
+            let (table, index) = (from.gfn(), self.index(va, level));
+            bits = match reach.load(table, index) {
+                Ok(bits) => bits,
+                Err(error) => return Err(self.unreachable::<R>(va, level, from, error)),
+            };
+            entries(level, entry_at(table, index), Pte(bits));
         }
-        let leaf_rights = now.rights_now();
-        let napot = now.has(Pte::N);
-        let (inside, base) =
-            if napot { (0xf, now.gfn().get() & !0xf) } else { ((1 << shift) - 1, now.gfn().get()) };
-        return Ok(Leaf {
-            gfn: Gfn::new(base + (va.page() & inside)),
-            rights: environment.allows(leaf_rights, user),
+    }
+
+    /// What a leaf leads to that allows the access.
+    #[inline(always)]
+    fn found(self, va: Gva, pte: Pte, level: u8, above: u64) -> Leaf {
+        let (leaf_rights, user, napot) = (pte.rights_now(), pte.has(Pte::U), pte.has(Pte::N));
+        let inside = if napot { 0xf } else { (1 << (9 * u32::from(level))) - 1 };
+        let base = if napot { pte.gfn().get() & !0xf } else { pte.gfn().get() };
+        Leaf {
+            gfn: Gfn::new(base | va.page() & inside),
+            rights: self.environment.allows(leaf_rights, user),
             leaf_rights,
             user,
-            global,
+            global: (above | pte.0) & Pte::G != 0,
             level,
             napot,
-            memory_type: now.memory_type(),
-        });
+            memory_type: pte.memory_type(),
+        }
     }
 }

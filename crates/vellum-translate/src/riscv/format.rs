@@ -125,6 +125,10 @@ impl Format for Sv {
         1 << (10 + 9 * u32::from(level))
     }
 
+    fn accessed(&self) -> u64 {
+        Pte::A
+    }
+
     fn table(&self, to: Gfn) -> u64 {
         Pte::table(to).0
     }

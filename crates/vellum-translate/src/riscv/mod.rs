@@ -17,4 +17,4 @@ pub use format::Sv;
 pub use mode::{Mode, Satp};
 pub use pte::Pte;
 pub use two_stage::{Hgatp, SeenEntry, TwoStage, TwoStageLeaf, walk_two_stage};
-pub use walk::{walk, walk_with};
+pub use walk::{Walker, walk, walk_with};

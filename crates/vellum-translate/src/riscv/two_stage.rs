@@ -2,9 +2,10 @@
 //! (privileged specification, chapter "H" Extension for Hypervisor Support, "Two-Stage Address
 //! Translation").
 
-use super::descend::{Direct, Reach, Tables, descend};
-use super::walk::bare;
+use super::descend::{Descent, Direct, Reach, Tables};
+use super::walk::{bare, not_canonical};
 use super::{Extensions, Leaf, MemoryType, Mode, Pte, Satp};
+use crate::memory::entry_at;
 use crate::{
     Access, Environment, Fault, FaultKind, Gfn, Gpa, Gva, Privilege, Rights, Stage, TableMemory,
 };
@@ -102,16 +103,11 @@ impl<M: TableMemory + ?Sized, F: FnMut(SeenEntry)> Through<'_, M, F> {
             let fault = Fault::new(FaultKind::Page, access, va);
             return Err(Fault { level: levels - 1, stage: Stage::Second, gpa: Some(gpa), ..fault });
         }
-        let tables = Tables { root: hgatp.root, levels, root_bits: 11, stage: Stage::Second };
-        descend(
-            &Direct(self.memory),
-            self.state.second,
-            tables,
-            environment,
-            va,
-            access,
-            &mut |level, at, pte| (self.entries.borrow_mut())((Stage::Second, level, at, pte)),
-        )
+        let tables = Tables { root: hgatp.root, levels, stage: Stage::Second };
+        let descent = Descent::new(self.state.second, tables, environment, access);
+        descent.walk(&Direct(self.memory), va, &mut |level, at, pte| {
+            (self.entries.borrow_mut())((Stage::Second, level, at, pte));
+        })
     }
 
     fn physical(&self, gpa: Gpa, access: Access) -> Result<Gpa, Fault> {
@@ -124,8 +120,8 @@ impl<M: TableMemory + ?Sized, F: FnMut(SeenEntry)> Reach for Through<'_, M, F> {
     /// The second stage's fault, or none where there is just no memory.
     type Error = Option<Fault>;
 
-    fn load(&self, at: Gpa) -> Result<u64, Option<Fault>> {
-        let physical = self.physical(at, Access::Load).map_err(Some)?;
+    fn load(&self, table: Gfn, index: u64) -> Result<u64, Option<Fault>> {
+        let physical = self.physical(entry_at(table, index), Access::Load).map_err(Some)?;
         self.memory.load_entry(physical).ok_or(None)
     }
 
@@ -169,13 +165,13 @@ pub fn walk_two_stage<M: TableMemory + ?Sized>(
         bare(va, environment)
     } else if vsatp.mode.is_canonical(va) {
         let levels = vsatp.mode.levels();
-        let tables = Tables { root: vsatp.root, levels, root_bits: 9, stage: Stage::First };
-        descend(&through, state.first, tables, environment, va, access, &mut |level, at, pte| {
+        let tables = Tables { root: vsatp.root, levels, stage: Stage::First };
+        let descent = Descent::new(state.first, tables, environment, access);
+        descent.walk(&through, va, &mut |level, at, pte| {
             (entries.borrow_mut())((Stage::First, level, at, pte));
         })?
     } else {
-        let level = vsatp.mode.levels() - 1;
-        return Err(Fault { level, ..Fault::new(FaultKind::Page, access, va) });
+        return Err(not_canonical(vsatp.mode.levels(), va, access));
     };
     let gpa = Gpa::new(first.gfn.base().get() | va.page_offset() as u64);
     let second = through.translate(gpa, access).map_err(|fault| Fault { va, ..fault })?;

@@ -1,6 +1,6 @@
 //! The walk of a guest's tables, with the exact fault.
 
-use super::descend::{Direct, Tables, descend};
+use super::descend::{Descent, Direct, Tables};
 use super::{Extensions, Leaf, MemoryType, Mode, Pte, Satp};
 use crate::{
     Access, Environment, Fault, FaultKind, Gpa, Gva, Privilege, Rights, Stage, TableMemory,
@@ -40,18 +40,57 @@ pub fn walk_with<M: TableMemory + ?Sized>(
     environment: Environment,
     va: Gva,
     access: Access,
-    mut entries: impl FnMut(u8, Gpa, Pte),
+    entries: impl FnMut(u8, Gpa, Pte),
 ) -> Result<Leaf, Fault> {
-    if satp.mode == Mode::Bare {
-        return Ok(bare(va, environment));
+    Walker::new(extensions, satp, environment, access).walk(memory, va, entries)
+}
+
+/// Walks of one kind: what follows from the registers and the kind of access, worked out once for
+/// any number of addresses. What [`walk_with`] makes for a single one.
+#[derive(Debug, Clone, Copy)]
+pub struct Walker(Descent);
+
+impl Walker {
+    /// Walks for `access` by `environment`, in the address space `satp`, on a processor with
+    /// `extensions`.
+    #[inline]
+    pub const fn new(
+        extensions: Extensions,
+        satp: Satp,
+        environment: Environment,
+        access: Access,
+    ) -> Walker {
+        let levels = satp.mode.levels();
+        let tables = Tables { root: satp.root, levels, stage: Stage::First };
+        Walker(Descent::new(extensions, tables, environment, access))
     }
-    if !satp.mode.is_canonical(va) {
-        let level = satp.mode.levels() - 1;
-        return Err(Fault { level, ..Fault::new(FaultKind::Page, access, va) });
+
+    /// Walks for one address. Costs one load a level; `entries` sees every entry that is read, with
+    /// its level and address.
+    ///
+    /// # Errors
+    /// The fault that the guest must get.
+    #[inline]
+    pub fn walk<M: TableMemory + ?Sized>(
+        &self,
+        memory: &M,
+        va: Gva,
+        mut entries: impl FnMut(u8, Gpa, Pte),
+    ) -> Result<Leaf, Fault> {
+        let (descent, reach) = (self.0, Direct(memory));
+        match descent.levels() {
+            3 if Mode::Sv39.is_canonical(va) => descent.quick::<_, 3, 9>(&reach, va, &mut entries),
+            4 if Mode::Sv48.is_canonical(va) => descent.quick::<_, 4, 9>(&reach, va, &mut entries),
+            5 if Mode::Sv57.is_canonical(va) => descent.quick::<_, 5, 9>(&reach, va, &mut entries),
+            0 => Ok(bare(va, descent.environment())),
+            levels => Err(not_canonical(levels, va, descent.access())),
+        }
     }
-    let levels = satp.mode.levels();
-    let tables = Tables { root: satp.root, levels, root_bits: 9, stage: Stage::First };
-    descend(&Direct(memory), extensions, tables, environment, va, access, &mut entries)
+}
+
+#[cold]
+pub(super) fn not_canonical(levels: u8, va: Gva, access: Access) -> Fault {
+    Fault { level: levels - 1, ..Fault::new(FaultKind::Page, access, va) }
 }
 
 /// What an address leads to without translation.

@@ -89,6 +89,10 @@ impl Format for LongMode {
         1 << (12 + 9 * u32::from(level))
     }
 
+    fn accessed(&self) -> u64 {
+        Entry::A
+    }
+
     /// Tables grant everything; what is withheld, the entry that maps the page withholds.
     fn table(&self, to: Gfn) -> u64 {
         Entry::new(to, Entry::P | Entry::W | Entry::U | Entry::A).0

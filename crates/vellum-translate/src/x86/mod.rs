@@ -13,4 +13,4 @@ pub use entry::Entry;
 pub use fault::{ErrorCode, Fault, FaultKind};
 pub use format::LongMode;
 pub use paging::{Access, NotLongMode, Paging, Registers};
-pub use walk::{Leaf, walk};
+pub use walk::{Leaf, Walker, walk};
