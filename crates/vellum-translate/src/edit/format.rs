@@ -91,6 +91,9 @@ pub trait Format {
     /// What is added to a page's entry for the page behind it.
     fn step(&self, level: u8) -> u64;
 
+    /// The accessed bit, as it stands in an entry that maps a page.
+    fn accessed(&self) -> u64;
+
     /// The entry for the table at `to`.
     fn table(&self, to: Gfn) -> u64;
 

@@ -651,6 +651,44 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
         Ok(runs)
     }
 
+    /// Takes the tables back as [`AddressSpace::reclaim`] does, without looking at what they mapped:
+    /// for whoever knows the pages and does not care which of them were written. The tables of the
+    /// lowest level are not read at all. Returns how many tables went back.
+    ///
+    /// # Errors
+    /// A table that was given up is where no memory is; what is under it is lost to the pool then.
+    pub fn discard(&mut self, released: Released) -> Result<u64, EditError> {
+        let mut tables = 0;
+        for Detached { table, level, with_pages, .. } in released.detached {
+            tables += if with_pages { self.drop_tables(level, table)? } else { 1 };
+            if !with_pages {
+                self.frames.free(table);
+            }
+        }
+        Ok(tables)
+    }
+
+    fn drop_tables(&mut self, level: u8, table: Gfn) -> Result<u64, EditError> {
+        let mut tables = 1;
+        if level > 0 {
+            let mut below = Vec::new();
+            let format = &self.format;
+            let at = entry_at(table, 0);
+            let all = self.memory.all_entries(at, ENTRIES, |i, entry| {
+                if let Slot::Table(table) = format.decode(level, i, entry) {
+                    below.push(table);
+                }
+                true
+            });
+            all.ok_or(EditError::NoMemory { at })?;
+            for table in below {
+                tables += self.drop_tables(level - 1, table)?;
+            }
+        }
+        self.frames.free(table);
+        Ok(tables)
+    }
+
     fn dissolve(
         &mut self,
         level: u8,
@@ -663,11 +701,34 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
         let size = span(level);
         let mut below = Vec::new();
         let format = &self.format;
+        // An entry that differs from the one before by one page, and perhaps in its accessed bit,
+        // lengthens the run; only the others are taken apart.
+        let (step, heeded) = (format.step(level), !format.accessed());
+        let mut next = 0;
+        let mut run: Option<(u64, PageRun)> = None;
         let all = self.memory.all_entries(at, ENTRIES, |i, entry| {
+            if (entry ^ next) & heeded == 0 && run.is_some() {
+                next += step;
+                return true;
+            }
+            if let Some((begin, mut run)) = run.take() {
+                run.pages = (i - begin) * size;
+                push_run(runs, run);
+            }
             match format.decode(level, i, entry) {
                 Slot::Page(to, Attributes { dirty, .. }) => {
                     let va = Gva::new(base.get().wrapping_add((i * size) << 12));
-                    push_run(runs, PageRun { va, to, pages: size, dirty });
+                    let here = PageRun { va, to, pages: size, dirty };
+                    // What may follow it is a page to the end of the table.
+                    let last = entry.wrapping_add(step.wrapping_mul(ENTRIES - 1 - i));
+                    if format.contiguous(level, entry) == 1
+                        && matches!(format.decode(level, ENTRIES - 1, last), Slot::Page(..))
+                    {
+                        next = entry.wrapping_add(step);
+                        run = Some((i, here));
+                    } else {
+                        push_run(runs, here);
+                    }
                 }
                 Slot::Table(table) => below.push((i, table)),
                 Slot::Unused | Slot::Absent(_) => {}
@@ -675,6 +736,10 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
             true
         });
         all.ok_or(EditError::NoMemory { at })?;
+        if let Some((begin, mut run)) = run {
+            run.pages = (ENTRIES - begin) * size;
+            push_run(runs, run);
+        }
         for (index, table) in below {
             self.dissolve(level - 1, table, first + index * size, runs)?;
         }
