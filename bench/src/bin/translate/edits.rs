@@ -37,7 +37,16 @@ fn timed<'a>(
 
 type Both<'a> = (Box<dyn FnMut() -> Result<()> + 'a>, Box<dyn FnMut() -> Result<()> + 'a>);
 
-fn ours<F: Format + 'static>(format: F) -> Result<Both<'static>> {
+/// What becomes of the pages that are unmapped.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    /// They are told, with their dirty bits.
+    Told,
+    /// They are not: what the peers do.
+    Discarded,
+}
+
+fn ours<F: Format + 'static>(format: F, then: Then) -> Result<Both<'static>> {
     let space = AddressSpace::new(format, arena::memory(), arena::Ours)?;
     let space = Rc::new(RefCell::new(space));
     let other = space.clone();
@@ -53,6 +62,10 @@ fn ours<F: Format + 'static>(format: F) -> Result<Both<'static>> {
         move || {
             let mut space = other.borrow_mut();
             let released = space.unmap(Gva::new(VA), PAGES)?.issue(|_| {});
+            if then == Then::Discarded {
+                assert!(space.discard(released)? > 512, "the tables come back");
+                return Ok(());
+            }
             let runs = space.reclaim(released)?;
             // The pages come back with it, and the tables are free again.
             assert_eq!(runs.iter().map(|run| run.pages).sum::<u64>(), PAGES);
@@ -170,9 +183,12 @@ fn aarch64_paging() -> Both<'static> {
 
 pub fn run(rounds: u32) -> Result<Vec<Row>> {
     let sv39 = Sv::new(Mode::Sv39, Extensions::NONE).ok_or_else(|| anyhow!("no tables"))?;
+    let long_mode = LongMode(Paging::four_level(Gfn::new(0)));
     let mut contestants = [
-        ("vellum, x86-64", ours(LongMode(Paging::four_level(Gfn::new(0))))?),
-        ("vellum, Sv39", ours(sv39)?),
+        ("vellum, x86-64, pages told", ours(long_mode, Then::Told)?),
+        ("vellum, x86-64, discarded", ours(long_mode, Then::Discarded)?),
+        ("vellum, Sv39, pages told", ours(sv39, Then::Told)?),
+        ("vellum, Sv39, discarded", ours(sv39, Then::Discarded)?),
         ("x86_64 0.15", x86_64()?),
         ("page_table_multiarch", multiarch()?),
         ("page-table-generic", page_table_generic()?),

@@ -18,12 +18,22 @@ struct Args {
     /// Rounds, in each of which every contestant runs once
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
+    /// Only the walks, or only the edits
+    #[arg(long, value_enum)]
+    only: Option<Only>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    Walks,
+    Edits,
+}
+
 /// CPU seconds of this thread that `work` takes.
+#[inline(always)]
 fn cpu(mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     let now = || {
         let now = clock_gettime(ClockId::ThreadCPUTime);
@@ -40,6 +50,19 @@ fn ratio(ours: &Series, theirs: &Series) -> String {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    if args.only != Some(Only::Edits) {
+        walks_table(&args)?;
+    }
+    if args.only.is_none() && !args.json {
+        println!();
+    }
+    if args.only != Some(Only::Walks) {
+        edits_table(&args)?;
+    }
+    Ok(())
+}
+
+fn walks_table(args: &Args) -> Result<()> {
     let walks = walks::run(args.rounds)?;
     let head = ["translations", "M/s, median (spread)", "Sv39 walk ÷ this", "x86-64 walk ÷ this"];
     let mut table = Table::new(&head);
@@ -47,7 +70,10 @@ fn main() -> Result<()> {
     for (name, series) in &walks {
         table.row(&[name.clone(), series.to_string(), ratio(riscv, series), ratio(x86, series)]);
     }
-    table.print(args.json)?;
+    table.print(args.json)
+}
+
+fn edits_table(args: &Args) -> Result<()> {
     let edits = edits::run(args.rounds)?;
     let head = ["1 GiB in 4 KiB pages", "map, ns a page", "÷ ours", "unmap, ns a page", "÷ ours"];
     let mut table = Table::new(&head);
@@ -60,9 +86,6 @@ fn main() -> Result<()> {
             row.unmap.to_string(),
             ratio(&row.unmap, &ours.unmap),
         ]);
-    }
-    if !args.json {
-        println!();
     }
     table.print(args.json)
 }
