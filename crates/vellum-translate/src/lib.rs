@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod addr;
 pub mod edit;
+pub mod explain;
 mod fault;
 pub mod host;
 mod memory;

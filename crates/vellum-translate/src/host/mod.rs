@@ -11,4 +11,4 @@ pub use entry::{HostEntry, OwnerId, Token};
 pub use guard::{Guard, GuardSet};
 pub use node::FrameStore;
 pub use reader::TableReader;
-pub use table::{HostTable, Resolved, Snapshot, Withheld};
+pub use table::{HostPath, HostTable, Resolved, Snapshot, Withheld};

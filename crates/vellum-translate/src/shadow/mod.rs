@@ -26,6 +26,7 @@ mod rmap;
 mod shadow_policy;
 mod state;
 mod table;
+mod trail;
 mod tricks;
 mod virtual_tlb;
 
@@ -38,5 +39,6 @@ pub use nested::Nested;
 pub use page::{Key, PAGE_BYTES};
 pub use policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
 pub use table::Shadow;
+pub use trail::{Kept, Trail};
 pub use tricks::Tricks;
 pub use virtual_tlb::VirtualTlb;

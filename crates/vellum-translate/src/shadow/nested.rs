@@ -1,7 +1,7 @@
 //! Nothing is kept: each miss walks the guest's tables, and the host table at every step.
 
 use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
-use super::{Counters, Mismatch};
+use super::{Counters, Mismatch, Trail};
 use crate::host::{Guard, HostTable, TableReader};
 use crate::riscv::{Pte, Satp};
 use crate::tlb::Shootdown;
@@ -31,6 +31,10 @@ impl Policy for Nested {
 
     fn lookup(&mut self, _: usize, _: Satp, _: Gva, _: u32, _: &mut u64) -> Found {
         Found::Nothing
+    }
+
+    fn trail(&self, _: usize, _: Satp, _: Gva, _: u32) -> Vec<Trail> {
+        Vec::new()
     }
 
     fn install(&mut self, _: usize, _: &Install<'_>, _: &mut Context<'_>) {}

@@ -5,7 +5,7 @@
 //! set of [`Tricks`](super::Tricks); [`VirtualTlb`](super::VirtualTlb) protects nothing and lives by
 //! the guest's fences; [`Nested`](super::Nested) keeps nothing and walks both tables each time.
 
-use super::{Counters, Mismatch};
+use super::{Counters, Mismatch, Trail};
 use crate::host::{HostTable, TableReader};
 use crate::riscv::{Leaf, Pte, Satp};
 use crate::tlb::Shootdown;
@@ -116,6 +116,9 @@ pub trait Policy: Debug + Send {
         generation: u32,
         references: &mut u64,
     ) -> Found;
+
+    /// What is kept for an address, entry by entry, for people: nothing is counted or changed.
+    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u32) -> Vec<Trail>;
 
     /// Keeps what a walk found out.
     fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>);

@@ -1,7 +1,7 @@
 //! Shadow tables as a policy.
 
 use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
-use super::{Counters, Mismatch, Shadow, Tricks};
+use super::{Counters, Mismatch, Shadow, Trail, Tricks};
 use crate::host::{HostTable, TableReader};
 use crate::riscv::{Pte, Satp};
 use crate::tlb::Shootdown;
@@ -26,6 +26,10 @@ impl Policy for Shadow {
         references: &mut u64,
     ) -> Found {
         self.walk(hart, satp, va, generation, references)
+    }
+
+    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u32) -> Vec<Trail> {
+        self.trail_of(hart, satp, va, generation)
     }
 
     fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {

@@ -6,7 +6,7 @@
 //! shot out of the other, so that it alone decides what a guest that omits a fence may see.
 
 use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
-use super::{Counters, Mismatch};
+use super::{Counters, Kept, Mismatch, Trail};
 use crate::host::{Guard, HostTable, TableReader};
 use crate::riscv::{Mode, Pte, Satp};
 use crate::tlb::Shootdown;
@@ -245,6 +245,17 @@ impl Policy for VirtualTlb {
             Some(entry) => Found::Leaf(entry.known(va)),
             None => Found::Nothing,
         }
+    }
+
+    fn trail(&self, hart: usize, satp: Satp, va: Gva, _: u32) -> Vec<Trail> {
+        let found = self.banks[hart].find(satp, va, &mut 0);
+        let trail = found.map(|entry| Trail {
+            level: entry.level,
+            page: None,
+            slot: set_of(entry.number, entry.level),
+            kept: Kept::Leaf(entry.known(va)),
+        });
+        trail.into_iter().collect()
     }
 
     fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
