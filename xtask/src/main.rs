@@ -29,6 +29,7 @@ mod shell;
 mod table;
 mod tidy;
 mod trace;
+mod walk;
 mod x86_access;
 
 /// Vellum: the memory of a virtual machine.
@@ -79,6 +80,8 @@ enum Command {
     Powercut(powercut::Args),
     /// What a crash loses against the checkpoint interval, with and without the redo log
     LostWork(lost_work::Args),
+    /// Show how an address of a running or kept guest is translated, entry by entry
+    Walk(Box<walk::Args>),
     /// Every combination of flags of an x86-64 walk, against the plain reference
     X86Access(x86_access::Args),
     /// Boot Debian under every policy of paging and count what each costs
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Command::Powercut(args) => powercut::run(&args),
         Command::Share(args) => share::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
+        Command::Walk(args) => walk::run(&args),
         Command::X86Access(args) => x86_access::run(&args),
         Command::Policies(args) => policies::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -15,6 +15,7 @@ mod pager;
 mod paging;
 mod resolve;
 mod scavenge;
+mod show;
 mod state;
 mod transfer;
 mod translations;

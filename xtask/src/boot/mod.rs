@@ -25,7 +25,7 @@ use session::{Limits, Session};
 use std::fs;
 use std::process::ExitCode;
 use terminal::Terminal;
-use vellum_machine::{Config, Machine};
+use vellum_machine::{Config, Machine, Stop};
 use vellum_replay::Script;
 use vellum_translate::riscv::Mode;
 
@@ -49,17 +49,32 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
+/// The machine of a run without a person, from power-on or from a kept state, as it is at the end.
+pub fn machine(args: &Args) -> Result<Machine> {
+    let guest = Guest::new(args)?;
+    let door = Door::new(args.seed, false, typed(args)?);
+    let mut machine = Machine::new(config(args, &guest)?, Box::new(door.clone()))
+        .with_context(|| format!("{} can't be loaded", guest.name))?;
+    if let Some(path) = &args.restore {
+        kept::restore(path, &mut machine, &door)?;
+    }
+    let mut left = args.stop_after.unwrap_or(0);
+    while left > 0 {
+        let before = machine.instructions();
+        match machine.run(left) {
+            Stop::Slice => {}
+            Stop::Host(why) => anyhow::bail!("the host can't go on with the guest: {why}"),
+            Stop::PowerOff { .. } | Stop::Reset | Stop::Idle(_) => break,
+        }
+        left = left.saturating_sub(machine.instructions() - before);
+    }
+    machine.take_console_output();
+    Ok(machine)
+}
+
 /// One run from power-on, or from a kept state, to its end.
 fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
-    let script = match &args.script {
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("the script {} can't be read", path.display()))?;
-            script::parse(&text)?
-        }
-        None => Script::new(),
-    };
-    let door = Door::new(args.seed, args.live, script);
+    let door = Door::new(args.seed, args.live, typed(args)?);
     let mut config = config(args, guest)?;
     let scavenger = scavenge::plan(args, &mut config)?;
     let mut machine = Machine::new(config, Box::new(door.clone()))
@@ -101,6 +116,14 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
         digest: args.digest.then(|| machine.state_hash().to_string()),
         content: args.digest.then(|| machine.content_hash().to_string()),
     })
+}
+
+/// What is typed at the guest.
+fn typed(args: &Args) -> Result<Script> {
+    let Some(path) = &args.script else { return Ok(Script::new()) };
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("the script {} can't be read", path.display()))?;
+    script::parse(&text)
 }
 
 /// Nanoseconds of real time, for `--costs`.

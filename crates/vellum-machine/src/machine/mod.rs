@@ -22,9 +22,10 @@ use crate::sbi::Hsm;
 use devices::Devices;
 use std::collections::VecDeque;
 use vellum::VmMemory;
-use vellum_hart::{CodeCache, Hart};
+use vellum_hart::{CodeCache, Hart, Memory};
 use vellum_replay::{Outside, Stamp};
 use vellum_translate::riscv::Mode;
+use vellum_translate::{Access, Gva};
 
 /// A hart with its privileged half.
 #[derive(Debug)]
@@ -127,6 +128,22 @@ impl Machine {
     /// The hart with this number.
     pub fn hart(&self, number: usize) -> Option<&Hart> {
         self.cores.get(number).map(|core| &core.hart)
+    }
+
+    /// Has a hart touch an address as it stands now, between two instructions: every step of the way
+    /// there, and whether it ended well. The guest's registers and traps know nothing of it; tables,
+    /// TLB and counters do. `None` where there is no such hart.
+    pub fn touch(
+        &mut self,
+        number: usize,
+        va: Gva,
+        access: Access,
+    ) -> Option<(vellum::Trace, bool)> {
+        let hart = &mut self.cores.get_mut(number)?.hart;
+        self.memory.catch_up(number, &mut hart.tlb);
+        self.memory.start_trace();
+        let touched = self.memory.probe(number, &mut hart.tlb, va, access);
+        Some((self.memory.take_trace().unwrap_or_default(), touched.is_ok()))
     }
 
     /// The virtio devices, to look at.
