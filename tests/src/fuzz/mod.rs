@@ -10,6 +10,7 @@ pub mod recover_image;
 pub mod recover_store;
 pub mod recover_stream;
 pub mod saved_state;
+pub mod tables;
 
 /// A target.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub struct Target {
 }
 
 /// All of them, by name.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "block_trace", run: block_trace::run, seeds: block_trace::seeds },
     Target { name: "drive_file", run: drive_file::run, seeds: drive_file::seeds },
     Target { name: "hostile_guest", run: hostile_guest::run, seeds: hostile_guest::seeds },
@@ -33,6 +34,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "recover_store", run: recover_store::run, seeds: recover_store::seeds },
     Target { name: "recover_stream", run: recover_stream::run, seeds: recover_stream::seeds },
     Target { name: "saved_state", run: saved_state::run, seeds: saved_state::seeds },
+    Target { name: "tables", run: tables::run, seeds: tables::seeds },
 ];
 
 /// Takes an input apart; what is not there any more is zero.
