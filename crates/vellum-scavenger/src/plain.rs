@@ -9,7 +9,7 @@ use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     backing: Backing,
-    written: u32,
+    written: u64,
     withheld: Option<Withhold>,
 }
 
@@ -21,7 +21,7 @@ struct Slot {
 pub struct Pages {
     pool: Arc<FramePool>,
     slots: Vec<Slot>,
-    epoch: u32,
+    epoch: u64,
 }
 
 impl Pages {
@@ -174,7 +174,7 @@ impl PageSet for Pages {
         self.slots.len() as u64
     }
 
-    fn open_epoch(&mut self) -> u32 {
+    fn open_epoch(&mut self) -> u64 {
         self.epoch += 1;
         self.epoch
     }

@@ -34,7 +34,7 @@ pub enum Look {
         frame: FrameId,
         /// The write epoch in which a right to write the page was last granted; 0: never. A right
         /// that was granted in the current epoch may still be used.
-        written: u32,
+        written: u64,
     },
     /// It is packed.
     Packed(ObjectId),
@@ -64,7 +64,7 @@ pub trait PageSet {
 
     /// Opens a new write epoch: every right to write that was granted so far is void, and one that is
     /// granted from here on stamps its page with the number returned, or a later one. Numbers grow.
-    fn open_epoch(&mut self) -> u32;
+    fn open_epoch(&mut self) -> u64;
 
     /// Looks at a page.
     fn look(&self, page: u64) -> Look;

@@ -61,7 +61,9 @@ impl World {
                 let gfn = Gfn::new(page);
                 let own = match (self.table.resolve(gfn), self.table.get(gfn)) {
                     // Writable as it is: nobody else may see the write.
-                    (Resolved::Frame { frame, rights }, _) if rights.contains(Rights::WRITE) => {
+                    (Resolved::Frame { frame, rights, .. }, _)
+                        if rights.contains(Rights::WRITE) =>
+                    {
                         frame
                     }
                     (_, old) => {
@@ -164,7 +166,7 @@ proptest! {
             let _hole = table.replace(Gfn::new(page), entry);
         }
         let mut held = vec![[false; 3]; SIZE as usize];
-        let mut written = vec![0_u32; SIZE as usize];
+        let mut written = vec![0_u64; SIZE as usize];
         let mut touched = std::collections::BTreeSet::new();
         let mut kept = Vec::new();
         let (mut epoch, mut generation) = (table.epoch(), table.generation());

@@ -122,7 +122,7 @@ impl PageSet for VmPages<'_> {
         self.vm.ram.end - self.vm.ram.start
     }
 
-    fn open_epoch(&mut self) -> u32 {
+    fn open_epoch(&mut self) -> u64 {
         self.vm.revoke_writes();
         self.shoot_down();
         self.vm.host.epoch()

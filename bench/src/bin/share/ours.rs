@@ -66,7 +66,7 @@ impl PageSet for Untouched<'_> {
         self.0.pages()
     }
 
-    fn open_epoch(&mut self) -> u32 {
+    fn open_epoch(&mut self) -> u64 {
         self.0.open_epoch()
     }
 

@@ -86,8 +86,8 @@ struct Set {
     /// The next page of the pass; `None` between passes.
     cursor: Option<u64>,
     /// The write epochs opened by this pass and the one before.
-    epoch: u32,
-    before: u32,
+    epoch: u64,
+    before: u64,
     hints: VecDeque<u32>,
     tally: Tally,
     last: Tally,

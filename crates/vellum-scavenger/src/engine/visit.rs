@@ -141,7 +141,7 @@ impl Scavenger {
         pages: &mut dyn PageSet,
         page: u64,
         frame: FrameId,
-        written: u32,
+        written: u64,
     ) -> Result<Class, Error> {
         let (epoch, before, mode) = {
             let set = self.set(at);

@@ -2,13 +2,21 @@
 //! and the reasons why some of them are withheld.
 
 mod entry;
+mod epochs;
 mod guard;
 mod node;
+mod pages;
+mod path;
 mod reader;
+mod resolve;
+mod snapshot;
 mod table;
 
 pub use entry::{HostEntry, OwnerId, Token};
 pub use guard::{Guard, GuardSet};
 pub use node::FrameStore;
+pub use path::HostPath;
 pub use reader::TableReader;
-pub use table::{HostPath, HostTable, Resolved, Snapshot, Withheld};
+pub use resolve::{Resolved, Withheld};
+pub use snapshot::Snapshot;
+pub use table::HostTable;

@@ -1,0 +1,247 @@
+//! What is kept for a page outside the shared nodes, since it belongs to one machine alone: guards,
+//! pins, write stamps; and the log of pages that were used.
+
+use super::HostTable;
+use super::epochs::{Stamp, lowered};
+use super::guard::{Guard, GuardSet};
+use super::node::FANOUT;
+use crate::Gfn;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Of one page.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct PageState {
+    pub(super) guards: GuardSet,
+    pub(super) pins: u16,
+    pub(super) written: Stamp,
+}
+
+impl HostTable {
+    pub(super) fn state(&self, page: Gfn) -> PageState {
+        let (chunk, at) = (page.get() as usize / FANOUT, page.get() as usize % FANOUT);
+        match self.state.get(chunk) {
+            Some(Some(chunk)) => chunk[at],
+            _ => PageState::default(),
+        }
+    }
+
+    fn state_mut(&mut self, page: Gfn) -> &mut PageState {
+        &mut self.states_mut(page)[page.get() as usize % FANOUT]
+    }
+
+    /// The states of a run of pages that have any; pages without are left out.
+    fn states(&self, first: Gfn, count: usize) -> impl Iterator<Item = (u64, &PageState)> {
+        let (start, end) = (first.get(), first.get().saturating_add(count as u64));
+        let chunks = start / FANOUT as u64..end.div_ceil(FANOUT as u64);
+        chunks.flat_map(move |number| {
+            let base = number * FANOUT as u64;
+            let chunk = self.state.get(number as usize).and_then(Option::as_deref);
+            let range =
+                (start.max(base) - base) as usize..(end.min(base + FANOUT as u64) - base) as usize;
+            let states = chunk.map(|chunk| &chunk[range.clone()]).unwrap_or_default();
+            (base + range.start as u64..).zip(states)
+        })
+    }
+
+    /// The first page of a run whose frame must stay.
+    pub fn first_pinned(&self, first: Gfn, count: usize) -> Option<Gfn> {
+        self.states(first, count).find(|(_, state)| state.pins != 0).map(|(page, _)| Gfn::new(page))
+    }
+
+    /// Whether any page of a run is guarded.
+    pub fn any_guarded(&self, first: Gfn, count: usize) -> bool {
+        self.states(first, count).any(|(_, state)| !state.guards.is_empty())
+    }
+
+    /// The state of a page and its neighbours under one leaf.
+    pub(super) fn states_mut(&mut self, page: Gfn) -> &mut [PageState; FANOUT] {
+        let chunk = &mut self.state[page.get() as usize / FANOUT];
+        chunk.get_or_insert_with(|| Box::new([PageState::default(); FANOUT]))
+    }
+
+    /// The reasons that hold for a page.
+    #[inline]
+    pub fn guards(&self, page: Gfn) -> GuardSet {
+        self.state(page).guards
+    }
+
+    /// Adds a reason; whether it is new. The caller then invalidates what the page's shadow entries
+    /// grant.
+    ///
+    /// # Panics
+    /// When the page is outside the table; so for the three below.
+    pub fn add_guard(&mut self, page: Gfn, guard: Guard) -> bool {
+        self.state_mut(page).guards.insert(guard)
+    }
+
+    /// Takes a reason away; whether it held.
+    pub fn remove_guard(&mut self, page: Gfn, guard: Guard) -> bool {
+        self.state_mut(page).guards.remove(guard)
+    }
+
+    /// Keeps a page's frame where it is, until [`HostTable::unpin`] as often.
+    pub fn pin(&mut self, page: Gfn) {
+        let pins = &mut self.state_mut(page).pins;
+        *pins = pins.checked_add(1).expect("65,535 holders of one page");
+    }
+
+    /// Takes one pin away.
+    pub fn unpin(&mut self, page: Gfn) {
+        let pins = &mut self.state_mut(page).pins;
+        *pins = pins.checked_sub(1).expect("a page is unpinned as often as it was pinned");
+    }
+
+    /// Whether the page's frame must stay.
+    pub fn is_pinned(&self, page: Gfn) -> bool {
+        self.state(page).pins != 0
+    }
+
+    /// Stamps a page with the current write epoch: a right to write it is being granted.
+    #[inline]
+    pub fn stamp(&mut self, page: Gfn) {
+        let stamp = self.epochs.stamp();
+        self.state_mut(page).written = stamp;
+    }
+
+    /// Notes that a right to the page is being used: a TLB gets it, or a device.
+    #[inline]
+    pub fn touch(&mut self, page: Gfn) {
+        if let Some(word) = self.touched.get_mut(page.get() as usize / 64) {
+            *word |= 1 << (page.get() % 64);
+        }
+    }
+
+    /// Pages noted since [`HostTable::take_touched`], in order.
+    pub fn touched(&self) -> impl Iterator<Item = Gfn> {
+        let words = self.touched.iter().enumerate().filter(|(_, word)| **word != 0);
+        words.flat_map(|(at, &word)| {
+            let bits = (0..64).filter(move |bit| word >> bit & 1 != 0);
+            bits.map(move |bit| Gfn::new(at as u64 * 64 + bit))
+        })
+    }
+
+    /// The same, and starts again. The caller flushes the TLBs, so that the next use is noted.
+    pub fn take_touched(&mut self) -> Vec<Gfn> {
+        let pages = self.touched().collect();
+        self.touched.fill(0);
+        pages
+    }
+
+    /// Pages to which a right to write was granted in write epoch `since` or later, in order: what
+    /// may have changed since that epoch began.
+    pub fn written_since(&self, since: u64) -> impl Iterator<Item = Gfn> {
+        let chunks = self.state.iter().enumerate().filter_map(|(at, c)| Some((at, c.as_ref()?)));
+        chunks.flat_map(move |(at, chunk)| {
+            let written =
+                move |page: &PageState| page.written != 0 && self.epochs.of(page.written) >= since;
+            let pages = chunk.iter().enumerate().filter(move |(_, page)| written(page));
+            pages.map(move |(index, _)| Gfn::new((at * FANOUT + index) as u64))
+        })
+    }
+
+    /// The epoch in which a right to write the page was last granted, or a later one if that is more
+    /// than two thousand million epochs ago; 0: never.
+    pub fn written(&self, page: Gfn) -> u64 {
+        self.epochs.of(self.state(page).written)
+    }
+
+    /// Whether a page is stamped with the current write epoch.
+    #[inline]
+    pub fn is_stamped(&self, page: Gfn) -> bool {
+        self.epochs.is_now(self.state(page).written)
+    }
+
+    /// The current write epoch: 1 at first, one more each time that rights to write are revoked.
+    pub fn epoch(&self) -> u64 {
+        self.epochs.now()
+    }
+
+    /// Which generation of write grants counts. An older grant in a shadow entry is void.
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn advance_epoch(&mut self) {
+        if let Some(by) = self.epochs.advance() {
+            let stamps = self.state.iter_mut().flatten().flat_map(|chunk| chunk.iter_mut());
+            stamps.for_each(|page| page.written = lowered(page.written, by));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::HostEntry;
+    use crate::host::node::FrameStore;
+    use crate::{FrameId, Rights};
+    use alloc::sync::Arc;
+    use alloc::vec;
+
+    /// Frames without a pool.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl FrameStore for Nobody {
+        fn retain(&self, _: FrameId) {}
+        fn release(&self, _: FrameId) {}
+        fn is_exclusive(&self, frame: FrameId) -> bool {
+            !frame.is_zero_frame()
+        }
+    }
+
+    #[test]
+    fn epochs_outlast_their_stamps_and_no_write_is_ever_left_out() {
+        let mut table = HostTable::new(2048, Arc::new(Nobody));
+        table.fill(0..2048, HostEntry::ZERO);
+        let never = page(700);
+        table.stamp(page(1));
+        // Pages that are written at distances up to several times what a stamp holds.
+        let mut written = vec![(page(1), table.epoch())];
+        for number in 2..40 {
+            table.epochs.skip((1 << 28) * (number % 7));
+            table.revoke_writes();
+            table.stamp(page(number));
+            written.push((page(number), table.epoch()));
+            assert_eq!(table.written(never), 0);
+            assert!(table.is_stamped(page(number)) && !table.is_stamped(page(number - 1)));
+            for &(page, epoch) in &written {
+                assert!(table.written(page) >= epoch, "{page} was written in {epoch}");
+                if table.epoch() - epoch < 1 << 31 {
+                    assert_eq!(table.written(page), epoch, "recent stamps are exact");
+                }
+                assert!(table.written_since(epoch).any(|p| p == page));
+            }
+        }
+        assert!(table.epoch() > 1 << 34, "stamps began anew several times");
+        assert_eq!(table.written_since(table.epoch()).count(), 1);
+    }
+
+    #[test]
+    fn what_can_be_executed_can_be_read() {
+        let mut table = HostTable::new(8, Arc::new(Nobody));
+        let frame = FrameId::from_index(5);
+        let entry = |rights| HostEntry::Frame { frame, rights };
+        for rights in (0..8).map(Rights::from_bits_truncate) {
+            let _hole = table.replace(page(0), entry(rights));
+            let crate::host::Resolved::Frame { rights: now, .. } = table.resolve(page(0)) else {
+                panic!("there is a frame")
+            };
+            assert!(rights.contains(now));
+            assert!(now.contains(Rights::READ) || !now.contains(Rights::EXECUTE));
+        }
+        let guard = table.register_guard(Rights::READ).unwrap();
+        let _old = table.replace(page(0), entry(Rights::all()));
+        table.add_guard(page(0), guard);
+        let crate::host::Resolved::Frame { rights, .. } = table.resolve(page(0)) else {
+            panic!("there is a frame")
+        };
+        assert_eq!(rights, Rights::WRITE);
+    }
+
+    fn page(number: u64) -> Gfn {
+        Gfn::new(number)
+    }
+}
