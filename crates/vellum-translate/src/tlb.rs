@@ -9,12 +9,18 @@
 //! The key is the number of an address space (a `satp` value seen recently, 64 of them) and the
 //! [`Environment`]'s index; toggling `sstatus.SUM` or entering the kernel flushes nothing.
 
+mod entry;
+mod shootdown;
 mod state;
+
+pub use entry::{Known, PageFlags};
+pub use shootdown::{Mailbox, Shootdown};
 
 use crate::riscv::{Mode, Satp};
 use crate::{Access, Environment, FrameId, Gfn, Gva, PAGE_MASK, Rights};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use entry::{CodeEntry, DataEntry};
 
 /// Entries for data.
 pub const DATA_ENTRIES: usize = 1024;
@@ -25,48 +31,6 @@ const SPACES: usize = 64;
 const NO_TAG: u64 = u64::MAX;
 const KEY_SHIFT: u32 = 3;
 const KEY_MASK: u64 = 0x1ff << KEY_SHIFT;
-
-bitflags::bitflags! {
-    /// What else is known of a page in the TLB.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct PageFlags: u64 {
-        /// The guest's tables map it globally.
-        const GLOBAL = 1;
-        /// It is a piece of a larger guest page.
-        const PIECE = 2;
-        /// The guest may store to it, though the host withholds that.
-        const GUEST_WRITABLE = 4;
-        /// It is a piece of a guest page of 1 GiB or more.
-        const GIANT = 8;
-    }
-}
-
-/// A data entry. `host` plus a virtual address of the page is a host pointer.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(32))]
-pub struct DataEntry {
-    read: u64,
-    write: u64,
-    host: u64,
-    page: u64,
-}
-
-/// A code entry.
-#[derive(Debug, Clone, Copy)]
-struct CodeEntry {
-    tag: u64,
-    frame: FrameId,
-    gfn: Gfn,
-    flags: PageFlags,
-}
-
-const NO_DATA: DataEntry = DataEntry { read: NO_TAG, write: NO_TAG, host: 0, page: 0 };
-const NO_CODE: CodeEntry = CodeEntry {
-    tag: NO_TAG,
-    frame: FrameId::ZERO,
-    gfn: Gfn::new(u64::MAX),
-    flags: PageFlags::empty(),
-};
 
 /// A translation to put into the TLB.
 #[derive(Debug, Clone, Copy)]
@@ -81,38 +45,6 @@ pub struct Translation {
     pub rights: Rights,
     /// What else is known.
     pub flags: PageFlags,
-}
-
-/// What a slow path learns from a data entry whose tag for the access is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
-    /// The guest physical page.
-    pub gfn: Gfn,
-    /// Flags.
-    pub flags: PageFlags,
-}
-
-/// An invalidation, as others ask it of a hart's TLB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shootdown {
-    /// Everything about a virtual page, in every address space.
-    Page(Gva),
-    /// Every page of a virtual range, in every address space: first address, pages.
-    Range(Gva, u64),
-    /// The right to write a virtual page.
-    Write(Gva),
-    /// Everything about a guest physical page, wherever it is mapped.
-    Gfn(Gfn),
-    /// The right to write a guest physical page, wherever it is mapped.
-    GfnWrite(Gfn),
-    /// The right to write the frame whose first byte has this host address, wherever it is mapped.
-    HostWrite(u64),
-    /// The right to execute a frame, wherever it is mapped.
-    FrameExecute(FrameId),
-    /// Every right to write.
-    AllWrites,
-    /// Everything.
-    All,
 }
 
 /// Counts of what a TLB did.
@@ -152,8 +84,8 @@ impl Tlb {
     /// in it so that a hit needs no second pointer.
     pub fn new() -> Box<Self> {
         let mut tlb = Box::new(Tlb {
-            data: [NO_DATA; DATA_ENTRIES],
-            code: [NO_CODE; CODE_ENTRIES],
+            data: [DataEntry::NONE; DATA_ENTRIES],
+            code: [CodeEntry::NONE; CODE_ENTRIES],
             key: 0,
             satp: Satp::BARE,
             environment: Environment::SUPERVISOR,
@@ -252,17 +184,30 @@ impl Tlb {
     #[inline]
     pub fn fetch(&self, va: Gva) -> Option<FrameId> {
         let entry = &self.code[va.page() as usize % CODE_ENTRIES];
-        (entry.tag == va.get() & PAGE_MASK | self.key).then_some(entry.frame)
+        (entry.hit == va.get() & PAGE_MASK | self.key).then_some(entry.frame)
     }
 
-    /// What is known of a page that may be read here, whatever the write tag.
+    /// The guest's word on a page that it lets be read here, whatever the host's.
     #[inline]
     pub fn known(&self, va: Gva) -> Option<Known> {
         let entry = &self.data[Self::data_index(va.page())];
-        (entry.read == va.get() & PAGE_MASK | self.key).then(|| Known {
-            gfn: Gfn::new(entry.page >> 12),
-            flags: PageFlags::from_bits_truncate(entry.page),
-        })
+        (entry.tag() == va.get() & PAGE_MASK | self.key).then(|| entry.known())
+    }
+
+    /// The guest's word on an access that it allows, as its tables said when the entry was filled:
+    /// what a miss need not ask them again, and must not where only a fence may make a change seen.
+    #[inline]
+    pub fn recall(&self, va: Gva, access: Access) -> Option<Known> {
+        match access {
+            Access::Load => self.known(va),
+            Access::Store => {
+                self.known(va).filter(|known| known.flags.contains(PageFlags::GUEST_WRITABLE))
+            }
+            Access::Fetch => {
+                let entry = &self.code[va.page() as usize % CODE_ENTRIES];
+                (entry.tag == va.get() & PAGE_MASK | self.key).then(|| entry.known())
+            }
+        }
     }
 
     /// Whether a load, or a store, of any byte of the page would hit.
@@ -274,46 +219,46 @@ impl Tlb {
         }
     }
 
-    /// Installs a translation for the current address space and environment. `rights` beyond what
-    /// `access` asked for are installed too: a load's miss also gives the store its tag.
+    /// Installs a translation for the current address space and environment, in which the guest
+    /// allows `access`. `rights` beyond what `access` asked for are installed too: a load's miss also
+    /// gives the store its tag. Without any, the guest's word alone is kept.
     pub fn fill(&mut self, va: Gva, access: Access, to: Translation) {
         self.counters.fills += 1;
         let tag = va.get() & PAGE_MASK | self.key;
+        let page = entry::page_word(to.gfn, to.flags);
         if to.flags.contains(PageFlags::PIECE) {
             self.pieces |= piece_bit(va);
             self.giants |= to.flags.contains(PageFlags::GIANT);
         }
         if access == Access::Fetch {
+            let hit = if to.rights.contains(Rights::EXECUTE) { tag } else { NO_TAG };
             let entry = &mut self.code[va.page() as usize % CODE_ENTRIES];
-            *entry = CodeEntry { tag, frame: to.frame, gfn: to.gfn, flags: to.flags };
+            *entry = CodeEntry { hit, tag, frame: to.frame, page };
             return;
         }
         let tag_for = |right| if to.rights.contains(right) { tag } else { NO_TAG };
-        self.data[Self::data_index(va.page())] = DataEntry {
-            read: tag_for(Rights::READ),
-            write: tag_for(Rights::WRITE),
-            host: to.host.wrapping_sub(va.get() & PAGE_MASK),
-            page: to.gfn.get() << 12 | to.flags.bits(),
+        let (read, write) = (tag_for(Rights::READ), tag_for(Rights::WRITE));
+        let entry = &mut self.data[Self::data_index(va.page())];
+        *entry = if read == NO_TAG && write == NO_TAG {
+            DataEntry::parked(tag, page)
+        } else {
+            DataEntry { read, write, host: to.host.wrapping_sub(va.get() & PAGE_MASK), page }
         };
     }
 
     /// Drops what `drop(page address, key, flags)` says, data and code.
     fn drop_where(&mut self, drop: impl Fn(u64, u64, PageFlags) -> bool) {
-        let hit = |tag: u64, flags| {
+        let hit = |tag: u64, page: u64| {
+            let flags = PageFlags::from_bits_truncate(page);
             tag != NO_TAG && drop(tag & PAGE_MASK, (tag & KEY_MASK) >> KEY_SHIFT, flags)
         };
-        for entry in self.data.iter_mut() {
-            let flags = PageFlags::from_bits_truncate(entry.page);
-            if hit(entry.read, flags) || hit(entry.write, flags) {
-                *entry = NO_DATA;
-                self.counters.dropped += 1;
-            }
+        for entry in self.data.iter_mut().filter(|e| hit(e.tag(), e.page)) {
+            *entry = DataEntry::NONE;
+            self.counters.dropped += 1;
         }
-        for entry in self.code.iter_mut() {
-            if hit(entry.tag, entry.flags) {
-                *entry = NO_CODE;
-                self.code_epoch = self.code_epoch.wrapping_add(1);
-                self.counters.dropped += 1;
+        for at in 0..CODE_ENTRIES {
+            if hit(self.code[at].tag, self.code[at].page) {
+                self.drop_code(at);
             }
         }
     }
@@ -321,87 +266,33 @@ impl Tlb {
     #[inline]
     fn drop_page_if(&mut self, va: Gva, drop: impl Fn(u64, PageFlags) -> bool) {
         let page = va.get() & PAGE_MASK;
-        let key = |tag: u64| (tag & KEY_MASK) >> KEY_SHIFT;
+        let hit = |tag: u64, word: u64| {
+            tag != NO_TAG
+                && tag & PAGE_MASK == page
+                && drop((tag & KEY_MASK) >> KEY_SHIFT, PageFlags::from_bits_truncate(word))
+        };
         let entry = &mut self.data[Self::data_index(va.page())];
-        let flags = PageFlags::from_bits_truncate(entry.page);
-        let hit = |tag: u64| tag != NO_TAG && tag & PAGE_MASK == page && drop(key(tag), flags);
-        if hit(entry.read) || hit(entry.write) {
-            *entry = NO_DATA;
+        if hit(entry.tag(), entry.page) {
+            *entry = DataEntry::NONE;
             self.counters.dropped += 1;
         }
-        let entry = &mut self.code[va.page() as usize % CODE_ENTRIES];
-        if entry.tag != NO_TAG && entry.tag & PAGE_MASK == page && drop(key(entry.tag), entry.flags)
-        {
-            *entry = NO_CODE;
-            self.code_epoch = self.code_epoch.wrapping_add(1);
-            self.counters.dropped += 1;
+        let at = va.page() as usize % CODE_ENTRIES;
+        if hit(self.code[at].tag, self.code[at].page) {
+            self.drop_code(at);
         }
     }
 
-    /// Carries out an invalidation that someone else asks for.
-    pub fn shoot_down(&mut self, what: Shootdown) {
-        match what {
-            Shootdown::Page(va) => self.drop_page_if(va, |_, _| true),
-            Shootdown::Range(va, pages) if pages <= 64 => {
-                for page in 0..pages {
-                    let va = Gva::new(va.get().wrapping_add(page << 12));
-                    self.drop_page_if(va, |_, _| true);
-                }
-            }
-            Shootdown::Range(va, pages) => {
-                let first = va.get() & PAGE_MASK;
-                self.drop_where(|page, _, _| page.wrapping_sub(first) >> 12 < pages);
-            }
-            Shootdown::Write(va) => {
-                let entry = &mut self.data[Self::data_index(va.page())];
-                if entry.write & PAGE_MASK == va.get() & PAGE_MASK {
-                    entry.write = NO_TAG;
-                }
-            }
-            Shootdown::Gfn(gfn) => {
-                for entry in self.data.iter_mut().filter(|e| e.page >> 12 == gfn.get()) {
-                    *entry = NO_DATA;
-                }
-                self.drop_code(|entry| entry.gfn == gfn);
-            }
-            Shootdown::GfnWrite(gfn) => {
-                for entry in self.data.iter_mut().filter(|e| e.page >> 12 == gfn.get()) {
-                    entry.write = NO_TAG;
-                }
-            }
-            Shootdown::HostWrite(host) => self.drop_writes_to(host),
-            Shootdown::AllWrites => {
-                for entry in self.data.iter_mut() {
-                    entry.write = NO_TAG;
-                }
-            }
-            Shootdown::FrameExecute(frame) => self.drop_code(|entry| entry.frame == frame),
-            Shootdown::All => self.flush(),
-        }
-    }
-
-    fn drop_code(&mut self, drop: impl Fn(&CodeEntry) -> bool) {
-        for entry in self.code.iter_mut() {
-            if entry.tag != NO_TAG && drop(entry) {
-                *entry = NO_CODE;
-                self.code_epoch = self.code_epoch.wrapping_add(1);
-            }
-        }
-    }
-
-    fn drop_writes_to(&mut self, host: u64) {
-        for entry in self.data.iter_mut() {
-            if entry.write != NO_TAG && entry.host.wrapping_add(entry.write & PAGE_MASK) == host {
-                entry.write = NO_TAG;
-            }
-        }
+    fn drop_code(&mut self, at: usize) {
+        self.lose_code(at);
+        self.code[at] = CodeEntry::NONE;
+        self.counters.dropped += 1;
     }
 
     /// Drops everything.
     pub fn flush(&mut self) {
         self.counters.flushes += 1;
-        self.data.fill(NO_DATA);
-        self.code.fill(NO_CODE);
+        self.data.fill(DataEntry::NONE);
+        self.code.fill(CodeEntry::NONE);
         self.code_epoch = self.code_epoch.wrapping_add(1);
         self.pieces = 0;
         self.giants = false;
@@ -427,14 +318,18 @@ impl Tlb {
         match va {
             None if asid.is_none() => self.flush(),
             None => self.drop_where(|_, key, flags| ours(key, flags)),
-            Some(va) if self.pieces & piece_bit(va) == 0 => self.drop_page_if(va, ours),
+            Some(va) if self.pieces & piece_bit(va) == 0 && !self.giants => {
+                self.drop_page_if(va, ours);
+            }
             Some(va) => {
-                // A gigapage's pieces mark their own region each; a fence names any address of it.
-                let near = |page: u64| (page ^ va.get()) >> 30 == 0;
-                let page = va.get() & PAGE_MASK;
-                self.drop_where(|p, key, flags| {
-                    ours(key, flags) && (p == page || (flags.contains(PageFlags::PIECE) && near(p)))
-                });
+                // Any address of a larger page names all of it, and of one over 2 MiB there may be
+                // pieces in any region.
+                let near = |page: u64, flags: PageFlags| {
+                    page == va.get() & PAGE_MASK
+                        || flags.contains(PageFlags::GIANT)
+                        || flags.contains(PageFlags::PIECE) && (page ^ va.get()) >> 21 == 0
+                };
+                self.drop_where(|page, key, flags| ours(key, flags) && near(page, flags));
             }
         }
     }

@@ -3,16 +3,33 @@
 
 use proptest::prelude::*;
 use vellum_translate::riscv::{Mode, Satp};
-use vellum_translate::tlb::{PageFlags, Shootdown, Tlb, Translation};
+use vellum_translate::tlb::{CODE_ENTRIES, DATA_ENTRIES, PageFlags, Shootdown, Tlb, Translation};
 use vellum_translate::{Access, Environment, FrameId, Gfn, Gva, Privilege, Rights};
 
 #[derive(Debug, Clone)]
 enum Step {
-    Fill { page: u64, rights: u8, access: Access, global: bool, piece: bool },
-    Fence { va: Option<u64>, asid: Option<u16> },
+    /// `larger`: 0 a page of 4 KiB, 1 a piece of 2 MiB, 2 a piece of 1 GiB.
+    Fill {
+        page: u64,
+        rights: u8,
+        access: Access,
+        global: bool,
+        larger: u8,
+    },
+    Fence {
+        va: Option<u64>,
+        asid: Option<u16>,
+    },
     Shoot(u8, u64),
-    Space { root: u64, asid: u16 },
-    Environment { user: bool, sum: bool, mxr: bool },
+    Space {
+        root: u64,
+        asid: u16,
+    },
+    Environment {
+        user: bool,
+        sum: bool,
+        mxr: bool,
+    },
 }
 
 fn access() -> impl Strategy<Value = Access> {
@@ -26,12 +43,12 @@ fn page() -> impl Strategy<Value = u64> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        8 => (page(), 1..8_u8, access(), any::<bool>(), any::<bool>()).prop_map(
-            |(page, rights, access, global, piece)| Step::Fill { page, rights, access, global, piece }
+        8 => (page(), 1..8_u8, access(), any::<bool>(), 0..3_u8).prop_map(
+            |(page, rights, access, global, larger)| Step::Fill { page, rights, access, global, larger }
         ),
         2 => (prop::option::of(page()), prop::option::of(0..3_u16))
             .prop_map(|(va, asid)| Step::Fence { va, asid }),
-        2 => (0..7_u8, page()).prop_map(|(kind, page)| Step::Shoot(kind, page)),
+        3 => (0..12_u8, page()).prop_map(|(kind, page)| Step::Shoot(kind, page)),
         2 => (0..70_u64, 0..3_u16).prop_map(|(root, asid)| Step::Space { root, asid }),
         1 => any::<(bool, bool, bool)>()
             .prop_map(|(user, sum, mxr)| Step::Environment { user, sum, mxr }),
@@ -48,7 +65,33 @@ struct Known {
     access: Access,
     frame: FrameId,
     global: bool,
-    piece: bool,
+    larger: u8,
+}
+
+/// The guest's word, of which exactly as much must be known as was filled and not taken away.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Word {
+    satp: Satp,
+    environment: Environment,
+    page: u64,
+    fetch: bool,
+    writable: bool,
+    global: bool,
+    larger: u8,
+}
+
+impl Word {
+    /// Whether both stand in the same place.
+    fn meets(&self, other: &Word) -> bool {
+        let entries = if self.fetch { CODE_ENTRIES } else { DATA_ENTRIES } as u64;
+        self.fetch == other.fetch && self.page % entries == other.page % entries
+    }
+}
+
+/// Whether a fence with this address is for it.
+fn is_fenced(page: u64, larger: u8, va: Option<u64>) -> bool {
+    let shift = [0, 9, 18][usize::from(larger)];
+    va.is_none_or(|va| va >> shift == page >> shift)
 }
 
 /// The same page in every space is the same frame here, so that a mix-up of pages shows.
@@ -73,15 +116,24 @@ proptest! {
     fn nothing_outlives_what_took_it_away(steps in steps()) {
         let mut tlb = Tlb::new();
         let mut known: Vec<Known> = Vec::new();
+        let mut words: Vec<Word> = Vec::new();
+        let mut spaces: Vec<Satp> = vec![Satp::BARE];
         for step in &steps {
             match *step {
-                Step::Fill { page, rights, access, global, piece } => {
+                Step::Fill { page, rights, access, global, larger } => {
                     let (satp, environment) = (tlb.satp(), tlb.environment());
                     let frame = frame_of(page, satp.root.get());
                     let mut flags = PageFlags::empty();
                     flags.set(PageFlags::GLOBAL, global);
-                    flags.set(PageFlags::PIECE, piece);
+                    flags.set(PageFlags::PIECE, larger > 0);
+                    flags.set(PageFlags::GIANT, larger > 1);
                     let rights = rights_of(rights, access);
+                    let writable = rights.contains(Rights::WRITE) || global;
+                    flags.set(PageFlags::GUEST_WRITABLE, writable);
+                    let fetch = access == Access::Fetch;
+                    let word = Word { satp, environment, page, fetch, writable, global, larger };
+                    words.retain(|old| !old.meets(&word));
+                    words.push(word);
                     let to = Translation { gfn: Gfn::new(page), frame, host: host_of(frame), rights, flags };
                     tlb.fill(Gva::new(page << 12), access, to);
                     let data = [(Access::Load, Rights::READ), (Access::Store, Rights::WRITE)];
@@ -91,14 +143,19 @@ proptest! {
                         data.iter().filter(|d| rights.contains(d.1)).map(|d| d.0).collect()
                     };
                     for access in filled {
-                        known.push(Known { satp, environment, page, access, frame, global, piece });
+                        known.push(Known { satp, environment, page, access, frame, global, larger });
                     }
                 }
                 Step::Fence { va, asid } => {
                     tlb.fence(va.map(|p| Gva::new(p << 12)), asid);
                     known.retain(|k| {
                         let space = asid.is_none_or(|a| k.satp.asid == a && !k.global);
-                        let near = va.is_none_or(|p| k.page == p || k.piece && k.page >> 9 == p >> 9);
+                        !(space && is_fenced(k.page, k.larger, va))
+                    });
+                    words.retain(|w| {
+                        let space = asid.is_none_or(|a| w.satp.asid == a && !w.global);
+                        // A fence of a page over 2 MiB may take others of its kind as well.
+                        let near = is_fenced(w.page, w.larger, va) || w.larger == 2;
                         !(space && near)
                     });
                 }
@@ -112,7 +169,12 @@ proptest! {
                         3 => Shootdown::Gfn(Gfn::new(page)),
                         4 => Shootdown::GfnWrite(Gfn::new(page)),
                         5 => Shootdown::HostWrite(host_of(frame)),
-                        _ => Shootdown::FrameExecute(frame),
+                        6 => Shootdown::FrameExecute(frame),
+                        7 => Shootdown::Frames(va, 3),
+                        8 => Shootdown::Frames(va, 600),
+                        9 => Shootdown::GfnFrames(Gfn::new(page), 3),
+                        10 => Shootdown::AllFrames,
+                        _ => Shootdown::AllWrites,
                     };
                     tlb.shoot_down(what);
                     known.retain(|k| match kind {
@@ -120,19 +182,53 @@ proptest! {
                         1 => !(page..page + 100).contains(&k.page),
                         2 | 4 => k.page != page || k.access != Access::Store,
                         5 => k.frame != frame || k.access != Access::Store,
-                        _ => k.frame != frame || k.access != Access::Fetch,
+                        6 => k.frame != frame || k.access != Access::Fetch,
+                        7 | 9 => !(page..page + 3).contains(&k.page),
+                        8 => !(page..page + 600).contains(&k.page),
+                        10 => false,
+                        _ => k.access != Access::Store,
+                    });
+                    words.retain(|w| match kind {
+                        0 | 3 => w.page != page,
+                        1 => !(page..page + 100).contains(&w.page),
+                        _ => true,
                     });
                 }
                 Step::Space { root, asid } => {
-                    tlb.set_satp(Satp { mode: Mode::Sv39, asid, root: Gfn::new(root) });
+                    let satp = Satp { mode: Mode::Sv39, asid, root: Gfn::new(root) };
+                    tlb.set_satp(satp);
+                    // Sixty-four spaces are known; the oldest gives way.
+                    if !spaces.contains(&satp) {
+                        spaces.push(satp);
+                        if spaces.len() > 64 {
+                            let gone = spaces.remove(0);
+                            words.retain(|word| word.satp != gone);
+                        }
+                    }
                 }
                 Step::Environment { user, sum, mxr } => {
                     let privilege = if user { Privilege::User } else { Privilege::Supervisor };
                     tlb.set_environment(Environment { privilege, sum: sum && !user, mxr });
                 }
             }
-            // Every hit is one that was filled for this space, this environment and this access.
+            // The guest's word outlives whatever the host does.
             let (satp, environment) = (tlb.satp(), tlb.environment());
+            for page in [0, 1, 2, 3, 512, 513, 1024, 1027, 0x7_ffff_ffff] {
+                for access in [Access::Load, Access::Store, Access::Fetch] {
+                    let fetch = access == Access::Fetch;
+                    let word = words.iter().find(|w| {
+                        (w.satp, w.environment, w.page, w.fetch) == (satp, environment, page, fetch)
+                            && (access != Access::Store || w.writable)
+                    });
+                    let recalled = tlb.recall(Gva::new(page << 12), access);
+                    prop_assert_eq!(
+                        recalled.map(|known| known.gfn),
+                        word.map(|word| Gfn::new(word.page)),
+                        "a {:?} of page {:#x} after {:?}", access, page, step
+                    );
+                }
+            }
+            // Every hit is one that was filled for this space, this environment and this access.
             for page in [0, 1, 2, 3, 512, 513, 1024, 1027, 0x7_ffff_ffff] {
                 for (access, size) in
                     [(Access::Load, 8), (Access::Store, 1), (Access::Fetch, 2), (Access::Load, 1)]
