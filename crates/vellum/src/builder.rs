@@ -9,7 +9,8 @@ use std::sync::Arc;
 use vellum_frames::{FramePool, Options, PAGE_SIZE};
 use vellum_translate::host::{HostEntry, HostTable, Token};
 use vellum_translate::riscv::Satp;
-use vellum_translate::{Gpa, Rights};
+use vellum_translate::tlb::Mailbox;
+use vellum_translate::{Gfn, Gpa, Rights};
 
 /// Frames of address space beyond RAM where a pager may work: what is evicted waits until no hart can
 /// hold a pointer to it, which is at the end of a round of some 20,000 instructions at the latest.
@@ -146,7 +147,7 @@ impl Builder {
             spaces: vec![Satp::BARE; self.harts],
             paging: self.paging,
             ram,
-            mailboxes: vec![Vec::new(); self.harts],
+            mailboxes: (0..self.harts).map(|_| Mailbox::default()).collect(),
             shoot: Vec::new(),
             owners: Vec::new(),
             sources: Vec::new(),
@@ -163,5 +164,19 @@ impl Builder {
             vm.make_flat()?;
         }
         Ok(vm)
+    }
+}
+
+impl VmMemory {
+    fn make_flat(&mut self) -> Result<(), Error> {
+        for page in self.ram.clone() {
+            let frame = self.pool.allocate()?;
+            let base = *self.flat_base.get_or_insert(frame.index());
+            assert_eq!(u64::from(frame.index() - base), page - self.ram.start, "frames in order");
+            let entry = HostEntry::Frame { frame, rights: Rights::all() };
+            let old = self.host.replace(Gfn::new(page), entry);
+            self.release(old);
+        }
+        Ok(())
     }
 }

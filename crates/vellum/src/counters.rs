@@ -7,6 +7,9 @@ pub struct Counters {
     pub misses: [u64; 3],
     /// Of these, resolved by the shadow tables alone.
     pub shadow_hits: u64,
+    /// Misses resolved by the guest's word that the TLB had, the host's having gone: where TLBs are a
+    /// part of the machine's state.
+    pub recalled: u64,
     /// Hidden faults: the guest's tables and the host table allow it, the shadow had no entry, or
     /// one with too few rights. What shadow paging costs beside the traps of table stores.
     pub hidden_faults: u64,

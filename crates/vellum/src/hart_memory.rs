@@ -35,10 +35,9 @@ impl VmMemory {
             tagged.rights -= Rights::WRITE;
         }
         self.host.touch(to.gfn);
-        if access == Access::Fetch || tagged.rights.contains(access.right()) {
-            tlb.fill(va, access, tagged);
-            self.note(|| Event::TlbFill(tagged.rights));
-        }
+        // Whether the access gets a tag is the host's business; what the guest said is kept.
+        tlb.fill(va, access, tagged);
+        self.note(|| Event::TlbFill(tagged.rights));
         Ok(to)
     }
 
@@ -99,8 +98,7 @@ impl VmMemory {
         let index = offset / 8;
         let pte = Pte(self.pool.load(frame, index * 8, 8));
         self.note(|| Event::TableStore(gfn, index, pte));
-        let (policy, mut cx) = self.policy_and_context();
-        policy.stored(gfn, index, pte, &mut cx);
+        self.with_policy(|policy, cx| policy.stored(gfn, index, pte, cx));
         self.host.stamp(gfn);
         self.deliver(hart, tlb);
         self.code_store(hart, tlb, frame, index * 8, 8)

@@ -3,12 +3,16 @@
 #![deny(unsafe_code)]
 
 mod builder;
+mod bytes;
 mod counters;
 mod device;
 mod error;
 mod explain;
+mod follow;
 mod hart_memory;
 mod holders;
+mod invalidate;
+mod logs;
 mod miss;
 mod owner;
 mod pager;
@@ -17,6 +21,7 @@ mod resolve;
 mod scavenge;
 mod show;
 mod state;
+mod tables;
 mod transfer;
 mod translations;
 mod vm;

@@ -1,15 +1,15 @@
 //! From a TLB miss through the policy and the guest's tables to the host.
 
 use crate::explain::Event;
-use crate::resolve::Host;
-use crate::vm::View;
+use crate::resolve::{Behind, Host};
+use crate::tables::View;
 use crate::{Paging, VmMemory};
 use core::cell::Cell;
 use vellum_hart::Stop;
 use vellum_translate::host::{HostEntry, TableReader};
 use vellum_translate::riscv::{Leaf, MemoryType, Pte, walk};
 use vellum_translate::shadow::{Found, Install, Known};
-use vellum_translate::tlb::{PageFlags, Tlb, Translation};
+use vellum_translate::tlb::{Known as TlbKnown, PageFlags, Tlb, Translation};
 use vellum_translate::{
     Access, Environment, Fault, FaultKind, FrameId, Gfn, Gpa, Gva, Privilege, Rights,
 };
@@ -20,6 +20,22 @@ struct Miss {
     hart: usize,
     va: Gva,
     access: Access,
+}
+
+/// Where the guest's word on a page came from, and so what becomes of it.
+#[derive(Clone, Copy)]
+enum Word<'a> {
+    /// The TLB had it.
+    Recalled,
+    /// The policy had it; it gets the host's beside it.
+    Known,
+    /// A walk from the root, whose entries these are: the policy keeps what it wants.
+    Walked(&'a [Pte]),
+    /// A walk that began in a table which the policy does not shadow.
+    Continued,
+    /// A walk, or none where the hart's paging is off, of which nothing is kept. So many loads of the
+    /// host table led to the guest's.
+    Passing(u64),
 }
 
 impl VmMemory {
@@ -36,41 +52,22 @@ impl VmMemory {
         tlb.counters.misses[access as usize] += 1;
         self.note(|| Event::TlbMiss(va, access));
         let miss = Miss { hart, va, access };
-        if let Some(known) = self.known_to_tlb(tlb, miss) {
-            return self.ask_host(tlb, miss, &known);
+        // The guest's tables are not looked at again: when the host grants something must not decide
+        // when a change of theirs is seen.
+        if self.paging.tlb_is_state()
+            && tlb.translates()
+            && let Some(known) = tlb.recall(va, access)
+        {
+            self.counters.recalled += 1;
+            let leaf = recalled_leaf(known, tlb.environment(), access);
+            return self.join(tlb, miss, &leaf, known.flags, Word::Recalled);
         }
         match self.paging {
             Paging::Flat => self.through_flat(tlb, va, access),
-            Paging::Nested => self.through_both(tlb, va, access),
-            _ if !tlb.translates() => self.through_both(tlb, va, access),
+            Paging::Nested => self.through_both(tlb, miss),
+            _ if !tlb.translates() => self.through_both(tlb, miss),
             _ => self.through_policy(tlb, miss),
         }
-    }
-
-    /// A store to a page that the TLB has, where the guest allows it and only the host did not so
-    /// far. The guest's tables are not looked at again: when the host grants something must not
-    /// decide when a change of theirs is seen.
-    fn known_to_tlb(&self, tlb: &Tlb, miss: Miss) -> Option<Known> {
-        if miss.access != Access::Store || !self.paging.tlb_is_state() || !tlb.translates() {
-            return None;
-        }
-        let known = tlb.known(miss.va)?;
-        known.flags.contains(PageFlags::GUEST_WRITABLE).then(|| Known {
-            gfn: known.gfn,
-            guest: Rights::READ | Rights::WRITE,
-            user: tlb.environment().privilege == Privilege::User || tlb.environment().sum,
-            global: known.flags.contains(PageFlags::GLOBAL),
-            level: match (
-                known.flags.contains(PageFlags::PIECE),
-                known.flags.contains(PageFlags::GIANT),
-            ) {
-                (false, _) => 0,
-                (true, false) => 1,
-                (true, true) => 2,
-            },
-            frame: FrameId::ZERO,
-            rights: Rights::empty(),
-        })
     }
 
     fn through_policy(&mut self, tlb: &mut Tlb, miss: Miss) -> Result<Translation, Stop> {
@@ -80,19 +77,21 @@ impl VmMemory {
         match self.policy.lookup(hart, satp, va, self.host.generation(), references) {
             Found::Leaf(known) => {
                 let rights = environment.allows(known.rights, known.user);
+                let leaf = leaf_of(&known, environment);
+                let flags = flags_of(&leaf, environment);
                 if rights.contains(access.right()) {
                     self.counters.shadow_hits += 1;
                     self.note(|| Event::ShadowHit(known.gfn, known.frame, rights));
-                    let flags = flags_of(&leaf_of(&known, environment), environment);
                     return Ok(self.translation(known.gfn, known.frame, rights, flags));
                 }
-                if environment.allows(known.guest, known.user).contains(access.right()) {
-                    return self.ask_host(tlb, miss, &known);
+                if leaf.rights.contains(access.right()) {
+                    return self.join(tlb, miss, &leaf, flags, Word::Known);
                 }
             }
             Found::Continue(table, level) => {
                 if let Some(leaf) = self.continue_walk(tlb, miss, table, level) {
-                    return self.fill(tlb, miss, leaf, &[]);
+                    let flags = flags_of(&leaf, environment);
+                    return self.join(tlb, miss, &leaf, flags, Word::Continued);
                 }
             }
             Found::Nothing => {}
@@ -104,85 +103,74 @@ impl VmMemory {
             depth = usize::from(satp.mode.levels() - level);
             path[depth - 1] = pte;
         })?;
-        self.fill(tlb, miss, leaf, &path[..depth])
-    }
-
-    /// The guest's word is known and allows it; the host has to say which frame.
-    fn ask_host(&mut self, tlb: &Tlb, miss: Miss, known: &Known) -> Result<Translation, Stop> {
-        let Miss { hart, va, access } = miss;
-        let environment = tlb.environment();
-        let leaf = leaf_of(known, environment);
-        self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
         let flags = flags_of(&leaf, environment);
-        let host_work = self.counters.host_work();
-        match self.resolve(leaf.gfn, access, va)? {
-            Host::Frame(frame, rights) => {
-                if self.counters.host_work() != host_work {
-                    self.counters.host_faults += 1;
-                } else if self.paging == Paging::VirtualTlb {
-                    // It never knows more than the guest's word.
-                    self.counters.shadow_hits += 1;
-                    self.host.get_counted(leaf.gfn, &mut self.counters.host_references);
-                } else if !matches!(self.paging, Paging::Nested | Paging::Flat) {
-                    self.counters.hidden_faults += 1;
-                }
-                let satp = tlb.satp();
-                let install = Install { satp, va, leaf, path: &[], frame, rights };
-                let (policy, mut cx) = self.policy_and_context();
-                policy.grant(hart, &install, &mut cx);
-                let rights = environment.allows(known.guest & rights, known.user);
-                self.note(|| Event::Installed(frame, rights));
-                Ok(self.translation(leaf.gfn, frame, rights, flags))
-            }
-            Host::Table(frame, rights) => {
-                let rights = (rights & leaf.rights) - Rights::WRITE;
-                Ok(self.translation(leaf.gfn, frame, rights, flags))
-            }
-            Host::Device => Err(self.device(leaf.gfn, va)),
-            Host::Nothing => Err(access_fault(access, va)),
-        }
+        self.join(tlb, miss, &leaf, flags, Word::Walked(&path[..depth]))
     }
 
-    /// A walk ended well: the host is asked, and the policy keeps what it wants. `path` is empty where
-    /// the walk did not begin at the root.
-    fn fill(
+    /// The guest's word is known and allows the access; the host has to say which frame, and the
+    /// policy keeps what it wants of both.
+    fn join(
         &mut self,
         tlb: &Tlb,
         miss: Miss,
-        leaf: Leaf,
-        path: &[Pte],
+        leaf: &Leaf,
+        flags: PageFlags,
+        word: Word<'_>,
     ) -> Result<Translation, Stop> {
         let Miss { hart, va, access } = miss;
-        let (satp, environment) = (tlb.satp(), tlb.environment());
-        let flags = flags_of(&leaf, environment);
+        self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
         let host_work = self.counters.host_work();
-        match self.resolve(leaf.gfn, access, va)? {
-            Host::Frame(frame, rights) => {
-                if self.counters.host_work() != host_work {
-                    self.counters.host_faults += 1;
-                } else if path.is_empty() {
-                    self.counters.switched_walks += 1;
-                    self.host.get_counted(leaf.gfn, &mut self.counters.host_references);
-                } else {
-                    self.counters.hidden_faults += 1;
-                }
-                let install = Install { satp, va, leaf, path, frame, rights };
-                let (policy, mut cx) = self.policy_and_context();
-                policy.install(hart, &install, &mut cx);
-                let mut rights = environment.allows(leaf.leaf_rights & rights, leaf.user);
+        let behind = match self.resolve(leaf.gfn, access, va)? {
+            Host::Frame(behind) => behind,
+            Host::Table(Behind { frame, rights, .. }) => {
+                let rights = (rights & leaf.rights) - Rights::WRITE;
+                return Ok(self.translation(leaf.gfn, frame, rights, flags));
+            }
+            Host::Device => return Err(self.device(leaf.gfn, va)),
+            Host::Nothing => return Err(access_fault(access, va)),
+        };
+        self.count_join(self.counters.host_work() != host_work, behind.loads, word);
+        let Behind { frame, mut rights, .. } = behind;
+        let path = if let Word::Walked(path) = word { path } else { &[] };
+        let what = Install { satp: tlb.satp(), va, leaf: *leaf, path, frame, rights };
+        match word {
+            Word::Passing(_) => {}
+            Word::Recalled | Word::Known => {
+                self.with_policy(|policy, cx| policy.grant(hart, &what, cx));
+            }
+            Word::Walked(_) | Word::Continued => {
+                self.with_policy(|policy, cx| policy.install(hart, &what, cx));
                 // Shadowing a table may have withdrawn the right to write this very page.
                 if self.policy.is_followed(leaf.gfn) {
                     rights -= Rights::WRITE;
                 }
-                self.note(|| Event::Installed(frame, rights));
-                Ok(self.translation(leaf.gfn, frame, rights, flags))
             }
-            Host::Table(frame, rights) => {
-                let rights = (rights & leaf.rights) - Rights::WRITE;
-                Ok(self.translation(leaf.gfn, frame, rights, flags))
+        }
+        rights &= leaf.rights;
+        if !matches!(word, Word::Passing(_)) {
+            self.note(|| Event::Installed(frame, rights));
+        }
+        Ok(self.translation(leaf.gfn, frame, rights, flags))
+    }
+
+    /// What a miss was that the host allowed: `worked` if the host table had to act first.
+    fn count_join(&mut self, worked: bool, loads: u64, word: Word<'_>) {
+        let counters = &mut self.counters;
+        match word {
+            // Both tables are walked at each miss: no fault is hidden.
+            Word::Passing(to_tables) => counters.host_references += to_tables + loads,
+            _ if worked => counters.host_faults += 1,
+            Word::Recalled => counters.host_references += loads,
+            Word::Known if self.paging == Paging::VirtualTlb => {
+                // It never knows more than the guest's word.
+                counters.shadow_hits += 1;
+                counters.host_references += loads;
             }
-            Host::Device => Err(self.device(leaf.gfn, va)),
-            Host::Nothing => Err(access_fault(access, va)),
+            Word::Known | Word::Walked(_) => counters.hidden_faults += 1,
+            Word::Continued => {
+                counters.switched_walks += 1;
+                counters.host_references += loads;
+            }
         }
     }
 
@@ -210,28 +198,17 @@ impl VmMemory {
         })
     }
 
-    /// No translation, or a walk of the guest's tables and of the host table at each step.
-    fn through_both(&mut self, tlb: &Tlb, va: Gva, access: Access) -> Result<Translation, Stop> {
-        let (leaf, mut references) = self.walk_counted(tlb, va, access, |_, _| {})?;
-        self.host.get_counted(leaf.gfn, &mut references);
-        self.counters.host_references += references;
+    /// No translation, or a walk of the guest's tables and of the host table at each step. With paging
+    /// off on this hart, another hart's tables may be shadowed all the same.
+    fn through_both(&mut self, tlb: &Tlb, miss: Miss) -> Result<Translation, Stop> {
+        let (leaf, references) = self.walk_counted(tlb, miss.va, miss.access, |_, _| {})?;
         let flags = flags_of(&leaf, tlb.environment());
-        match self.resolve(leaf.gfn, access, va)? {
-            Host::Frame(frame, rights) => {
-                Ok(self.translation(leaf.gfn, frame, rights & leaf.rights, flags))
-            }
-            // With paging off on this hart, another hart's tables may be shadowed all the same.
-            Host::Table(frame, rights) => {
-                let rights = (rights & leaf.rights) - Rights::WRITE;
-                Ok(self.translation(leaf.gfn, frame, rights, flags))
-            }
-            Host::Device => Err(self.device(leaf.gfn, va)),
-            Host::Nothing => Err(access_fault(access, va)),
-        }
+        self.join(tlb, miss, &leaf, flags, Word::Passing(references))
     }
 
     fn through_flat(&mut self, tlb: &Tlb, va: Gva, access: Access) -> Result<Translation, Stop> {
         let leaf = self.walk_guest(tlb, va, access, |_, _| {})?;
+        self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
         let page = leaf.gfn.get();
         if let (true, Some(base)) = (self.ram.contains(&page), self.flat_base) {
             let frame = FrameId::from_index(base + (page - self.ram.start) as u32);
@@ -293,10 +270,7 @@ impl VmMemory {
             }
         };
         match walked {
-            Ok(leaf) => {
-                self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
-                Ok((leaf, host_references))
-            }
+            Ok(leaf) => Ok((leaf, host_references)),
             Err(fault) => {
                 self.counters.guest_faults += 1;
                 self.note(|| Event::GuestFault(fault));
@@ -333,6 +307,25 @@ fn leaf_of(known: &Known, environment: Environment) -> Leaf {
         user: known.user,
         global: known.global,
         level: known.level,
+        napot: false,
+        memory_type: MemoryType::Physical,
+    }
+}
+
+/// The guest's word as an entry of the TLB has it, for an access that it allows.
+fn recalled_leaf(known: TlbKnown, environment: Environment, access: Access) -> Leaf {
+    let mut guest = access.right();
+    if access != Access::Fetch {
+        guest |= Rights::READ;
+        guest.set(Rights::WRITE, known.flags.contains(PageFlags::GUEST_WRITABLE));
+    }
+    Leaf {
+        gfn: known.gfn,
+        rights: guest,
+        leaf_rights: guest,
+        user: environment.privilege == Privilege::User,
+        global: known.flags.contains(PageFlags::GLOBAL),
+        level: 0,
         napot: false,
         memory_type: MemoryType::Physical,
     }

@@ -30,6 +30,13 @@ pub(crate) struct GuestPager {
     failed: Option<std::io::Error>,
 }
 
+impl GuestPager {
+    /// The content of an absent page, by its number from RAM's start; false when it is zeros.
+    pub(crate) fn peek(&self, page: u64, into: &mut Page) -> Result<bool, PagerError> {
+        self.pager.lock().peek(PageNo::new(page as u32), into)
+    }
+}
+
 impl core::fmt::Debug for GuestPager {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("GuestPager").field("pager", &self.pager).finish_non_exhaustive()
@@ -211,11 +218,11 @@ impl VmMemory {
         made.map_err(|error: PagerError| source(page, &error))
     }
 
-    /// The content of an absent page of the pager's, without bringing it: what a save needs. `None`
+    /// The content of an absent page of the pager's, without bringing it: what a save needs. False
     /// when it is zeros.
     pub(crate) fn stored_page(&self, page: Gfn, into: &mut Page) -> Result<bool, PagerError> {
         match &self.pager {
-            Some(guest) => guest.pager.lock().peek(self.page_no(page), into),
+            Some(guest) => guest.peek(page.get() - self.ram.start, into),
             None => Ok(false),
         }
     }

@@ -14,12 +14,22 @@ use vellum_translate::{Access, FrameId, Gfn, Gpa, Gva, Rights};
 /// Times that owners may say "retry" for one access before the host gives up.
 const MAX_TRIES: u32 = 64;
 
+/// A frame behind a page.
+#[derive(Clone, Copy)]
+pub(crate) struct Behind {
+    pub(crate) frame: FrameId,
+    /// What may be done with it right now.
+    pub(crate) rights: Rights,
+    /// Loads of the host table that it took to find it.
+    pub(crate) loads: u64,
+}
+
 /// What the host has for an access.
 pub(crate) enum Host {
-    /// This frame, with these rights, among them the one that was asked for.
-    Frame(FrameId, Rights),
+    /// This frame, with the right that was asked for.
+    Frame(Behind),
     /// This frame may not be written because it is a guest table that is followed.
-    Table(FrameId, Rights),
+    Table(Behind),
     /// A device.
     Device,
     /// Nothing there.
@@ -32,7 +42,8 @@ impl VmMemory {
     pub(crate) fn resolve(&mut self, page: Gfn, access: Access, va: Gva) -> Result<Host, Stop> {
         let host = |error: Error| Stop::Host(error.to_string());
         for _ in 0..MAX_TRIES {
-            match self.host.resolve(page) {
+            let mut loads = 0;
+            match self.host.resolve_counted(page, &mut loads) {
                 Resolved::Hole => return Ok(Host::Nothing),
                 Resolved::Absent { owner: DEVICE, .. } => return Ok(Host::Device),
                 Resolved::Absent { .. } => match self.bring(page, access) {
@@ -41,11 +52,18 @@ impl VmMemory {
                     Err(Error::Source { .. }) => return Err(access_fault(access, va)),
                     Err(error) => return Err(host(error)),
                 },
-                Resolved::Frame { frame, rights } => {
+                Resolved::Frame { frame, mut rights, stamped } => {
                     self.note(|| Event::HostFrame(frame, rights));
                     if rights.contains(access.right()) {
                         self.used(page, frame);
-                        return Ok(Host::Frame(frame, self.stamped(page, access, rights)));
+                        // A right to write is granted only to a page that is stamped with the
+                        // current write epoch: by this store, or by an earlier one.
+                        match (stamped, access) {
+                            (true, _) => {}
+                            (false, Access::Store) => self.host.stamp(page),
+                            (false, Access::Load | Access::Fetch) => rights -= Rights::WRITE,
+                        }
+                        return Ok(Host::Frame(Behind { frame, rights, loads }));
                     }
                     match self.host.why_withheld(page, access.right()) {
                         Withheld::Nothing => {}
@@ -58,7 +76,7 @@ impl VmMemory {
                                 Some(Resolution::Refuse) => return Ok(Host::Nothing),
                                 None => {
                                     if !self.let_go(page) {
-                                        return Ok(Host::Table(frame, rights));
+                                        return Ok(Host::Table(Behind { frame, rights, loads }));
                                     }
                                 }
                             }
@@ -68,19 +86,6 @@ impl VmMemory {
             }
         }
         Err(host(Error::Stuck { at: page.base(), tries: MAX_TRIES }))
-    }
-
-    /// A right to write is granted only to a page that is stamped with the current write epoch: by
-    /// this store, or by an earlier one.
-    fn stamped(&mut self, page: Gfn, access: Access, rights: Rights) -> Rights {
-        if access == Access::Store {
-            self.host.stamp(page);
-            rights
-        } else if self.host.written(page) == self.host.epoch() {
-            rights
-        } else {
-            rights - Rights::WRITE
-        }
     }
 
     /// The owners of these guards, in order; `None` when only the guest tables' guard is left.
@@ -122,8 +127,7 @@ impl VmMemory {
     /// The guest stores to a page that only the guard of guest tables withholds: whether the guard
     /// is gone now.
     pub(crate) fn let_go(&mut self, page: Gfn) -> bool {
-        let (policy, mut cx) = self.policy_and_context();
-        policy.let_go(page, &mut cx)
+        self.with_policy(|policy, cx| policy.let_go(page, cx))
     }
 
     fn bring(&mut self, page: Gfn, access: Access) -> Result<(), Error> {
@@ -189,12 +193,11 @@ impl VmMemory {
         }
         let access = if right == Rights::WRITE { Access::Store } else { Access::Load };
         if access == Access::Store {
-            let (policy, mut cx) = self.policy_and_context();
-            policy.unshadow(page, &mut cx);
+            self.with_policy(|policy, cx| policy.unshadow(page, cx));
         }
         let va = Gva::new(at.get());
         let frame = match self.resolve(page, access, va) {
-            Ok(Host::Frame(frame, _) | Host::Table(frame, _)) => frame,
+            Ok(Host::Frame(behind) | Host::Table(behind)) => behind.frame,
             Ok(Host::Device | Host::Nothing) | Err(Stop::Fault(_) | Stop::Device(_)) => {
                 return Err(none);
             }

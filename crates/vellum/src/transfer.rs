@@ -14,7 +14,6 @@ use crate::{Paging, VmMemory};
 use vellum_frames::{FrameId, Held, PAGE_SIZE};
 use vellum_remap::{Space, SpaceError};
 use vellum_translate::host::Guard;
-use vellum_translate::tlb::Shootdown;
 use vellum_translate::{Gfn, Gpa, Rights};
 
 /// What a machine's memory knows of transfers.
@@ -90,20 +89,6 @@ impl VmMemory {
         }
         Ok(frames)
     }
-
-    /// Invalidates what was derived from a run of pages whose rights or frames change: one by one
-    /// where they are few, everything in the TLBs where a mailbox would hold no more.
-    fn run_changed(&mut self, first: u64, count: usize) {
-        let before = self.shoot.len();
-        let (policy, mut cx) = self.policy_and_context();
-        for page in (first..).take(count) {
-            policy.host_changed(Gfn::new(page), &mut cx);
-        }
-        if self.shoot.len() - before > crate::vm::MAILBOX {
-            self.shoot.truncate(before);
-            self.shoot.push(Shootdown::All);
-        }
-    }
 }
 
 fn refused(what: &'static str, at: u64, error: &crate::Error) -> SpaceError {
@@ -133,7 +118,7 @@ impl Space for VmMemory {
                 self.host.add_guard(Gfn::new(page), guard);
             }
         }
-        self.run_changed(first, count);
+        self.pages_changed(Gfn::new(first), count as u64);
         Ok(held)
     }
 
@@ -162,20 +147,13 @@ impl Space for VmMemory {
         if self.host.any_guarded(start, count) {
             // What follows a table of the guest guards it.
             for page in (first..).take(count) {
-                let (policy, mut cx) = self.policy_and_context();
-                policy.unshadow(Gfn::new(page), &mut cx);
+                self.with_policy(|policy, cx| policy.unshadow(Gfn::new(page), cx));
             }
         }
         while let Err(page) = self.host.exchange(start, run.frames_mut()) {
             self.bring_for_transfer(page)?;
         }
-        if count > crate::vm::MAILBOX {
-            self.shoot.push(Shootdown::All);
-        } else {
-            // The old frames, which are the run's now.
-            self.shoot.extend(run.frames().iter().copied().map(Shootdown::FrameExecute));
-        }
-        self.run_changed(first, count);
+        self.pages_changed(start, count as u64);
         self.counters.device_page_writes += count as u64;
         Ok(())
     }

@@ -1,11 +1,10 @@
 //! The translations that a policy which is not in step keeps: a part of the machine's state, since they
-//! decide what a guest that omits a fence sees. In-step policies have none.
+//! decide what a guest that omits a fence sees. In-step policies have none. They are the guest's word
+//! alone: nothing that the host does is in them.
 
 use crate::{Paging, VmMemory};
 use vellum_state::{Error, Reader, Writer};
-use vellum_translate::host::HostEntry;
-use vellum_translate::tlb::Tlb;
-use vellum_translate::{Gfn, PAGE_SIZE, Rights};
+use vellum_translate::tlb::{Mailbox, Tlb};
 
 /// The most words of one part.
 const WORDS: u64 = 1 << 24;
@@ -15,13 +14,12 @@ const NOTHING: u8 = 0xff;
 impl VmMemory {
     /// Saves them, with the TLBs of all harts in order.
     pub fn save_translations(&self, tlbs: &[&Tlb], w: &mut Writer<'_>) {
-        w.section(*b"TRAN", 1, |w| {
+        w.section(*b"TRAN", 2, |w| {
             if self.paging.in_step() {
                 w.u8(NOTHING);
                 return;
             }
             w.u8(self.paging as u8);
-            put(w, &self.own_zero_pages());
             put(w, &self.policy.save());
             let tlbs = if self.paging.tlb_is_state() { tlbs } else { &[] };
             w.u32(tlbs.len() as u32);
@@ -39,12 +37,11 @@ impl VmMemory {
         tlbs: &mut [&mut Tlb],
         r: &mut Reader<'_>,
     ) -> Result<(), Error> {
-        r.section(*b"TRAN", 1, |r| {
+        r.section(*b"TRAN", 2, |r| {
             let paging = r.u8()?;
             if paging == NOTHING {
                 return Ok(());
             }
-            let zeros = take(r)?;
             let policy = take(r)?;
             let count = r.u32()?;
             if count > 64 {
@@ -54,50 +51,27 @@ impl VmMemory {
             if paging != self.paging as u8 {
                 return Ok(());
             }
-            for page in zeros {
-                self.give_frame(Gfn::new(page));
-            }
             self.restore_policy(&policy)?;
             if self.paging.tlb_is_state() && saved.len() != tlbs.len() {
                 return Err(wrong("harts", "the machine has others", count.into()));
             }
             self.shoot.clear();
-            for mailbox in &mut self.mailboxes {
-                mailbox.clear();
-            }
+            self.mailboxes.iter_mut().for_each(Mailbox::clear);
+            tlbs.iter_mut().for_each(|tlb| tlb.flush());
             for (tlb, words) in tlbs.iter_mut().zip(&saved) {
-                let read = tlb.from_words(words, &mut |page, right| {
-                    let frame = self.device_frame(page.base(), PAGE_SIZE as u64, right).ok()?;
-                    Some((frame, self.pool.pointer(frame).as_ptr().addr() as u64))
-                });
+                let read = tlb.from_words(words);
                 read.map_err(|why| wrong("TLB", why, 0))?;
             }
-            self.shoot.clear();
             Ok(())
         })
     }
 
     fn restore_policy(&mut self, words: &[u64]) -> Result<(), Error> {
-        let (policy, mut cx) = self.policy_and_context();
-        policy.clear(&mut cx);
-        policy.restore(words, &mut cx).map_err(|why| wrong("translations", why, 0))
-    }
-
-    /// Pages of zeros that have a frame of their own: the next store to one makes no fault, so that
-    /// nothing is taken from any TLB.
-    fn own_zero_pages(&self) -> Vec<u64> {
-        let own = |&page: &u64| match self.host.get(Gfn::new(page)) {
-            HostEntry::Frame { frame, .. } => {
-                !frame.is_zero_frame() && self.pool.is_all_zero(frame)
-            }
-            _ => false,
-        };
-        self.ram.clone().filter(own).collect()
-    }
-
-    /// A frame of its own, if the host has one left.
-    fn give_frame(&mut self, page: Gfn) {
-        let _frame = self.device_frame(page.base(), PAGE_SIZE as u64, Rights::WRITE);
+        let restored = self.with_policy(|policy, cx| {
+            policy.clear(cx);
+            policy.restore(words, cx)
+        });
+        restored.map_err(|why| wrong("translations", why, 0))
     }
 }
 

@@ -1,26 +1,21 @@
-//! The memory of one machine: built, read and written by physical address, and told what the guest
-//! does to its translation.
+//! The memory of one machine: what it is made of, and who takes part in it.
 
 use crate::explain::{Event, Trace};
 use crate::holders::Holders;
 use crate::pager::{GuestPager, PAGER};
 use crate::scavenge::Scavenging;
+use crate::tables::Tables;
 use crate::transfer::Transfers;
 use crate::{Counters, Error, GuardOwner, PageSource, Paging};
-use core::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE, Reader};
 use vellum_translate::host::{FrameStore, Guard, HostEntry, HostTable, OwnerId, Token};
-use vellum_translate::riscv::{Satp, TableMemory};
-use vellum_translate::shadow::{
-    AfterFence, Context, Counters as PolicyCounters, Fence, Mismatch, Policy,
-};
-use vellum_translate::tlb::{Shootdown, Tlb};
-use vellum_translate::{Gfn, Gpa, Gva, Rights};
+use vellum_translate::riscv::Satp;
+use vellum_translate::shadow::{Context, Counters as PolicyCounters, Policy};
+use vellum_translate::tlb::{Mailbox, Shootdown};
+use vellum_translate::{Gfn, Gpa, Rights};
 
-/// Guest pages of 4 KiB that a shootdown mailbox holds before it says "everything" instead.
-pub(crate) const MAILBOX: usize = 64;
 /// The owner number of devices, which every machine has.
 pub(crate) const DEVICE: OwnerId = OwnerId(0);
 
@@ -46,7 +41,7 @@ pub struct VmMemory {
     /// RAM, in pages.
     pub(crate) ram: Range<u64>,
     /// Invalidations that each hart has yet to carry out.
-    pub(crate) mailboxes: Vec<Vec<Shootdown>>,
+    pub(crate) mailboxes: Vec<Mailbox>,
     /// Invalidations of the fault at hand.
     pub(crate) shoot: Vec<Shootdown>,
     pub(crate) owners: Vec<(Guard, Box<dyn GuardOwner>)>,
@@ -66,27 +61,6 @@ pub struct VmMemory {
     pub(crate) scavenging: Option<Scavenging>,
     /// Pages that devices wrote and the scavenger has not heard of.
     pub(crate) filled: Vec<Gfn>,
-}
-
-/// The guest's physical memory as walks see it.
-pub(crate) struct View<'a> {
-    pub(crate) host: &'a HostTable,
-    pub(crate) pool: &'a FramePool,
-    /// Loads of the host table that the walk took: the second dimension.
-    pub(crate) references: Cell<u64>,
-}
-
-impl TableMemory for View<'_> {
-    #[inline]
-    fn load_entry(&self, at: Gpa) -> Option<u64> {
-        let mut references = self.references.get();
-        let entry = self.host.get_counted(at.gfn(), &mut references);
-        self.references.set(references);
-        match entry {
-            HostEntry::Frame { frame, .. } => Some(self.pool.load(frame, at.page_offset() & !7, 8)),
-            _ => None,
-        }
-    }
 }
 
 impl VmMemory {
@@ -120,9 +94,25 @@ impl VmMemory {
         self.earlier.plus(self.policy.counters())
     }
 
-    pub(crate) fn policy_and_context(&mut self) -> (&mut dyn Policy, Context<'_>) {
-        let cx = Context { host: &mut self.host, memory: &*self.pool, shoot: &mut self.shoot };
-        (&mut *self.policy, cx)
+    /// Lets the policy work on the tables.
+    #[inline]
+    pub(crate) fn with_policy<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Policy, &mut Context<'_>) -> T,
+    ) -> T {
+        let memory = Tables {
+            pool: &self.pool,
+            pager: self.pager.as_deref(),
+            sources: &self.sources,
+            ram: self.ram.start,
+        };
+        let mut cx = Context { host: &mut self.host, memory: &memory, shoot: &mut self.shoot };
+        work(&mut *self.policy, &mut cx)
+    }
+
+    pub(crate) fn tables(&self) -> Tables<'_> {
+        let (pager, sources) = (self.pager.as_deref(), &*self.sources);
+        Tables { pool: &self.pool, pager, sources, ram: self.ram.start }
     }
 
     /// Goes on under another paging, at a safe point: no hart is running. What the policy before kept
@@ -134,8 +124,7 @@ impl VmMemory {
         if (paging == Paging::Flat) != (self.paging == Paging::Flat) {
             return Err(Error::Switch { from: self.paging, to: paging });
         }
-        let (policy, mut cx) = self.policy_and_context();
-        policy.clear(&mut cx);
+        self.with_policy(|policy, cx| policy.clear(cx));
         self.earlier = self.policy_counters();
         let harts = self.spaces.len();
         self.policy = paging.policy(&self.host, self.guard, harts, self.shadow_budget);
@@ -226,164 +215,9 @@ impl VmMemory {
         }
     }
 
-    /// A page's host entry or guards changed: whatever was derived from them goes. `moved` is the
-    /// frame that was behind it, if another is now.
-    pub(crate) fn page_changed(&mut self, page: Gfn, moved: Option<FrameId>) {
-        let (policy, mut cx) = self.policy_and_context();
-        policy.host_changed(page, &mut cx);
-        if let Some(frame) = moved
-            && !frame.is_zero_frame()
-        {
-            self.shoot.push(Shootdown::FrameExecute(frame));
-        }
-    }
-
-    /// Delivers the invalidations of the fault at hand: to the hart that caused it at once, to the
-    /// others before they run again.
-    pub(crate) fn deliver(&mut self, hart: usize, tlb: &mut Tlb) {
-        for what in self.shoot.drain(..) {
-            tlb.shoot_down(what);
-            for (other, mailbox) in self.mailboxes.iter_mut().enumerate() {
-                if other != hart {
-                    post(mailbox, what);
-                }
-            }
-        }
-    }
-
-    /// Leaves invalidations to every hart: no hart is running.
-    pub(crate) fn broadcast(&mut self) {
-        for what in self.shoot.drain(..) {
-            for mailbox in &mut self.mailboxes {
-                post(mailbox, what);
-            }
-        }
-    }
-
-    /// Whether a hart has carried out everything that others asked of its TLB. Only then may it run.
-    pub fn is_caught_up(&self, hart: usize) -> bool {
-        self.mailboxes[hart].is_empty()
-    }
-
-    /// A hart is about to run: carries out what others asked of its TLB, and announces a safe
-    /// point to the pool.
-    pub fn catch_up(&mut self, hart: usize, tlb: &mut Tlb) {
-        for what in self.mailboxes[hart].drain(..) {
-            tlb.shoot_down(what);
-        }
-        // Harts take turns: the others hold no pointer that they will use before they are here.
-        for (number, reader) in self.readers.iter().enumerate() {
-            if number == hart { reader.quiesce() } else { reader.offline() }
-        }
-    }
-
-    /// The guest loads `satp`.
-    pub fn load_root(&mut self, hart: usize, tlb: &mut Tlb, satp: Satp) {
-        self.counters.root_loads += 1;
-        tlb.set_satp(satp);
-        self.spaces[hart] = satp;
-        self.policy.load_root(hart, satp);
-    }
-
-    /// The guest executes `sfence.vma`, or another hart asks this one to. In-step policies make it
-    /// free: every store to a guest table already took effect, in what is kept and in all TLBs.
-    pub fn fence(&mut self, hart: usize, tlb: &mut Tlb, va: Option<Gva>, asid: Option<u16>) {
-        self.counters.fences[usize::from(va.is_some()) + 2 * usize::from(asid.is_some())] += 1;
-        let (policy, mut cx) = self.policy_and_context();
-        let after = policy.fence(hart, tlb.satp(), Fence { va, asid }, &mut cx);
-        if after == AfterFence::FenceTlb {
-            tlb.fence(va, asid);
-        }
-        self.deliver(hart, tlb);
-    }
-
-    /// The accessed log: pages that were used since this was last called, in order. Flushes the TLBs,
-    /// so that the next use is noted; under a policy whose TLBs are state, that is a fence of
-    /// everything.
-    pub fn take_accessed(&mut self) -> Vec<Gfn> {
-        self.shoot.push(Shootdown::All);
-        self.broadcast();
-        let ram = self.ram.clone();
-        self.host.take_touched().into_iter().filter(|page| ram.contains(&page.get())).collect()
-    }
-
-    /// The dirty log: pages that may have been written since the last call, in order. Opens a write
-    /// epoch, so that every right to write is void until its next use.
-    pub fn take_dirty(&mut self) -> Vec<Gfn> {
-        let dirty = self.host.written_since(self.host.epoch()).collect();
-        self.revoke_writes();
-        self.broadcast();
-        dirty
-    }
-
-    /// Voids every right to write, in the host table, in what is kept, and in the TLBs once the
-    /// caller broadcasts.
-    pub(crate) fn revoke_writes(&mut self) {
-        self.host.revoke_writes();
-        self.policy.writes_revoked(self.host.generation());
-        self.shoot.push(Shootdown::AllWrites);
-    }
-
-    /// Throws away what is kept between misses. Of an in-step policy that has no effect but time;
-    /// under another it is what a fence of everything is.
-    pub fn drop_shadow(&mut self) {
-        let (policy, mut cx) = self.policy_and_context();
-        policy.clear(&mut cx);
-        self.broadcast();
-    }
-
-    /// Throws a part of that away: what a test does at random instants.
-    pub fn drop_some_shadow(&mut self, choice: u64) {
-        let (policy, mut cx) = self.policy_and_context();
-        policy.drop_some(choice, &mut cx);
-        self.broadcast();
-    }
-
-    /// Checks what the shadow tables keep against guest ∘ host. TLBs are not looked at, under any policy,
-    /// and the virtual TLB's and nested's answer is always empty: what those hold may be what the
-    /// guest's tables said before a fence, and no history of the tables is kept to compare with.
-    pub fn audit(&self) -> Vec<Mismatch> {
-        self.policy.audit(&*self.pool, &self.host)
-    }
-
     /// Bytes of host memory beside the guest's frames: tables, reverse maps, bookkeeping.
     pub fn overhead(&self) -> usize {
         self.host.overhead() + self.policy.overhead() + self.pool.overhead()
-    }
-
-    /// Copies memory out, by physical address, as a device would.
-    ///
-    /// # Errors
-    /// When a part of the range is not memory, or its owner can't bring it.
-    pub fn read(&mut self, at: Gpa, out: &mut [u8]) -> Result<(), Error> {
-        let mut done = 0;
-        while done < out.len() {
-            let at = Gpa::new(at.get() + done as u64);
-            let bytes = (PAGE_SIZE - at.page_offset()).min(out.len() - done);
-            let frame = self.device_frame(at, (out.len() - done) as u64, Rights::READ)?;
-            self.pool.read(frame, at.page_offset(), &mut out[done..done + bytes]);
-            done += bytes;
-        }
-        self.broadcast();
-        Ok(())
-    }
-
-    /// Copies memory in, by physical address, as a device would: sharing is broken, guards are
-    /// resolved, guest tables are unshadowed first.
-    ///
-    /// # Errors
-    /// As for [`VmMemory::read`], and when no frame is left.
-    pub fn write(&mut self, at: Gpa, bytes: &[u8]) -> Result<(), Error> {
-        let mut done = 0;
-        while done < bytes.len() {
-            let at = Gpa::new(at.get() + done as u64);
-            let count = (PAGE_SIZE - at.page_offset()).min(bytes.len() - done);
-            let frame = self.device_frame(at, (bytes.len() - done) as u64, Rights::WRITE)?;
-            self.pool.write(frame, at.page_offset(), &bytes[done..done + count]);
-            done += count;
-        }
-        self.broadcast();
-        Ok(())
     }
 
     /// From here on, every step of a fault is noted down.
@@ -400,72 +234,6 @@ impl VmMemory {
     pub(crate) fn note(&mut self, event: impl FnOnce() -> Event) {
         if let Some(trace) = &mut self.trace {
             trace.events.push(event());
-        }
-    }
-
-    pub(crate) fn make_flat(&mut self) -> Result<(), Error> {
-        for page in self.ram.clone() {
-            let frame = self.pool.allocate()?;
-            let base = *self.flat_base.get_or_insert(frame.index());
-            assert_eq!(u64::from(frame.index() - base), page - self.ram.start, "frames in order");
-            let entry = HostEntry::Frame { frame, rights: Rights::all() };
-            let old = self.host.replace(Gfn::new(page), entry);
-            self.release(old);
-        }
-        Ok(())
-    }
-}
-
-fn post(mailbox: &mut Vec<Shootdown>, what: Shootdown) {
-    if mailbox.len() < MAILBOX {
-        mailbox.push(what);
-    } else {
-        mailbox.clear();
-        mailbox.push(Shootdown::All);
-        // Stays full of meaning: one `All` and room for what comes after it.
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::{Builder, Paging};
-    use vellum_hart::Memory;
-    use vellum_translate::riscv::{Mode, Pte, Satp};
-    use vellum_translate::tlb::Tlb;
-    use vellum_translate::{Environment, Gfn, Gpa, Gva};
-
-    /// Generations that a shadow entry tells apart (`entry.rs` of the shadow tables: 22 bits).
-    const ROUND: u32 = 1 << 22;
-
-    #[test]
-    fn a_right_to_write_does_not_count_again_when_generations_begin_anew() {
-        for paging in Paging::ALL.into_iter().filter(|paging| *paging != Paging::Flat) {
-            let base = Gpa::new(0x8000_0000);
-            let page = |number| Gfn::new(base.gfn().get() + number);
-            let mut vm =
-                Builder::new(base, 16 << 12).paging(paging).shadow_pages(16).build().unwrap();
-            let all = Pte::R | Pte::W | Pte::X | Pte::A | Pte::D;
-            let entries = [Pte::table(page(1)), Pte::table(page(2)), Pte::leaf(page(4), all)];
-            for (number, pte) in (0..).zip(entries) {
-                vm.write(page(number).base(), &pte.0.to_le_bytes()).unwrap();
-            }
-            let mut tlb = Tlb::new();
-            tlb.set_environment(Environment::SUPERVISOR);
-            vm.load_root(0, &mut tlb, Satp { mode: Mode::Sv39, asid: 0, root: page(0) });
-            vm.store(0, &mut tlb, Gva::new(0), 8, 1).unwrap();
-            let granted = vm.host.generation();
-            // No harm comes of a host table that goes on alone while nothing is looked up.
-            while vm.host.generation() % ROUND != ROUND - 1 {
-                vm.host.revoke_writes();
-            }
-            while vm.host.generation() != granted + ROUND {
-                vm.take_dirty();
-            }
-            vm.catch_up(0, &mut tlb);
-            assert_eq!(tlb.store(Gva::new(0), 8), None, "{paging}");
-            assert_eq!(vm.audit(), vec![], "{paging}");
-            vm.store(0, &mut tlb, Gva::new(0), 8, 2).unwrap();
-            assert_eq!(vm.take_dirty(), [page(4)], "{paging}: a write that no log has");
         }
     }
 }

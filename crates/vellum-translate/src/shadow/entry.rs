@@ -15,13 +15,13 @@ const LINK: u64 = 1 << 5;
 const GLOBAL: u64 = 1 << 6;
 const GENERATION_SHIFT: u32 = 10;
 const GENERATION_BITS: u32 = 22;
-const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 /// What the guest said: everything but the host's frame, rights and generation.
 const GUEST_PART: u64 = LEAF | USER | LINK | GLOBAL | 7 << 7;
 
 /// How often the part of a generation that an entry holds has begun anew. Grants of another era must
 /// be taken out of the entries: their generations come again.
-pub(super) const fn era(generation: u32) -> u32 {
+pub(super) const fn era(generation: u64) -> u64 {
     generation >> GENERATION_BITS
 }
 
@@ -47,14 +47,14 @@ pub(super) struct Entry(pub u64);
 impl Entry {
     pub(super) const NONE: Entry = Entry(0);
 
-    pub(super) fn leaf(leaf: ShadowLeaf, generation: u32) -> Entry {
+    pub(super) fn leaf(leaf: ShadowLeaf, generation: u64) -> Entry {
         let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         Entry(
             LEAF | u64::from(leaf.rights.bits()) << 1
                 | flag(leaf.user, USER)
                 | flag(leaf.global, GLOBAL)
                 | u64::from(leaf.guest.bits()) << 7
-                | u64::from(generation & GENERATION_MASK) << GENERATION_SHIFT
+                | (generation & GENERATION_MASK) << GENERATION_SHIFT
                 | u64::from(leaf.frame.index()) << 32,
         )
     }
@@ -86,12 +86,12 @@ impl Entry {
 
     /// The leaf as it counts in this generation: an older grant to write is void.
     #[inline]
-    pub(super) fn as_leaf(self, generation: u32) -> Option<ShadowLeaf> {
+    pub(super) fn as_leaf(self, generation: u64) -> Option<ShadowLeaf> {
         if !self.is_leaf() {
             return None;
         }
         let mut rights = Rights::from_bits_truncate((self.0 >> 1) as u8 & 7);
-        if (self.0 >> GENERATION_SHIFT) as u32 & GENERATION_MASK != generation & GENERATION_MASK {
+        if self.0 >> GENERATION_SHIFT & GENERATION_MASK != generation & GENERATION_MASK {
             rights -= Rights::WRITE;
         }
         Some(ShadowLeaf {

@@ -29,7 +29,7 @@ impl Policy for Nested {
 
     fn load_root(&mut self, _: usize, _: Satp) {}
 
-    fn lookup(&mut self, _: usize, _: Satp, _: Gva, _: u32, _: &mut u64) -> Found {
+    fn lookup(&mut self, _: usize, _: Satp, _: Gva, _: u64, _: &mut u64) -> Found {
         Found::Nothing
     }
 
@@ -55,11 +55,9 @@ impl Policy for Nested {
         AfterFence::FenceTlb
     }
 
-    fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
-        cx.shoot.push(Shootdown::Gfn(gfn));
+    fn host_changed(&mut self, first: Gfn, count: u64, cx: &mut Context<'_>) {
+        cx.shoot.push(Shootdown::GfnFrames(first, count));
     }
-
-    fn writes_revoked(&mut self, _: u32) {}
 
     fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
 

@@ -95,8 +95,8 @@ pub enum AfterFence {
 /// The order of calls: [`Policy::load_root`] whenever a hart loads `satp`; on a miss
 /// [`Policy::lookup`], and where that has no answer, a walk and [`Policy::install`]; on a store that
 /// the policy's guard withholds [`Policy::let_go`], and if that refuses, the store and
-/// [`Policy::stored`]; [`Policy::fence`] for each `sfence.vma`; [`Policy::host_changed`] whenever the
-/// host table's entry or guards of a page changed. What a call leaves in [`Context::shoot`] must be
+/// [`Policy::stored`]; [`Policy::fence`] for each `sfence.vma`; [`Policy::host_changed`] whenever
+/// the host table's entries or guards of pages changed. What a call leaves in [`Context::shoot`] must be
 /// delivered to every TLB before a hart runs again.
 pub trait Policy: Debug + Send {
     /// Whether what is kept is always what the tables say, so that a fence has nothing to do and
@@ -107,13 +107,15 @@ pub trait Policy: Debug + Send {
     /// A hart loads `satp`.
     fn load_root(&mut self, hart: usize, satp: Satp);
 
-    /// What is kept for an address, adding the loads that it took to `references`.
+    /// What is kept for an address, adding the loads that it took to `references`. A right to write
+    /// counts only if it was granted in `generation`, the host table's, so that whoever revokes rights
+    /// there ([`HostTable::revoke_writes`], a kept root) need not tell the policy.
     fn lookup(
         &mut self,
         hart: usize,
         satp: Satp,
         va: Gva,
-        generation: u32,
+        generation: u64,
         references: &mut u64,
     ) -> Found;
 
@@ -139,13 +141,10 @@ pub trait Policy: Debug + Send {
     /// The guest executes a fence on `hart`, whose address space is `satp`.
     fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence;
 
-    /// The host's entry or guards of a page changed: no right to it counts any more that the host
-    /// does not grant now. The guest's word on the page stays.
-    fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>);
-
-    /// The host table voided every right to write: `generation` is the one that counts now. Called for
-    /// each, in order, before the next lookup.
-    fn writes_revoked(&mut self, generation: u32);
+    /// The host's entries or guards of `count` pages changed: no right to them counts any more that
+    /// the host does not grant now. The guest's word on the pages stays. A run costs one pass and few
+    /// invalidations, so whoever changes many pages calls this once.
+    fn host_changed(&mut self, first: Gfn, count: u64, cx: &mut Context<'_>);
 
     /// Takes away what stands in the way of writing a page freely, before a device does.
     fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>);

@@ -100,7 +100,15 @@ impl Rmap {
         debug_assert!(false, "{page} has no leaf at {place:?}");
     }
 
-    pub(super) fn places(&self, page: Gfn) -> impl Iterator<Item = Place> {
+    /// The pages of a run that some leaf maps.
+    pub(super) fn mapped(&self, first: Gfn, count: u64) -> Vec<Gfn> {
+        let start = (first.get() as usize).min(self.heads.len());
+        let end = start.saturating_add(count as usize).min(self.heads.len());
+        let heads = (first.get()..).zip(&self.heads[start..end]);
+        heads.filter(|(_, head)| **head != NONE).map(|(page, _)| Gfn::new(page)).collect()
+    }
+
+    pub(super) fn places(&self, page: Gfn) -> impl Iterator<Item = Place> + use<'_> {
         let head = self.heads.get(page.get() as usize).copied().unwrap_or(NONE);
         let inline = (head != NONE && head & CHAIN == 0).then(|| Place(head.wrapping_sub(1)));
         let mut at = if head & CHAIN != 0 { head } else { NONE };

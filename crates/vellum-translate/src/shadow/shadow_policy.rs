@@ -1,5 +1,6 @@
 //! Shadow tables as a policy.
 
+use super::entry::era;
 use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
 use super::{Counters, Mismatch, Shadow, Trail, Tricks};
 use crate::host::{HostTable, TableReader};
@@ -22,9 +23,12 @@ impl Policy for Shadow {
         hart: usize,
         satp: Satp,
         va: Gva,
-        generation: u32,
+        generation: u64,
         references: &mut u64,
     ) -> Found {
+        if era(generation) != self.era {
+            self.begin_era(generation);
+        }
         self.walk(hart, satp, va, generation, references)
     }
 
@@ -57,18 +61,14 @@ impl Policy for Shadow {
         if self.has(Tricks::SWITCH) { AfterFence::FenceTlb } else { AfterFence::Done }
     }
 
-    fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
-        self.refresh(cx.host, gfn, cx.shoot);
+    fn host_changed(&mut self, first: Gfn, count: u64, cx: &mut Context<'_>) {
+        self.refresh(cx.host, first, count, cx.shoot);
         // What is in no reverse map are translations of harts whose paging is off.
-        cx.shoot.push(Shootdown::Page(Gva::new(gfn.base().get())));
+        cx.shoot.push(Shootdown::Frames(Gva::new(first.base().get()), count));
         if self.has(Tricks::SWITCH) {
             // Translations through switched tables are in no reverse map.
-            cx.shoot.push(Shootdown::Gfn(gfn));
+            cx.shoot.push(Shootdown::GfnFrames(first, count));
         }
-    }
-
-    fn writes_revoked(&mut self, generation: u32) {
-        self.begin_generation(generation);
     }
 
     fn unshadow(&mut self, gfn: Gfn, cx: &mut Context<'_>) {

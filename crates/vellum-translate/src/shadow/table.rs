@@ -39,7 +39,7 @@ pub struct Shadow {
     /// Tables that are walked themselves, with the walks since they were last switched.
     pub(super) walked: BTreeMap<Gfn, u32>,
     /// The era of the generations that the entries hold.
-    pub(super) era: u32,
+    pub(super) era: u64,
     /// Shadow pages thrown away at once, to be given back a few at a time.
     pub(super) dying: Vec<Option<Page>>,
     /// What happened.
@@ -140,7 +140,7 @@ impl Shadow {
         hart: usize,
         satp: Satp,
         va: Gva,
-        generation: u32,
+        generation: u64,
         references: &mut u64,
     ) -> Found {
         let root = self.active[hart];
@@ -221,19 +221,23 @@ impl Shadow {
         self.rmap.insert(gfn, Place::new(at, slot));
     }
 
-    /// The leaf that an entry of a leaf table stands for, as far as it can be used at once: with A
-    /// set, and a frame behind it. No right to write is granted to a page that was not already
+    /// The leaf that an entry of a leaf table stands for, if it can be used at once: with A set. No
+    /// right to write is granted to a page that was not already
     /// written in this epoch, so that dirty sets stay exact.
     pub(super) fn ready_leaf(&self, host: &HostTable, pte: Pte) -> Option<(Gfn, ShadowLeaf)> {
         if pte.is_invalid() || !pte.is_leaf() || !pte.has(Pte::A) {
             return None;
         }
         let gfn = pte.gfn();
-        let Resolved::Frame { frame, rights } = host.resolve(gfn) else { return None };
+        if gfn.get() >= host.pages() {
+            return None;
+        }
         let guest = pte.rights_now();
+        // Whether the host has a frame just now must not decide what is known of the guest.
+        let (frame, rights) = granted(host, gfn).unwrap_or((FrameId::ZERO, Rights::empty()));
         let leaf = ShadowLeaf {
             frame,
-            rights: guest & stamped_rights(host, gfn, rights),
+            rights: guest & rights,
             guest,
             user: pte.has(Pte::U),
             global: pte.has(Pte::G),
@@ -257,13 +261,11 @@ impl Shadow {
         }
     }
 
-    /// A generation of write grants began. Entries hold only its low bits: where those begin anew, a
-    /// grant of the last time around would count again, so all of them are taken out. The guest's
-    /// word stays, so no guest sees the difference.
-    pub(super) fn begin_generation(&mut self, generation: u32) {
-        if era(generation) == self.era {
-            return;
-        }
+    /// Entries hold only the low bits of a generation: where those begin anew, a grant of the last
+    /// time around would count again, so all of them are taken out before anything is looked up. The
+    /// guest's word stays, so no guest sees the difference.
+    #[cold]
+    pub(super) fn begin_era(&mut self, generation: u64) {
         self.era = era(generation);
         for page in self.pages.iter_mut().flatten() {
             for entry in page.entries.iter_mut().filter(|entry| entry.is_leaf()) {
@@ -275,8 +277,8 @@ impl Shadow {
     /// Gives the right to write back to every leaf that maps `gfn` and whose guest allows it: the
     /// page is no followed table any more. Spares a hidden fault each.
     pub(super) fn give_writes_back(&mut self, host: &HostTable, gfn: Gfn) {
-        let Resolved::Frame { frame, rights } = host.resolve(gfn) else { return };
-        if !stamped_rights(host, gfn, rights).contains(Rights::WRITE) {
+        let Some((frame, rights)) = granted(host, gfn) else { return };
+        if !rights.contains(Rights::WRITE) {
             return;
         }
         let places: Vec<Place> = self.rmap.places(gfn).collect();
@@ -293,33 +295,35 @@ impl Shadow {
         }
     }
 
-    /// The host's entry of `gfn` changed: each leaf that maps it gets the host's new word, or none
-    /// where the host has no frame now. The guest's word stays.
-    pub(super) fn refresh(&mut self, host: &HostTable, gfn: Gfn, shoot: &mut Vec<Shootdown>) {
-        let places: Vec<Place> = self.rmap.places(gfn).collect();
-        if places.is_empty() {
-            return;
-        }
-        let now = match host.resolve(gfn) {
-            Resolved::Frame { frame, rights } => Some((frame, stamped_rights(host, gfn, rights))),
-            Resolved::Absent { .. } | Resolved::Hole => None,
-        };
-        for place in places {
-            self.counters.host_invalidations += 1;
-            let page = self.page_mut(place.page());
-            let entry = &mut page.entries[place.slot()];
-            *entry = match (now, entry.as_leaf(host.generation())) {
-                (Some((frame, rights)), Some(leaf)) => {
-                    let rights = leaf.guest & rights;
-                    Entry::leaf(ShadowLeaf { frame, rights, ..leaf }, host.generation())
+    /// The host's entries of a run of pages changed: each leaf that maps one gets the host's new word,
+    /// or none where the host has no frame now. The guest's word stays.
+    pub(super) fn refresh(
+        &mut self,
+        host: &HostTable,
+        first: Gfn,
+        count: u64,
+        shoot: &mut Vec<Shootdown>,
+    ) {
+        for gfn in self.rmap.mapped(first, count) {
+            let now = granted(host, gfn);
+            for place in self.rmap.places(gfn) {
+                self.counters.host_invalidations += 1;
+                let page =
+                    self.pages[place.page() as usize].as_mut().expect("a page that is there");
+                let entry = &mut page.entries[place.slot()];
+                *entry = match (now, entry.as_leaf(host.generation())) {
+                    (Some((frame, rights)), Some(leaf)) => {
+                        let rights = leaf.guest & rights;
+                        Entry::leaf(ShadowLeaf { frame, rights, ..leaf }, host.generation())
+                    }
+                    _ => entry.without_host(),
+                };
+                if page.aliased {
+                    Shootdown::add_gfn_frames(shoot, gfn);
+                } else {
+                    Shootdown::add_frames(shoot, page.va_of(place.slot()));
                 }
-                _ => entry.without_host(),
-            };
-            shoot.push(if page.aliased {
-                Shootdown::Gfn(gfn)
-            } else {
-                Shootdown::Page(page.va_of(place.slot()))
-            });
+            }
         }
     }
 
@@ -355,8 +359,12 @@ impl Shadow {
     }
 }
 
-/// What may be granted beside the right that was asked for: no right to write to a page that is not
-/// stamped with the current write epoch.
-pub(super) fn stamped_rights(host: &HostTable, gfn: Gfn, rights: Rights) -> Rights {
-    if host.written(gfn) == host.epoch() { rights } else { rights - Rights::WRITE }
+/// The frame of a page, and what may be granted that nobody asked for: no right to write to a page that
+/// is not stamped with the current write epoch.
+pub(super) fn granted(host: &HostTable, gfn: Gfn) -> Option<(FrameId, Rights)> {
+    match host.resolve(gfn) {
+        Resolved::Frame { frame, rights, stamped: true } => Some((frame, rights)),
+        Resolved::Frame { frame, rights, stamped: false } => Some((frame, rights - Rights::WRITE)),
+        Resolved::Absent { .. } | Resolved::Hole => None,
+    }
 }

@@ -31,6 +31,9 @@ bitflags::bitflags! {
 impl Tricks {
     /// None: protect, trap each store, drop the entry, never let go of a table.
     pub const NAIVE: Tricks = Tricks::empty();
+    /// The entry is brought up to date in the trap, and a table is let go when the entry above it
+    /// changes: the honest base line, since it never protects what is no table.
+    pub const TRAP_UPDATE: Tricks = Tricks::UPDATE.union(Tricks::UNSHADOW);
     /// In step: the entry is brought up to date in the trap, and tables that are none any more are
     /// let go.
     pub const UPDATING: Tricks =

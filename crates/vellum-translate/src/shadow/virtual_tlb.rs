@@ -237,7 +237,7 @@ impl Policy for VirtualTlb {
 
     fn load_root(&mut self, _: usize, _: Satp) {}
 
-    fn lookup(&mut self, hart: usize, satp: Satp, va: Gva, _: u32, references: &mut u64) -> Found {
+    fn lookup(&mut self, hart: usize, satp: Satp, va: Gva, _: u64, references: &mut u64) -> Found {
         if !satp.mode.is_canonical(va) {
             return Found::Nothing;
         }
@@ -312,11 +312,9 @@ impl Policy for VirtualTlb {
         AfterFence::FenceTlb
     }
 
-    fn host_changed(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
-        cx.shoot.push(Shootdown::Gfn(gfn));
+    fn host_changed(&mut self, first: Gfn, count: u64, cx: &mut Context<'_>) {
+        cx.shoot.push(Shootdown::GfnFrames(first, count));
     }
-
-    fn writes_revoked(&mut self, _: u32) {}
 
     fn unshadow(&mut self, _: Gfn, _: &mut Context<'_>) {}
 
