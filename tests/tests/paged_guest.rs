@@ -31,6 +31,9 @@ fn a_run_is_the_same_with_a_pager_and_without() {
         (1, Paging::Shadow, "selector"),
         (2, Paging::Shadow, "random"),
         (1, Paging::Nested, "clock"),
+        (1, Paging::Unsync, "lru"),
+        (2, Paging::Hybrid, "sieve"),
+        (1, Paging::VirtualTlb, "arc"),
     ] {
         let mut whole = config(WORDS, paging);
         whole.harts = harts;

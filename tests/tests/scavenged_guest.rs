@@ -41,7 +41,7 @@ fn attached(
 
 #[test]
 fn a_run_is_the_same_with_the_scavenger_on_and_off() {
-    for paging in [Paging::Shadow, Paging::Nested] {
+    for paging in [Paging::Shadow, Paging::Nested, Paging::Unsync, Paging::Hybrid] {
         let mut plain = machine(config(SELFTEST, paging), 1);
         let wanted = run(&mut plain, SLICE, |_| {});
         assert_eq!(wanted.stop, GOOD, "{}", wanted.text);

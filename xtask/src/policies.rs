@@ -12,8 +12,9 @@ const FORKS: &str = "i=0; while [ $i -lt 300 ]; do /bin/busybox true; i=$((i+1))
     dd if=/dev/zero of=/tmp/z bs=64k count=256; md5sum /tmp/z; seq 1 20000 | sort -r | md5sum; \
     gzip -c /tmp/z | gunzip | cmp - /tmp/z";
 /// Policies in the order of the table: flat is none, it has no host table.
-const ORDER: [PagingKind; 7] = [
+const ORDER: [PagingKind; 8] = [
     PagingKind::Naive,
+    PagingKind::TrapUpdate,
     PagingKind::Shadow,
     PagingKind::UnsyncPlain,
     PagingKind::Unsync,

@@ -139,6 +139,8 @@ pub enum PagingKind {
     Shadow,
     /// The same without any trick: each store to a table traps and drops the entry
     Naive,
+    /// As naive, but the trap brings the entry up to date, and tables that are none any more are let go
+    TrapUpdate,
     /// The same, but leaf tables go out of step until a fence
     Unsync,
     /// As unsync, without filling entries anew at fences
@@ -162,6 +164,7 @@ impl PagingKind {
         match self {
             Self::Shadow => Paging::Shadow,
             Self::Naive => Paging::Naive,
+            Self::TrapUpdate => Paging::TrapUpdate,
             Self::Unsync => Paging::Unsync,
             Self::UnsyncPlain => Paging::UnsyncPlain,
             Self::Hybrid => Paging::Hybrid,
