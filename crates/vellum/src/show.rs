@@ -1,7 +1,8 @@
 //! One access through all the tables there are, to look at: nothing is changed.
 
 use crate::VmMemory;
-use crate::vm::{DEVICE, View};
+use crate::tables::View;
+use crate::vm::DEVICE;
 use core::cell::Cell;
 use vellum_translate::explain::{Explanation, riscv_walk};
 use vellum_translate::host::Resolved;
@@ -34,7 +35,7 @@ impl VmMemory {
             && !shown.refused
         {
             shown.outcome = match self.host.resolve(page) {
-                Resolved::Frame { frame, rights } if rights.contains(access.right()) => {
+                Resolved::Frame { frame, rights, .. } if rights.contains(access.right()) => {
                     format!("{}, which is {frame}", shown.outcome)
                 }
                 Resolved::Frame { .. } => {

@@ -30,7 +30,7 @@ fn step(host: &HostTable, page: Gfn, needed: Rights, guard: &dyn Fn(Guard) -> St
     let shared = if path.shared { ", by a node that is shared" } else { "" };
     let place = format!("{page} {place}");
     match host.resolve(page) {
-        Resolved::Frame { frame, rights } => {
+        Resolved::Frame { frame, rights, .. } => {
             let HostEntry::Frame { rights: entry, .. } = host.get(page) else {
                 return Step::bare(place, "", Verdict::Nothing);
             };

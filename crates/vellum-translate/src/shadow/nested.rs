@@ -33,7 +33,7 @@ impl Policy for Nested {
         Found::Nothing
     }
 
-    fn trail(&self, _: usize, _: Satp, _: Gva, _: u32) -> Vec<Trail> {
+    fn trail(&self, _: usize, _: Satp, _: Gva, _: u64) -> Vec<Trail> {
         Vec::new()
     }
 

@@ -120,7 +120,7 @@ pub trait Policy: Debug + Send {
     ) -> Found;
 
     /// What is kept for an address, entry by entry, for people: nothing is counted or changed.
-    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u32) -> Vec<Trail>;
+    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail>;
 
     /// Keeps what a walk found out.
     fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>);

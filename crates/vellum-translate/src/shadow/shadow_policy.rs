@@ -32,7 +32,7 @@ impl Policy for Shadow {
         self.walk(hart, satp, va, generation, references)
     }
 
-    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u32) -> Vec<Trail> {
+    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
         self.trail_of(hart, satp, va, generation)
     }
 

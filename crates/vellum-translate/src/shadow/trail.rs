@@ -37,7 +37,7 @@ pub enum Kept {
 
 impl Shadow {
     /// The entries that [`Shadow::walk`] would read.
-    pub(super) fn trail_of(&self, hart: usize, satp: Satp, va: Gva, generation: u32) -> Vec<Trail> {
+    pub(super) fn trail_of(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
         let mut trail = Vec::new();
         let mut at = self.active[hart];
         if at == NO_ROOT || !satp.mode.is_canonical(va) {

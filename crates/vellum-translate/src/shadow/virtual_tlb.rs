@@ -247,7 +247,7 @@ impl Policy for VirtualTlb {
         }
     }
 
-    fn trail(&self, hart: usize, satp: Satp, va: Gva, _: u32) -> Vec<Trail> {
+    fn trail(&self, hart: usize, satp: Satp, va: Gva, _: u64) -> Vec<Trail> {
         let found = self.banks[hart].find(satp, va, &mut 0);
         let trail = found.map(|entry| Trail {
             level: entry.level,
