@@ -1,9 +1,13 @@
-//! A tiny USB stick: the layer over a chip's image in a file.
+//! A tiny USB stick: a chip's image in a file, the layer over it, and sectors above.
 //!
-//! `cargo run --example usb_stick -- IMAGE format|write PAGE TEXT|read PAGE|health`
+//! `cargo run --example usb_stick -- IMAGE format|put SECTOR FILE|get SECTOR COUNT FILE|erase SECTOR COUNT|health`
+//!
+//! Everything but `format` and `health` goes through [`vellum_block::Media`], as a file system or the
+//! NBD server would.
 
 use std::error::Error;
-use vellum_ftl::{Config, Ftl, Lpn};
+use vellum_block::{Lba, Media};
+use vellum_ftl::{Config, Ftl};
 use vellum_nand::{Geometry, Model, ModelConfig};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,27 +22,45 @@ fn main() -> Result<(), Box<dyn Error>> {
             (path, Ftl::mount(Model::from_image(chip, &std::fs::read(path)?)?, config)?)
         }
         _ => {
-            println!("usage: usb_stick IMAGE format|write PAGE TEXT|read PAGE|health");
+            println!(
+                "usage: usb_stick IMAGE format | put SECTOR FILE | get SECTOR COUNT FILE | \
+                 erase SECTOR COUNT | health"
+            );
             return Ok(());
         }
     };
-    let mut page = vec![0; stick.page_bytes()];
     match args[1..] {
-        ["format"] => println!("{} pages of {} bytes", stick.pages(), stick.page_bytes()),
-        ["write", lpn, text] => {
-            let n = text.len().min(page.len());
-            page[..n].copy_from_slice(&text.as_bytes()[..n]);
-            stick.write(Lpn(lpn.parse()?), &page)?;
-        }
-        ["read", lpn] => {
-            stick.read(Lpn(lpn.parse()?), &mut page)?;
-            let end = page.iter().position(|&b| b == 0).unwrap_or(page.len());
-            println!("{}", String::from_utf8_lossy(&page[..end]));
-        }
+        ["format"] => println!("{} sectors of {} bytes", stick.sectors(), stick.sector_bytes()),
         ["health"] => println!("{:#?}\n{:#?}", stick.health(), stick.stats()),
-        _ => return Err("no such command".into()),
+        _ => sectors(&mut stick, &args[1..])?,
     }
     let new = format!("{path}.new");
     std::fs::write(&new, stick.shut_down()?.to_image())?;
     Ok(std::fs::rename(new, path)?)
+}
+
+fn sectors(stick: &mut dyn Media, args: &[&str]) -> Result<(), Box<dyn Error>> {
+    let bytes = stick.sector_bytes() as usize;
+    match args {
+        ["put", sector, file] => {
+            let mut data = std::fs::read(file)?;
+            data.resize(data.len().next_multiple_of(bytes), 0);
+            stick.write(Lba::new(sector.parse()?), &data)?;
+            stick.flush()?;
+            println!("{} sectors", data.len() / bytes);
+        }
+        ["get", sector, count, file] => {
+            let count: usize = count.parse()?;
+            let all = stick.sectors() as usize;
+            let mut data = vec![0; count.min(all) * bytes];
+            stick.read(Lba::new(sector.parse()?), &mut data)?;
+            std::fs::write(file, data)?;
+        }
+        ["erase", sector, count] => {
+            stick.discard(Lba::new(sector.parse()?), count.parse()?)?;
+            stick.flush()?;
+        }
+        _ => return Err("no such command: try without arguments".into()),
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use vellum_nand::{EraseBlock, Geometry, Nand, Ppa};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"VLA2");
 /// The on-flash format's version.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// Bytes before the log's blocks and the bad-block table.
 pub(crate) const HEADER: usize = 64;
 
@@ -127,27 +127,41 @@ impl Anchor {
 pub(crate) struct Found {
     pub anchor: Anchor,
     pub block: u32,
+    /// Its place among the block's safe pages.
+    pub at: u32,
 }
 
 /// The last page of a block, among its safe ones, that is not blank; its first page must not be.
-/// Looks near its beginning first when `few` pages are likely: O(log pages) reads.
+/// Whether `page` holds its data, for it was read on the way. O(log pages) reads, two when `guess` is
+/// right.
 pub(crate) fn last_written<N: Nand>(
     nand: &mut N,
     g: &Geometry,
     block: u32,
-    few: bool,
+    guess: Option<u32>,
+    page: &mut Vec<u8>,
     reads: &mut u64,
-) -> Result<u32, FtlError> {
+) -> Result<(u32, bool), FtlError> {
     let count = safe_pages(g);
+    let (mut other, mut held) = (vec![0; page.len()], None);
     let mut blank = |i: u32| -> Result<bool, FtlError> {
         *reads += 1;
-        let page = safe_page(g, block, i);
-        Ok(nand.read(Ppa(page.into()), 0, &mut [], &mut [])?.is_erased())
+        let status = nand.read(Ppa(safe_page(g, block, i).into()), 0, &mut other, &mut [])?;
+        if status.is_readable() {
+            core::mem::swap(page, &mut other);
+            held = Some(i);
+        }
+        Ok(status.is_erased())
     };
-    let (mut low, mut high) = (0, if few { 1 } else { count });
-    while high < count && !blank(high)? {
-        low = high;
-        high = (high * 2 + 1).min(count);
+    let (mut low, mut high) = (0, count);
+    if let Some(guess) = guess.filter(|&i| i < count) {
+        if blank(guess)? {
+            high = guess.max(1);
+        } else if guess + 1 < count && !blank(guess + 1)? {
+            low = guess + 1;
+        } else {
+            (low, high) = (guess, guess + 1);
+        }
     }
     while high - low > 1 {
         let middle = (low + high) / 2;
@@ -157,7 +171,7 @@ pub(crate) fn last_written<N: Nand>(
             low = middle;
         }
     }
-    Ok(low)
+    Ok((low, held == Some(low)))
 }
 
 /// Reads the latest anchor in `block`, if it holds any.
@@ -165,9 +179,16 @@ fn latest_in<N: Nand>(
     nand: &mut N,
     g: &Geometry,
     block: u32,
+    guess: Option<u32>,
     reads: &mut u64,
 ) -> Result<Option<Found>, FtlError> {
     let mut page = vec![0; g.page_bytes as usize];
+    if guess.is_some() {
+        let (at, held) = last_written(nand, g, block, guess, &mut page, reads)?;
+        if held && let Some(anchor) = Anchor::decode(g, &page)? {
+            return Ok(Some(Found { anchor, block, at }));
+        }
+    }
     let mut oob = vec![0; (g.user_oob_bytes() as usize).min(64)];
     *reads += 1;
     let first = nand.read(g.ppa(EraseBlock(block), 0), 0, &mut page, &mut oob)?;
@@ -179,17 +200,20 @@ fn latest_in<N: Nand>(
     if first.is_readable() && seen.is_none() && Oob::decode_kind(&oob) != Some(Kind::Anchor) {
         return Ok(None);
     }
-    let last = last_written(nand, g, block, true, reads)?;
+    let (last, held) = last_written(nand, g, block, None, &mut page, reads)?;
+    if held && let Some(anchor) = Anchor::decode(g, &page)? {
+        return Ok(Some(Found { anchor, block, at: last }));
+    }
     for i in (1..=last).rev() {
         *reads += 1;
         let status = nand.read(Ppa(safe_page(g, block, i).into()), 0, &mut page, &mut [])?;
         if status.is_readable()
             && let Some(anchor) = Anchor::decode(g, &page)?
         {
-            return Ok(Some(Found { anchor, block }));
+            return Ok(Some(Found { anchor, block, at: i }));
         }
     }
-    Ok(seen.map(|anchor| Found { anchor, block }))
+    Ok(seen.map(|anchor| Found { anchor, block, at: 0 }))
 }
 
 /// The anchors among the first blocks, latest first.
@@ -200,7 +224,9 @@ pub(crate) fn find<N: Nand>(
 ) -> Result<Vec<Found>, FtlError> {
     let mut all: Vec<Found> = Vec::new();
     for block in 0..SPAN.min(g.blocks) {
-        all.extend(latest_in(nand, g, block, reads)?);
+        // The copies are written one after the other, mostly at the same place.
+        let guess = all.first().filter(|f| f.anchor.blocks.contains(&block)).map(|f| f.at);
+        all.extend(latest_in(nand, g, block, guess, reads)?);
         all.sort_by_key(|f| core::cmp::Reverse(f.anchor.number));
         // Both copies that the latest one names: nothing else can be newer.
         let named = all.first().map(|f| f.anchor.blocks);

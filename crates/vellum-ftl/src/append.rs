@@ -148,18 +148,21 @@ impl<N: Nand> Ftl<N> {
             if self.pass_over(wish) {
                 return Ok(wish);
             }
-        } else if self.free.len() < 2
-            && let Some(f) = (0..FRONTIERS as u8).rev().find(|&f| self.pass_over(f))
-        {
-            return Ok(f);
         }
-        if self.open(wish)? {
+        if self.open(wish, self.floor())? {
             return Ok(wish);
         }
-        match (0..FRONTIERS as u8).find(|&f| self.pass_over(f)) {
+        match (0..FRONTIERS as u8).rev().find(|&f| self.pass_over(f)) {
             Some(f) => Ok(f),
+            None if self.open_last(wish)? => Ok(wish),
             None => Err(self.worn_out()),
         }
+    }
+
+    /// Opens a block that should stay free, when a failure took the one that was counted on.
+    pub(crate) fn open_last(&mut self, f: u8) -> Result<bool, FtlError> {
+        self.stats.last_resorts += 1;
+        self.open(f, 0)
     }
 
     /// Whether the frontier has a page to program, after passing over those that share cells with a
@@ -226,23 +229,29 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Erases a free block and makes it the frontier's, durably; false when there is none.
-    pub(crate) fn open(&mut self, f: u8) -> Result<bool, FtlError> {
+    /// Erases a free block and makes it the frontier's, durably; false when fewer than `keep` would
+    /// stay free.
+    pub(crate) fn open(&mut self, f: u8, keep: u32) -> Result<bool, FtlError> {
         let cold = f as usize == FRONTIERS - 1;
-        let Some(block) = self.take_erased(cold)? else { return Ok(false) };
+        let Some(block) = self.take_erased(cold, keep)? else { return Ok(false) };
         self.close(f);
         self.heads[f as usize] = Head { block, next: 0 };
         self.blocks.role[block as usize] = Role::Open;
+        self.blocks.day[block as usize] = self.day as u8;
         self.record(Record::Open(f, block));
         self.write_meta(false)?;
         Ok(true)
     }
 
     /// A free block, erased: the least worn, or for cold data the most worn. Its old content is no
-    /// longer needed by any state that a cut could bring back.
-    pub(crate) fn take_erased(&mut self, worn: bool) -> Result<Option<u32>, FtlError> {
+    /// longer needed by any state that a cut could bring back. `None` when fewer than `keep` would
+    /// stay.
+    pub(crate) fn take_erased(&mut self, worn: bool, keep: u32) -> Result<Option<u32>, FtlError> {
         self.count_all()?;
         loop {
+            if self.free.len() as u32 <= keep {
+                return Ok(None);
+            }
             let erases = &self.blocks.erases;
             let key = |f: &&Free| {
                 let e = i64::from(erases[f.block as usize]);

@@ -35,9 +35,7 @@ impl<N: Nand> Ftl<N> {
             self.check_page(data.len())?;
         }
         self.ready_to_change()?;
-        for _ in 0..pages.len() {
-            self.make_room()?;
-        }
+        self.make_room(pages.len() as u32)?;
         for _ in 0..8 {
             self.prepare(pages.len() as u32)?;
             if let Some(places) = self.append_batch(pages)? {
@@ -64,7 +62,7 @@ impl<N: Nand> Ftl<N> {
             }
             self.make_room_to_open()?;
             // Collection may have opened one, with more room or less.
-            if self.usable() < pages && !self.open(0)? {
+            if self.usable() < pages && !self.open(0, self.floor())? && !self.open_last(0)? {
                 break;
             }
         }

@@ -14,6 +14,16 @@ impl<'a> BitWriter<'a> {
 
     /// Appends the low `width` bits of `value`; what does not fit is dropped.
     pub fn put(&mut self, value: u64, width: u32) {
+        // Eight bytes at once where they are there: a width of up to 57 bits fits any shift.
+        let (byte, shift) = (self.at / 8, self.at % 8);
+        if width <= 57
+            && let Some(slot) = self.out.get_mut(byte..).and_then(|b| b.first_chunk_mut::<8>())
+        {
+            let bits = (value & ((1 << width) - 1)) << shift;
+            *slot = (u64::from_le_bytes(*slot) | bits).to_le_bytes();
+            self.at += width as usize;
+            return;
+        }
         let mut left = width;
         let mut value = value;
         while left > 0 {
@@ -47,6 +57,13 @@ impl<'a> BitReader<'a> {
     }
 
     pub fn take(&mut self, width: u32) -> u64 {
+        let (byte, shift) = (self.at / 8, self.at % 8);
+        if width <= 57
+            && let Some(slot) = self.bytes.get(byte..).and_then(|b| b.first_chunk::<8>())
+        {
+            self.at += width as usize;
+            return u64::from_le_bytes(*slot) >> shift & ((1 << width) - 1);
+        }
         let (mut value, mut got) = (0u64, 0);
         while got < width {
             let (byte, shift) = (self.at / 8, (self.at % 8) as u32);

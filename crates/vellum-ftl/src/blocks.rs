@@ -37,6 +37,8 @@ pub(crate) struct Blocks {
     pub birth: Vec<u32>,
     /// Reads since the block was opened.
     pub reads: Vec<u32>,
+    /// The day of its opening, modulo 256.
+    pub day: Vec<u8>,
     bits: Option<Vec<u64>>,
     pages: u32,
 }
@@ -51,6 +53,7 @@ impl Blocks {
             erases: vec![0; n],
             birth: vec![0; n],
             reads: vec![0; n],
+            day: vec![0; n],
             bits: with_bits.then(|| vec![0; words]),
             pages,
         }
@@ -97,9 +100,10 @@ impl Blocks {
         self.role.iter().filter(|&&r| r != Role::Bad).count() as u32
     }
 
-    /// Erase counts of the blocks that hold data or are free: least, mean, most.
+    /// Erase counts of all blocks but bad ones and the anchors, which are hardly ever erased: least,
+    /// mean, most.
     pub fn spread(&self) -> (u32, u32, u32) {
-        let counted = |r: Role| matches!(r, Role::Free | Role::Data(_) | Role::Open);
+        let counted = |r: Role| !matches!(r, Role::Bad | Role::Anchor);
         let all = self.role.iter().zip(&self.erases).filter(|(r, _)| counted(**r)).map(|(_, e)| *e);
         let (mut least, mut most, mut sum, mut n) = (u32::MAX, 0, 0u64, 0u64);
         for e in all {
@@ -109,7 +113,7 @@ impl Blocks {
     }
 
     pub fn ram_bytes(&self) -> usize {
-        let block = size_of::<Role>() + 2 + 4 + 4 + 4;
+        let block = size_of::<Role>() + 2 + 4 + 4 + 4 + 1;
         self.role.capacity() * block + self.bits.as_ref().map_or(0, |b| b.capacity() * 8)
     }
 }

@@ -3,67 +3,119 @@
 use crate::FtlError;
 use crate::blocks::Role;
 use crate::ftl::{Ftl, NewPage, Source, Victim};
-use crate::layout::{FRONTIERS, NONE, SPARE};
+use crate::layout::{FRONTIERS, MOST_SPARE, NONE};
 use crate::map::UNMAPPED;
 use crate::oob::{Kind, NO_LPN, Oob};
 use crate::stats::Cause;
 use alloc::vec::Vec;
 use vellum_nand::Nand;
 
+/// What a block gains in worth for each erase that it lags behind the mean under skewed traffic, in the
+/// unit of [`crate::place::Placer::worth`]: an eighth of a doubling. Cold blocks come to collection a
+/// little earlier, so levelling has less to do.
+const WEAR_BIAS: i64 = 1 << 13;
+
 impl<N: Nand> Ftl<N> {
-    /// The most page moves that a host write waits for under uniform traffic, when no block fails
-    /// (under skewed traffic several victims in a row may gain little, and it takes more): what one collection
-    /// moves, spread over the pages that it frees. The least full closed block is at most
-    /// `logical / closed blocks` full.
+    /// The most page moves that one host write waits for, where a cell holds one bit and while no
+    /// block fails: the rest of a victim and all of another one when a frontier asks for a block at the
+    /// worst time, and its own share of the next. Where pages share cells a victim is emptied at
+    /// once, and several may be needed.
     pub fn most_moves(&self) -> u32 {
-        let taken = 2 + self.l.ring() + FRONTIERS as u32 + SPARE;
+        let taken = 2 + self.l.ring() + FRONTIERS as u32 + MOST_SPARE;
         let closed = self.blocks.good().saturating_sub(taken).max(1);
         let full = self.l.logical.div_ceil(closed).min(self.l.g.pages_per_block - 1);
-        // All of one victim, when metadata asks for a block at the worst time, and the share of the
-        // next.
-        2 * full + full.div_ceil(self.l.g.pages_per_block - full)
+        2 * full + 4 * full.div_ceil(self.l.g.pages_per_block - full)
     }
 
-    /// Free blocks below which collection starts. One of them is recovery's: with one frontier, what
-    /// is collected always fits the open block; where several may ask for a block while a victim is
-    /// emptied, or pages are passed over, two more see to it that the last one stays.
+    /// Free blocks below which collection starts.
     fn low(&self) -> u32 {
-        let shared = self.l.g.pair_distance() > 0;
-        SPARE + u32::from(self.careful) + 2 * u32::from(self.placer.skewed || shared)
+        let several = self.placer.skewed || self.shared();
+        self.floor()
+            + 1
+            + u32::from(self.careful)
+            + u32::from(self.tight())
+            + 2 * u32::from(several)
     }
 
     fn short(&self) -> bool {
-        (self.free.len() as u32) < self.low()
+        self.sure_free() < self.low()
     }
 
-    /// A share of the collecting that is to be done, before a host write.
-    pub(crate) fn make_room(&mut self) -> Result<(), FtlError> {
+    /// Makes discards durable when blocks are wanted that they emptied.
+    fn settle_trims(&mut self, wanted: u32) -> Result<(), FtlError> {
+        if self.trimmed.is_some() && self.sure_free() < wanted && self.free.len() as u32 >= wanted {
+            self.write_meta(false)?;
+        }
+        Ok(())
+    }
+
+    /// A share of the collecting that is to be done, before `writes` host writes.
+    pub(crate) fn make_room(&mut self, writes: u32) -> Result<(), FtlError> {
+        if self.tight() {
+            self.relax_log()?;
+        }
         if self.gc.is_none() {
             self.choose()?;
         }
-        let Some(victim) = self.gc else { return Ok(()) };
-        let left = u32::from(self.blocks.valid[victim.block as usize]);
-        let room: u32 = self.heads.iter().map(|h| self.room_of(h)).sum();
-        let writes = room.saturating_sub(left).max(1);
-        self.collect(left.div_ceil(writes).max(u32::from(left == 0)))
+        if let Some(victim) = self.gc {
+            let pace = self.pace(&victim, writes);
+            self.collect(pace)?;
+        }
+        // A block that a discard may have emptied counts once the discard is durable.
+        self.settle_trims(self.floor() + 1)?;
+        self.check_reserve();
+        Ok(())
     }
 
-    pub(crate) fn room_of(&self, head: &crate::record::Head) -> u32 {
-        if head.block == NONE { 0 } else { self.l.g.pages_per_block - head.next }
+    /// Pages of the victim to be moved before so many host writes.
+    fn pace(&self, victim: &Victim, writes: u32) -> u32 {
+        let pages = self.l.g.pages_per_block;
+        let left = u32::from(self.blocks.valid[victim.block as usize]);
+        if self.shared() || left == 0 {
+            return u32::MAX;
+        }
+        // As many moves a write as keep the free blocks from becoming fewer, and more when they are.
+        let behind = self.low().saturating_sub(self.sure_free()).max(1);
+        let steady = match victim.cause {
+            Cause::Collect => victim.full.div_ceil(pages.saturating_sub(victim.full).max(1)),
+            _ => 4,
+        };
+        let steady = (steady * behind).saturating_mul(writes);
+        if self.sure_free() > self.floor() {
+            return steady;
+        }
+        // What is left must fit beside the host's pages.
+        match self.room().saturating_sub(left) {
+            spare if spare <= writes => u32::MAX,
+            spare => (left * writes).div_ceil(spare).max(if self.low() > 2 { steady } else { 1 }),
+        }
     }
 
     /// Collects until a frontier may open a block.
     pub(crate) fn make_room_to_open(&mut self) -> Result<(), FtlError> {
-        while self.short() {
+        // Where pages share cells nothing was collected ahead.
+        let wanted = if self.shared() { self.low() } else { self.floor() + 1 };
+        let mut tries = 2 * self.l.g.blocks;
+        loop {
+            self.settle_trims(wanted)?;
+            if self.sure_free() >= wanted || tries == 0 {
+                return Ok(());
+            }
+            if let Some(victim) = self.gc
+                && victim.cause == Cause::Wear
+            {
+                // It frees too little to wait for.
+                self.gc = None;
+            }
             if self.gc.is_none() {
                 self.choose()?;
             }
             if self.gc.is_none() {
-                break;
+                return Ok(());
             }
             self.collect(u32::MAX)?;
+            tries -= 1;
         }
-        Ok(())
     }
 
     /// Picks the next block to be emptied, if one is needed.
@@ -76,17 +128,38 @@ impl<N: Nand> Ftl<N> {
                 _ => continue,
             };
             self.count_all()?;
-            self.gc = Some(Victim { block, next: 0, class, cause });
-            return Ok(());
+            let full = self.blocks.valid[block as usize].into();
+            if full > self.fits() && role != Role::Failing {
+                // Later: there is no room for it now.
+                self.pending.push((block, cause));
+                break;
+            }
+            return self.start(Victim { block, next: 0, class, cause, full });
         }
+        self.settle_trims(self.low())?;
         if !self.short() {
             return Ok(());
         }
         self.count_all()?;
-        // Levelling frees nothing: every other victim at most.
-        let worn = if self.levelled { None } else { self.worn_victim() };
+        // Levelling frees nothing: every other victim at most, and only while there is room.
+        let worn = if self.levelled || self.sure_free() <= self.floor() {
+            None
+        } else {
+            self.worn_victim()
+        };
         self.levelled = worn.is_some();
-        self.gc = worn.or_else(|| self.best_victim());
+        match worn.or_else(|| self.best_victim()) {
+            Some(victim) => self.start(victim),
+            None => Ok(()),
+        }
+    }
+
+    fn start(&mut self, victim: Victim) -> Result<(), FtlError> {
+        if self.shared() {
+            // No metadata page in its midst, which would cost room.
+            self.meta_if_due(victim.full + 8)?;
+        }
+        self.gc = Some(victim);
         Ok(())
     }
 
@@ -94,22 +167,40 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn best_victim(&self) -> Option<Victim> {
         let pages = self.l.g.pages_per_block;
         let clock = self.clock as u32;
-        let mut best: Option<(i64, u32, u32, u8)> = None;
+        // Of those that fit, and no fuller than the mean: so a host write never waits for more.
+        let most = self.fits().min(pages - 1).min(self.mean_full());
+        let mean = i64::from(self.blocks.spread().1);
+        let bias = if self.placer.skewed && self.config.wear.spread > 0 { WEAR_BIAS } else { 0 };
+        let mut best: Option<(i64, u32, Victim)> = None;
+        let mut least: Option<(u32, Victim)> = None;
         for (block, role) in self.blocks.role.iter().enumerate() {
             let Role::Data(class) = *role else { continue };
-            let valid = u32::from(self.blocks.valid[block]);
-            if valid >= pages {
+            let full = u32::from(self.blocks.valid[block]);
+            let block = block as u32;
+            let victim = || Victim { block, next: 0, class, cause: Cause::Collect, full };
+            if least.is_none_or(|(f, _)| full < f) && full < pages {
+                least = Some((full, victim()));
+            }
+            if full > most {
                 continue;
             }
-            let age = clock.wrapping_sub(self.blocks.birth[block]);
-            let worth = self.placer.worth(pages, valid, age);
-            let erases = self.blocks.erases[block];
+            let age = clock.wrapping_sub(self.blocks.birth[block as usize]);
+            let erases = self.blocks.erases[block as usize];
+            let worth = self.placer.worth(pages, full, age) + bias * (mean - i64::from(erases));
             // Among equals the least worn.
-            if best.is_none_or(|(w, e, ..)| worth > w || (worth == w && erases < e)) {
-                best = Some((worth, erases, block as u32, class));
+            if best.is_none_or(|(w, e, _)| worth > w || (worth == w && erases < e)) {
+                best = Some((worth, erases, victim()));
             }
         }
-        best.map(|(_, _, block, class)| Victim { block, next: 0, class, cause: Cause::Collect })
+        best.map(|b| b.2).or(least.map(|l| l.1))
+    }
+
+    /// Valid pages of a closed block on average, rounded up.
+    fn mean_full(&self) -> u32 {
+        let closed = self.closed_blocks().max(1);
+        let open = self.heads.iter().filter(|h| h.block != NONE);
+        let open: u32 = open.map(|h| u32::from(self.blocks.valid[h.block as usize])).sum();
+        self.l.logical.saturating_sub(open).div_ceil(closed)
     }
 
     /// The least worn data block, when it lags too far behind and the budget allows.
@@ -137,9 +228,13 @@ impl<N: Nand> Ftl<N> {
             }
         }
         let (erases, block, class) = least;
-        // Below the bound, so that it holds while this block is emptied.
-        let lags = erases != u32::MAX && most - erases + 4 > policy.spread;
-        lags.then_some(Victim { block, next: 0, class, cause: Cause::Wear })
+        // Below the bound, so that it holds while this block is emptied; under skewed traffic the gap
+        // grows by itself and is closed early.
+        let margin = if self.placer.skewed { 6 } else { 4 };
+        let lags = erases != u32::MAX && most - erases + margin > policy.spread;
+        let full = self.blocks.valid[block as usize].into();
+        let lags = lags && full <= self.fits();
+        lags.then_some(Victim { block, next: 0, class, cause: Cause::Wear, full })
     }
 
     /// Moves up to `most` pages of the victim; frees it when it is empty.
@@ -177,6 +272,8 @@ impl<N: Nand> Ftl<N> {
         // A page never gets hotter by being moved.
         let class = if self.placer.skewed { self.placer.class(age).max(victim.class) } else { 0 };
         let class = match victim.cause {
+            // Where pages share cells, what the host flushes must not cost moved pages their room.
+            _ if self.shared() => FRONTIERS as u8 - 1,
             Cause::Wear if self.placer.skewed => FRONTIERS as u8 - 1,
             _ => class,
         };
@@ -203,7 +300,7 @@ impl<N: Nand> Ftl<N> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.l.oob];
         let status = self.read_ladder(ppn, &mut [], oob)?;
-        let record = Oob::decode(oob, self.l.lpn_bits).filter(|r| r.kind == Kind::Data);
+        let record = Oob::decode_own(oob).filter(|r| r.kind == Kind::Data);
         if status.is_erased() && record.is_none() {
             return Ok(None);
         }

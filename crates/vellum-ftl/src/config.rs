@@ -1,5 +1,8 @@
 //! What the user chooses.
 
+use crate::layout::Layout;
+use vellum_nand::Geometry;
+
 /// How the map is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MapMode {
@@ -17,13 +20,14 @@ pub enum MapMode {
 pub struct WearPolicy {
     /// Erases by which the least worn data block may lag behind the most worn one.
     pub spread: u32,
-    /// Programs in a thousand that levelling may cost; beyond that the spread gives way.
+    /// Programs in a thousand that may move pages for levelling; beyond that the spread gives way. Most
+    /// of them save collection later, for cold pages are gathered in blocks of their own.
     pub budget_permille: u32,
 }
 
 impl Default for WearPolicy {
     fn default() -> Self {
-        WearPolicy { spread: 8, budget_permille: 10 }
+        WearPolicy { spread: 8, budget_permille: 30 }
     }
 }
 
@@ -35,13 +39,16 @@ pub struct ScrubPolicy {
     pub corrected_bits: u8,
     /// Move a block's pages after this many reads of it; 0: never.
     pub block_reads: u32,
+    /// Move a block's pages so many days after it was opened, by the days that
+    /// [`crate::Ftl::set_day`] tells, at most 200; 0: never.
+    pub retention_days: u8,
     /// Climb the chip's read-retry levels before a page is given up.
     pub retry: bool,
 }
 
 impl Default for ScrubPolicy {
     fn default() -> Self {
-        ScrubPolicy { corrected_bits: 3, block_reads: 100_000, retry: true }
+        ScrubPolicy { corrected_bits: 3, block_reads: 100_000, retention_days: 0, retry: true }
     }
 }
 
@@ -79,6 +86,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// The most logical pages that a chip of this shape carries when no block is bad; 0 when it can't
+    /// carry the layer at all.
+    pub fn most_pages(geometry: &Geometry) -> u32 {
+        // More logical pages mean more metadata: the largest number that still fits.
+        let fits = |pages: u32| {
+            Layout::new(geometry, &Config::new(pages))
+                .is_ok_and(|l| l.capacity(geometry.blocks) >= pages.into())
+        };
+        let (mut low, mut high) = (0, geometry.pages().min(1 << 28) as u32);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        low
+    }
+
     /// `logical_pages` with everything else as usual.
     pub fn new(logical_pages: u32) -> Config {
         Config {

@@ -39,6 +39,8 @@ pub(crate) struct Victim {
     pub next: u32,
     pub class: u8,
     pub cause: Cause,
+    /// Valid pages when it was chosen.
+    pub full: u32,
 }
 
 /// A flash translation layer over a chip.
@@ -76,6 +78,8 @@ pub struct Ftl<N> {
     pub(crate) seq: u64,
     /// Host writes so far.
     pub(crate) clock: u64,
+    /// The day that the host last told.
+    pub(crate) day: u16,
     /// Whether valid pages are counted: not until the whole map was seen.
     pub(crate) counted: bool,
     /// Blocks opened in the records replayed, by record number.
@@ -117,6 +121,7 @@ impl<N: Nand> Ftl<N> {
             placer: Placer::new(config.placement, config.logical_pages),
             seq: 1,
             clock: 0,
+            day: 0,
             counted: false,
             opened: Vec::new(),
             trimmed: None,
@@ -136,6 +141,11 @@ impl<N: Nand> Ftl<N> {
     /// Logical pages.
     pub fn pages(&self) -> u32 {
         self.config.logical_pages
+    }
+
+    /// The parameters in force.
+    pub fn config(&self) -> Config {
+        self.config
     }
 
     /// Bytes of a page.
@@ -291,7 +301,7 @@ impl<N: Nand> Ftl<N> {
         if !status.is_readable() {
             return Err(unreadable);
         }
-        let record = Oob::decode(oob, self.l.lpn_bits).filter(|r| r.lpn == lpn.0 && !r.lost);
+        let record = Oob::decode_own(oob).filter(|r| r.lpn == lpn.0 && !r.lost);
         let record = record.ok_or(unreadable)?;
         if self.config.verify_reads && crc32fast::hash(out) != record.data_crc {
             return Err(unreadable);
@@ -323,7 +333,7 @@ impl<N: Nand> Ftl<N> {
         self.check_lpn(lpn)?;
         self.check_page(data.len())?;
         self.ready_to_change()?;
-        self.make_room()?;
+        self.make_room(1)?;
         let old = self.lookup(lpn.0)?;
         let class = self.host_class(lpn.0, old);
         let page = NewPage::new(lpn.0, self.clock as u32, crc32fast::hash(data));

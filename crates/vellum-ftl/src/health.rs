@@ -149,7 +149,8 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn restore_anchor(&mut self) -> Result<(), FtlError> {
         let Some(k) = self.anchor_next.iter().position(|&n| n == NONE) else { return Ok(()) };
         let fits = |f: &crate::blocks::Free| {
-            (1..SPAN).contains(&f.block) && self.trimmed.is_none_or(|t| f.since < t)
+            let spare = self.sure_free() > self.floor() + 1;
+            spare && (1..SPAN).contains(&f.block) && self.trimmed.is_none_or(|t| f.since < t)
         };
         let Some(block) = self.free.iter().find(|f| fits(f)).map(|f| f.block) else {
             if self.pending.is_empty()
@@ -221,6 +222,25 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
+    /// Tells the layer what day it is, counted from any day; later calls never name an earlier one. Has
+    /// blocks moved soon that were opened [`crate::ScrubPolicy::retention_days`] or more days ago. The
+    /// day lives on flash: a day that passes without power counts. O(blocks).
+    ///
+    /// # Errors
+    /// As for reading, when the block table was not read since the mount.
+    pub fn set_day(&mut self, day: u16) -> Result<(), FtlError> {
+        self.count_all()?;
+        self.day = self.day.max(day);
+        let limit = self.config.scrub.retention_days.min(200);
+        for block in 0..self.l.g.blocks {
+            let age = (self.day as u8).wrapping_sub(self.blocks.day[block as usize]);
+            if limit > 0 && age >= limit {
+                self.refresh(block);
+            }
+        }
+        Ok(())
+    }
+
     /// Reads up to `pages` pages from where the last call ended, and has moved what was read with
     /// effort. For idle time; everything was seen once after as many pages as there are logical
     /// ones. Returns the page to go on from.
@@ -249,12 +269,15 @@ impl<N: Nand> Ftl<N> {
         if self.read_only {
             return Ok(());
         }
-        while !self.pending.is_empty() || self.gc.is_some() {
+        // Each turn empties a block; what then still waits has no room.
+        let mut tries = 2 * self.pending.len() + 2;
+        while (!self.pending.is_empty() || self.gc.is_some()) && tries > 0 {
             if self.gc.is_none() {
                 self.make_room_to_open()?;
             }
-            self.make_room()?;
+            self.make_room(1)?;
             self.collect(u32::MAX)?;
+            tries -= 1;
         }
         self.restore_anchor()
     }

@@ -13,8 +13,13 @@ pub(crate) const GROUP: u32 = 15;
 pub(crate) const BACK: usize = 8;
 /// The anchors lie in two of the first so many blocks.
 pub(crate) const SPAN: u32 = 8;
-/// Free blocks that collection keeps: one that only recovery takes, and one to open next.
+/// Free blocks that collection keeps at least: one that only recovery takes, and one to open next.
 pub(crate) const SPARE: u32 = 2;
+/// Most free blocks that collection ever keeps: [`SPARE`], one after something failed, one while the
+/// log is tight, two under skewed traffic or where pages share cells, and one more there.
+pub(crate) const MOST_SPARE: u32 = SPARE + 5;
+/// Pages that the log must be able to take without another block: two recoveries' worth.
+pub(crate) const LOG_SLACK: u32 = 12;
 /// Bytes of a metadata page before the block table's part.
 pub(crate) const HEADER: usize = 144;
 /// Bits of a record's kind.
@@ -98,14 +103,13 @@ impl Layout {
 
     /// Divides a metadata page between block table, records and map slice. A mount reads about
     /// `logical · interval / (slice · records)` pages of the log's window; the more records, the
-    /// fewer of them, and the more slices, the longer the log. Three eighths go to the records.
+    /// fewer of them, and the more slices, the longer the log. Half each makes the product least.
     fn share(&mut self, wish: u32) {
         let body = self.g.page_bytes as usize - HEADER - 4;
         for _ in 0..8 {
             let bits = (body.saturating_sub(4 * self.table as usize) * 8) as u32;
             let least = self.g.pages_per_block + 12;
-            self.records =
-                (bits * 3 / 8 / self.record_bits).max(least).min(bits / self.record_bits);
+            self.records = (bits / 2 / self.record_bits).max(least).min(bits / self.record_bits);
             self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);
             self.slices = self.logical.div_ceil(self.slice);
@@ -131,13 +135,29 @@ impl Layout {
     }
 
     /// Most logical pages that `good` blocks carry: two anchors, the metadata, the frontiers, and
-    /// what collection needs are taken off; where pages share cells, also room for the pages that
-    /// are passed over.
+    /// what collection keeps free are taken off. The others must not be so full that collecting the
+    /// emptiest of them gains nothing.
     pub fn capacity(&self, good: u32) -> u64 {
-        let taken = 2 + self.ring() + FRONTIERS as u32 + SPARE + 1;
-        let pages = u64::from(good.saturating_sub(taken)) * u64::from(self.g.pages_per_block);
-        let pages = pages.saturating_sub(1);
-        if self.g.pair_distance() > 0 { pages * 3 / 4 } else { pages }
+        let taken = 2 + self.ring() + FRONTIERS as u32 + MOST_SPARE;
+        let pages = u64::from(good.saturating_sub(taken)) * u64::from(self.most_full());
+        pages.saturating_sub(1)
+    }
+
+    /// Pages of a closed block that may be valid on average. Where pages share cells, each recovery
+    /// and each metadata page in the midst of collecting a block costs it up to a pair's distance of
+    /// pages that are passed over, and so does a flush between two collections.
+    pub fn most_full(&self) -> u32 {
+        let (pages, d) = (self.g.pages_per_block, self.g.pair_distance());
+        if d == 0 {
+            return pages;
+        }
+        let lost = d * (1 + pages / self.interval.max(1)) + 1;
+        pages.saturating_sub(lost).min(pages * 3 / 4).max(1)
+    }
+
+    /// Pages that a freshly erased block takes at least, however often recovery copies it on the way.
+    pub fn fresh(&self) -> u32 {
+        self.g.pages_per_block.saturating_sub(self.g.pair_distance())
     }
 
     pub fn page_bytes(&self) -> usize {

@@ -14,18 +14,22 @@ mod blocks;
 pub mod campaign;
 mod collect;
 mod config;
+#[cfg(feature = "model")]
+mod device;
 mod error;
 mod ftl;
 mod health;
 mod layout;
 mod log;
 mod map;
+mod media;
 mod meta;
 mod mount;
 mod oob;
 mod place;
 mod record;
 mod repair;
+mod reserve;
 mod settle;
 mod snapshot;
 mod stats;
@@ -34,5 +38,8 @@ pub mod theory;
 
 pub use crate::ftl::Ftl;
 pub use config::{Config, MapMode, Placement, ScrubPolicy, WearPolicy};
+#[cfg(feature = "model")]
+pub use device::FlashDevice;
 pub use error::{FtlError, Lpn};
+pub use reserve::Reserve;
 pub use stats::{Health, Stats};

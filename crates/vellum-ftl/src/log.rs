@@ -36,6 +36,8 @@ pub(crate) struct Log {
     /// The page that a mount found last: it may not stay readable, yet nothing else holds its slice
     /// until it was written again.
     pub guard: Option<u32>,
+    /// Pages that it takes before it needs another block.
+    pub left: u32,
 }
 
 impl Log {
@@ -50,6 +52,7 @@ impl Log {
             covered: 0,
             failing: Vec::new(),
             guard: None,
+            left: u32::MAX,
         }
     }
 
@@ -92,13 +95,15 @@ impl<N: Nand> Ftl<N> {
             record_end: self.record_end,
             clock: self.clock,
             clean,
+            day: self.day,
             start: self.start,
             back: self.log.places.iter().take(BACK).copied().collect(),
             records: self.records.iter().copied().collect(),
         };
         let mut page = core::mem::take(&mut self.page);
-        let erases = &self.blocks.erases;
-        let table = self.l.table_of(slice).map(|b| erases[b as usize].min(0xff_ffff));
+        let (erases, days) = (&self.blocks.erases, &self.blocks.day);
+        let word = |b: u32| erases[b as usize].min(0xff_ffff) | u32::from(days[b as usize]) << 24;
+        let table = self.l.table_of(slice).map(word);
         meta.encode(&self.l, self.map.entries(&self.l, slice).into_iter(), table, &mut page);
         let result = self.append_meta(&page, Kind::Meta, meta.ordinal, 0);
         if result.is_ok() {
@@ -117,7 +122,19 @@ impl<N: Nand> Ftl<N> {
         {
             self.write_parity()?;
         }
+        self.log.left = (self.l.safe_pages - self.log.next.min(self.l.safe_pages))
+            + self.outdated().count() as u32 * self.l.safe_pages;
         Ok(())
+    }
+
+    /// Blocks of the ring that hold nothing that is needed, and not the one that is written.
+    fn outdated(&self) -> impl Iterator<Item = u32> + '_ {
+        let pages = self.l.g.pages_per_block;
+        let held = move |b: u32| {
+            let mut kept = self.log.places.iter().map(|p| p.ppn).chain(self.log.guard);
+            b == self.log.block || kept.any(|p| p != NONE && p / pages == b)
+        };
+        self.anchor.ring.iter().copied().filter(move |&b| !held(b))
     }
 
     fn write_parity(&mut self) -> Result<(), FtlError> {
@@ -204,7 +221,7 @@ impl<N: Nand> Ftl<N> {
                 continue;
             };
             // More than the log needs, or much more worn than others: another block's turn.
-            let limit = self.config.wear.spread / 2;
+            let limit = self.config.wear.spread / 8;
             let rested =
                 limit > 0 && self.rested_block().is_some_and(|b| worn(&b) + limit < worn(&block));
             let extra = self.anchor.ring.len() > self.l.ring() as usize;
@@ -227,7 +244,7 @@ impl<N: Nand> Ftl<N> {
 
     /// The least worn free block that the log may take without leaving too few.
     fn rested_block(&self) -> Option<u32> {
-        if self.free.len() < crate::layout::SPARE as usize + 1 {
+        if self.sure_free() <= self.floor() + 1 {
             return None;
         }
         self.free.iter().map(|f| f.block).min_by_key(|&b| self.blocks.erases[b as usize])

@@ -32,6 +32,8 @@ pub(crate) struct Meta {
     pub clock: u64,
     /// The layer was shut down: nothing was in flight after this page.
     pub clean: bool,
+    /// The day that the host last told.
+    pub day: u16,
     /// The frontiers before the first record.
     pub start: [Head; FRONTIERS],
     /// The metadata pages before it, latest first.
@@ -40,7 +42,7 @@ pub(crate) struct Meta {
     pub records: Vec<u32>,
 }
 
-/// Bytes of a block in the table: erases (24 bits) and flags.
+/// Bytes of a block in the table: erases (24 bits) and the day of its opening (8 bits).
 const TABLE_ENTRY: usize = 4;
 
 impl Meta {
@@ -65,7 +67,8 @@ impl Meta {
         put(out, &mut at, self.seq, 8);
         put(out, &mut at, self.record_end, 8);
         put(out, &mut at, self.clock, 8);
-        put(out, &mut at, u64::from(self.clean), 4);
+        put(out, &mut at, u64::from(self.clean), 2);
+        put(out, &mut at, self.day.into(), 2);
         put(out, &mut at, self.records.len() as u64, 4);
         for h in &self.start {
             put(out, &mut at, h.block.into(), 4);
@@ -104,7 +107,8 @@ impl Meta {
         }
         let mut next = |n: usize| get(bytes, &mut at, n);
         let (ordinal, seq, record_end) = (next(4) as u32, next(8), next(8));
-        let (clock, clean, count) = (next(8), next(4) != 0, next(4) as u32);
+        let (clock, clean, day) = (next(8), next(2) != 0, next(2) as u16);
+        let count = next(4) as u32;
         let mut start = [Head::CLOSED; FRONTIERS];
         for h in &mut start {
             *h = Head { block: next(4) as u32, next: next(4) as u32 };
@@ -126,7 +130,7 @@ impl Meta {
         let from = (l.slice * l.entry_bits) as usize;
         let mut bits = BitReader::at(&bytes[body..end], from);
         let records = (0..count).map(|_| bits.take(l.record_bits) as u32).collect();
-        Some(Meta { ordinal, seq, record_end, clock, clean, start, back, records })
+        Some(Meta { ordinal, seq, record_end, clock, clean, day, start, back, records })
     }
 }
 
@@ -174,6 +178,7 @@ mod tests {
             record_end: 5000,
             clock: 4321,
             clean: true,
+            day: 300,
             start: [
                 Head { block: 5, next: 3 },
                 Head::CLOSED,

@@ -124,8 +124,10 @@ impl<N: Nand> Ftl<N> {
         ftl.stats.chip_reads = reads;
         let differ = ftl.take_anchors(&found);
         ftl.blocks.role.fill(Role::Data(0));
-        ftl.blocks.role[0] = Role::Bad;
         ftl.set_roles();
+        if ftl.blocks.role[0] != Role::Anchor {
+            ftl.blocks.role[0] = Role::Bad;
+        }
         let last = ftl.find_log_end()?;
         ftl.replay(&last)?;
         let debt = ftl.read_tail()?;
@@ -173,8 +175,14 @@ impl<N: Nand> Ftl<N> {
         starts.sort_unstable();
         for &(_, _, block) in starts.iter().rev() {
             let mut reads = 0;
-            let end = last_written(&mut self.nand, &self.l.g, block, false, &mut reads)?;
+            let mut page = vec![0; self.l.page_bytes()];
+            let (end, held) =
+                last_written(&mut self.nand, &self.l.g, block, None, &mut page, &mut reads)?;
             self.stats.chip_reads += reads;
+            if held && let Some(meta) = Meta::decode(&self.l, &page) {
+                let ppn = safe_page(&self.l.g, block, end);
+                return Ok(Last { meta, page, ppn, used: end + 1 });
+            }
             for i in (0..=end).rev() {
                 let ppn = safe_page(&self.l.g, block, i);
                 if let Ok((meta, page)) = self.meta_at(ppn)? {
@@ -237,6 +245,7 @@ impl<N: Nand> Ftl<N> {
         self.log.places = places.into();
         self.seq = last.meta.seq + 1;
         self.clock = last.meta.clock;
+        self.day = last.meta.day;
         Ok(())
     }
 

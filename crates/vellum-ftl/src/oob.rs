@@ -85,6 +85,19 @@ impl Oob {
 
     /// Reads a record; `None` when it is not one, or damaged.
     pub fn decode(bytes: &[u8], lpn_bits: u32) -> Option<Oob> {
+        let mut oob = Oob::decode_own(bytes)?;
+        let n = Self::history_len(bytes.len(), lpn_bits);
+        let mut bits = BitReader::new(&bytes[FIXED..]);
+        let nothing = (1u64 << lpn_bits) - 1;
+        for h in &mut oob.history[..n] {
+            let lpn = bits.take(lpn_bits);
+            *h = if lpn == nothing { NO_LPN } else { lpn as u32 };
+        }
+        Some(oob)
+    }
+
+    /// The same without the pages before it, for who moves or reads the page.
+    pub fn decode_own(bytes: &[u8]) -> Option<Oob> {
         if bytes.len() < FIXED || Self::crc(bytes).to_le_bytes() != bytes[17..19] {
             return None;
         }
@@ -99,14 +112,6 @@ impl Oob {
         };
         let mut seq = [0; 8];
         seq[..5].copy_from_slice(&bytes[6..11]);
-        let mut history = [NO_LPN; MAX_HISTORY];
-        let n = Self::history_len(bytes.len(), lpn_bits);
-        let mut bits = BitReader::new(&bytes[FIXED..]);
-        let nothing = (1u64 << lpn_bits) - 1;
-        for h in &mut history[..n] {
-            let lpn = bits.take(lpn_bits);
-            *h = if lpn == nothing { NO_LPN } else { lpn as u32 };
-        }
         Some(Oob {
             kind,
             commit: bytes[0] & 0x10 != 0,
@@ -116,13 +121,13 @@ impl Oob {
             seq: u64::from_le_bytes(seq),
             birth: u16::from_le_bytes([bytes[11], bytes[12]]),
             data_crc: le32(13),
-            history,
+            history: [NO_LPN; MAX_HISTORY],
         })
     }
 
     /// The kind alone, of bytes that are a record.
     pub fn decode_kind(bytes: &[u8]) -> Option<Kind> {
-        Oob::decode(bytes, 16).map(|oob| oob.kind)
+        Oob::decode_own(bytes).map(|oob| oob.kind)
     }
 
     /// CRC-32 of all but the CRC itself, folded to 16 bits.

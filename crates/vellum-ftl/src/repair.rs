@@ -47,7 +47,10 @@ impl<N: Nand> Ftl<N> {
         if !self.counted {
             for (block, word) in l.table_of(slice).zip(meta::table(&l, page)) {
                 let later = self.opened.iter().filter(|o| o.1 == block && o.0 >= record_end);
-                self.blocks.erases[block as usize] = (word & 0xff_ffff) + later.count() as u32;
+                let later = later.count() as u32;
+                self.blocks.erases[block as usize] = (word & 0xff_ffff) + later;
+                let day = if later > 0 { self.day as u8 } else { (word >> 24) as u8 };
+                self.blocks.day[block as usize] = day;
             }
         }
     }

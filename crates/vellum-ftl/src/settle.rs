@@ -77,13 +77,14 @@ impl<N: Nand> Ftl<N> {
         let Some(debt) = self.debt.clone() else { return Ok(()) };
         self.count_all()?;
         let last = self.last_page(&debt.suspects)?;
+        self.relax_log()?;
         for f in 0..FRONTIERS as u8 {
             if self.heads[f as usize].block != NONE {
                 self.replace(f, &debt.suspects, last.as_ref())?;
             }
         }
         self.debt = None;
-        Ok(())
+        self.relax_log()
     }
 
     /// The page programmed last of all, read once and for all: it may never be read again.
@@ -133,7 +134,7 @@ impl<N: Nand> Ftl<N> {
             return Ok(());
         }
         loop {
-            let Some(new) = self.take_erased(false)? else { return Err(self.worn_out()) };
+            let Some(new) = self.take_erased(false, 0)? else { return Err(self.worn_out()) };
             if !self.copy_all(f, &moves, new, last)? {
                 self.retire(new)?;
                 continue;
@@ -216,6 +217,8 @@ impl<N: Nand> Ftl<N> {
         }
         self.heads[f as usize] = Head { block: new, next: moves.len() as u32 };
         self.blocks.role[new as usize] = Role::Open;
+        // Its pages may be as old as the old block's.
+        self.blocks.day[new as usize] = self.blocks.day[old as usize];
         self.blocks.role[old as usize] = Role::Data(f);
         self.write_meta(false)?;
         self.set_free(old);

@@ -57,6 +57,8 @@ pub struct Stats {
     pub retried: u64,
     /// Pages whose content is lost.
     pub lost: u64,
+    /// Blocks opened that should have stayed free for recovery, because an erase or program failed.
+    pub last_resorts: u32,
     /// Metadata pages that were unreadable and came from parity, an older copy, or the out-of-band
     /// records.
     pub meta_rebuilt: u32,

@@ -158,32 +158,48 @@ impl<N: Nand> Ftl<N> {
         Ok(tail)
     }
 
-    /// Makes the numbers right where they matter: of pages with one logical page in two frontiers.
+    /// Makes the numbers right where they matter: of pages with one logical page in two frontiers whose
+    /// order the numbers around them don't tell.
     fn order(&mut self, tails: &mut [Vec<Found>]) -> Result<(), FtlError> {
-        let mut seen: BTreeMap<u32, (u8, bool)> = BTreeMap::new();
-        for p in tails.iter().flatten().filter(|p| p.lpn != NO_LPN) {
-            let entry = seen.entry(p.lpn).or_insert((p.f, false));
-            entry.1 |= entry.0 != p.f;
+        // The least number that each page may have: one more than the page before it.
+        let mut least: Vec<Vec<u64>> = Vec::new();
+        for tail in tails.iter_mut() {
+            bound_above(tail);
+            let mut low = self.seq;
+            let mut lows = Vec::with_capacity(tail.len());
+            for p in tail.iter() {
+                low = if p.exact { p.seq } else { low };
+                lows.push(low);
+                low += u64::from(p.lpn != NO_LPN);
+            }
+            least.push(lows);
         }
-        for (f, tail) in tails.iter_mut().enumerate() {
-            let head = self.heads[f];
-            let mut bound = u64::MAX;
-            for p in tail.iter_mut().rev() {
-                let twice = seen.get(&p.lpn).is_some_and(|s| s.1);
-                if twice
-                    && !p.exact
-                    && let Some(found) = self.look(p.f, head, p.page)?
-                {
-                    *p = found;
-                }
-                if !p.exact {
-                    p.seq = p.seq.min(bound.saturating_sub(1));
-                }
-                if p.lpn != NO_LPN {
-                    bound = p.seq;
+        // By logical page: frontier, place in its tail, and the numbers that it may have.
+        let mut all: BTreeMap<u32, Vec<(usize, usize, u64, u64)>> = BTreeMap::new();
+        for (f, tail) in tails.iter().enumerate() {
+            for (i, p) in tail.iter().enumerate().filter(|(_, p)| p.lpn != NO_LPN) {
+                let low = least[f][i].min(p.seq);
+                all.entry(p.lpn).or_default().push((f, i, low, p.seq));
+            }
+        }
+        let mut unclear = Vec::new();
+        for places in all.values() {
+            for a in places {
+                let meets = |b: &&(usize, usize, u64, u64)| a.0 != b.0 && a.2 <= b.3 && b.2 <= a.3;
+                if places.iter().any(|b| meets(&b)) {
+                    unclear.push((a.0, a.1));
                 }
             }
         }
+        for (f, i) in unclear {
+            let p = tails[f][i];
+            if !p.exact
+                && let Some(found) = self.look(p.f, self.heads[f], p.page)?
+            {
+                tails[f][i] = found;
+            }
+        }
+        tails.iter_mut().for_each(|tail| bound_above(tail));
         Ok(())
     }
 
@@ -238,6 +254,19 @@ impl<N: Nand> Ftl<N> {
             self.heads[f].next += 1;
             at[f] += 1;
             self.map.set(p.lpn, ppn);
+        }
+    }
+}
+
+/// Each number that is not exact becomes the largest that it may be: one less than the next one's.
+fn bound_above(tail: &mut [Found]) {
+    let mut bound = u64::MAX;
+    for p in tail.iter_mut().rev() {
+        if !p.exact {
+            p.seq = p.seq.min(bound.saturating_sub(1));
+        }
+        if p.lpn != NO_LPN {
+            bound = p.seq;
         }
     }
 }

@@ -54,7 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn run(steps: &[Step], map: MapMode, cell: CellKind) {
-    let n = 400;
+    // As full as it can be: the reserve is checked at each step by a debug assertion, and here.
+    let n = Config::most_pages(&Geometry::tiny(48, 16).with_cell(cell));
     let mut ftl = Ftl::format(chip(cell), config(n, map)).unwrap();
     let mut truth = BTreeMap::new();
     let mut version = 0;
@@ -94,6 +95,9 @@ fn run(steps: &[Step], map: MapMode, cell: CellKind) {
                 ftl = Ftl::mount(ftl.into_nand(), config(n, map)).unwrap();
             }
         }
+        let reserve = ftl.reserve();
+        assert!(matches!(step, Step::Remount) || reserve.holds(), "{reserve:?} after {step:?}");
+        assert_eq!(ftl.stats().last_resorts, 0);
     }
     check(&mut ftl, &truth);
     ftl.flush().unwrap();
@@ -141,6 +145,48 @@ fn what_can_not_work_is_refused_with_numbers() {
     // The same cells behind a controller that sees another page size.
     let other = Geometry { blocks: 24, ..Geometry::tiny(48, 16) };
     assert!(Model::from_image(ModelConfig::perfect(other), &image).is_err());
+}
+
+#[test]
+fn a_host_write_waits_for_no_more_moves_than_promised() {
+    let geometry = Geometry::tiny(256, 32);
+    for skewed in [false, true] {
+        let mut ftl =
+            Ftl::format(Model::new(ModelConfig::perfect(geometry)).unwrap(), Config::new(6_800))
+                .unwrap();
+        (0..6_800).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+        let mut rng = vellum_block::Rng::new(3);
+        for round in 0..60_000 {
+            let hot = skewed && rng.below(10) > 0;
+            let lpn = rng.below(if hot { 680 } else { 6_800 }) as u32;
+            ftl.write(Lpn(lpn), &content(lpn, round)).unwrap();
+        }
+        let (worst, most) = (ftl.stats().worst_moves, ftl.most_moves());
+        assert!(worst > 0 && worst <= most, "skewed {skewed}: {worst} moves, {most} promised");
+        // Every host write is in the histogram of moves.
+        assert_eq!(ftl.stats().moves.iter().sum::<u64>(), ftl.stats().host_writes);
+    }
+}
+
+#[test]
+fn old_blocks_are_moved_by_the_calendar_across_mounts() {
+    let mut config = Config::new(300);
+    config.scrub.retention_days = 30;
+    let mut ftl = Ftl::format(chip(CellKind::Slc), config).unwrap();
+    (0..300).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    ftl.set_day(29).unwrap();
+    ftl.scrub(Lpn(0), 0).unwrap();
+    assert_eq!(ftl.stats().programs_refresh, 0);
+    let mut ftl = Ftl::mount(ftl.shut_down().unwrap(), config).unwrap();
+    ftl.set_day(31).unwrap();
+    ftl.scrub(Lpn(0), 0).unwrap();
+    // All closed blocks but for the pages of the open one.
+    let moved = ftl.stats().programs_refresh;
+    assert!((280..=300).contains(&moved), "{moved} pages");
+    ftl.set_day(32).unwrap();
+    ftl.scrub(Lpn(0), 0).unwrap();
+    assert!(ftl.stats().programs_refresh < moved + 20, "what was moved is young again");
+    check(&mut ftl, &(0..300).map(|lpn| (lpn, content(lpn, 1))).collect());
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn lives(cell: CellKind, map: MapMode, seed: u64, rounds: u32) {
     let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
     assert!(tally.cuts >= u64::from(rounds) && tally.nested > 0);
     assert!(tally.by_mode.iter().all(|&n| n > 0));
+    assert_eq!(tally.last_resorts, 0, "{cell:?}: the reserve did not hold");
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl Owed {
 
     /// One host operation, by chance.
     pub fn step(&mut self, ftl: &mut Ftl<Model>) -> Result<(), Stop> {
+        let resorts = ftl.stats().last_resorts;
         let pages = u64::from(self.campaign.config.logical_pages);
         let any = self.rng.below(pages) as u32;
         let done = match self.rng.below(100) {
@@ -109,6 +110,7 @@ impl Owed {
             90..=93 => self.write_batch(ftl),
             _ => self.flush(ftl),
         };
+        self.tally.last_resorts += u64::from(ftl.stats().last_resorts - resorts);
         done.map_err(|e| self.stop(e))
     }
 

@@ -8,9 +8,11 @@
 
 mod enumerate;
 mod life;
+mod steady;
 
 pub use enumerate::exhaustive;
 pub use life::random;
+pub use steady::{Steady, steady};
 
 use crate::{Config, FtlError, MapMode};
 use alloc::string::String;
@@ -29,18 +31,20 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// A small device: 40 blocks of 16 pages of 512 B, about as full as it can be.
+    /// A small device, as full as it can be: 40 blocks of 16 pages of 512 B.
     pub fn small(cell: CellKind, map: MapMode) -> Campaign {
-        let chip = ModelConfig::perfect(Geometry::tiny(40, 16).with_cell(cell));
-        let config = Config { map, ..Config::new(if cell == CellKind::Slc { 420 } else { 310 }) };
-        Campaign { chip, config, nested: 2 }
+        Campaign::full(Geometry::tiny(40, 16).with_cell(cell), map, 2)
     }
 
-    /// A very small one, for trying everything: 24 blocks of 16 pages.
+    /// A very small one, for trying everything: 27 blocks of 16 pages.
     pub fn tiny(cell: CellKind, map: MapMode) -> Campaign {
-        let chip = ModelConfig::perfect(Geometry::tiny(24, 16).with_cell(cell));
-        let config = Config { map, ..Config::new(if cell == CellKind::Slc { 160 } else { 110 }) };
-        Campaign { chip, config, nested: 1 }
+        Campaign::full(Geometry::tiny(27, 16).with_cell(cell), map, 1)
+    }
+
+    /// As many logical pages as the geometry carries.
+    fn full(geometry: Geometry, map: MapMode, nested: u32) -> Campaign {
+        let config = Config { map, ..Config::new(Config::most_pages(&geometry).max(1)) };
+        Campaign { chip: ModelConfig::perfect(geometry), config, nested }
     }
 }
 
@@ -59,6 +63,8 @@ pub struct Tally {
     pub mount_reads: u64,
     /// Metadata pages rebuilt.
     pub meta_rebuilt: u64,
+    /// Blocks opened that should have stayed free for recovery: the reserve did not hold.
+    pub last_resorts: u64,
 }
 
 impl Tally {
@@ -73,6 +79,7 @@ impl Tally {
         self.nested += more.nested;
         self.checked += more.checked;
         self.meta_rebuilt += more.meta_rebuilt;
+        self.last_resorts += more.last_resorts;
         self.mount_reads = self.mount_reads.max(more.mount_reads);
         self.by_mode.iter_mut().zip(more.by_mode).for_each(|(a, b)| *a += b);
     }
