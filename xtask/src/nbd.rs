@@ -1,4 +1,5 @@
-//! `cargo xtask nbd`: a modelled disk as a network block device, for `qemu-img`, `nbdcopy` and `fio`.
+//! `cargo xtask nbd`: a modelled disk, or flash, as a network block device, for `qemu-img`, `nbdcopy`
+//! and `fio`.
 
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -7,13 +8,17 @@ use std::process::ExitCode;
 use vellum_block::nbd::{NbdConfig, NbdServer};
 use vellum_block::{Device, Duration, Instant, Media, Ram, Serial, SparseFile, Volume};
 use vellum_disk::{Disk, Policy};
+use vellum_ftl::Ftl;
+use vellum_nand::{Geometry, Model, ModelConfig};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A drive: hp97560, enterprise15k, desktop7200, a .drive file, or a DiskSim .parv/.diskspecs file
+    /// A drive: hp97560, enterprise15k, desktop7200, a .drive file, or a DiskSim .parv/.diskspecs file;
+    /// or flash: the translation layer over a modelled 1 Gbit chip
     #[arg(long, default_value = "hp97560")]
     device: String,
-    /// Keep the content in this sparse file; without it, in memory
+    /// Keep the content in this sparse file (for flash: the chip's image, saved when a connection
+    /// ends); without it, in memory
     #[arg(long)]
     file: Option<PathBuf>,
     /// Where to listen
@@ -34,6 +39,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.device == "flash" {
+        return flash(args);
+    }
     let disk = Disk::new(&crate::trace::device(&args.device)?, Policy::Sptf)?;
     let shape = disk.shape();
     let media: Box<dyn Media> = match &args.file {
@@ -68,6 +76,62 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     } else {
         let (n, mean) = (s.response.count(), s.response.mean());
         println!("{n} requests in {busy} of the drive's time, {mean} each");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves the translation layer over a chip's image.
+fn flash(args: &Args) -> Result<ExitCode> {
+    // What a data sheet allows: two blocks in a hundred leave the factory bad.
+    let chip =
+        ModelConfig { factory_bad_permille: 20, ..ModelConfig::perfect(Geometry::slc_1gbit()) };
+    let config = vellum_ftl::Config::new((Geometry::slc_1gbit().pages() * 8 / 10) as u32);
+    let at = |path: &PathBuf| path.display().to_string();
+    let mut ftl = match &args.file {
+        Some(path) if path.exists() => {
+            let image = std::fs::read(path).with_context(|| at(path))?;
+            let chip = Model::from_image(chip, &image).with_context(|| at(path))?;
+            Ftl::mount(chip, config).with_context(|| at(path))?
+        }
+        _ => Ftl::format(Model::new(chip)?, config)?,
+    };
+    let net = NbdConfig { address: args.address, read_only: args.read_only, ..Default::default() };
+    let server = NbdServer::bind(net).with_context(|| args.address.to_string())?;
+    let bytes = u64::from(ftl.pages()) * ftl.page_bytes() as u64;
+    eprintln!("nbd://{}/vellum ({bytes} bytes); Ctrl-C ends", server.address()?);
+    let most = args.connections.unwrap_or(u64::MAX);
+    let mut served = 0;
+    while served < most {
+        if let Err(error) = server.serve_one(&mut ftl) {
+            eprintln!("connection ended: {error}");
+        }
+        served += 1;
+        if let Some(path) = &args.file {
+            ftl.flush()?;
+            let new = path.with_extension("new");
+            std::fs::write(&new, ftl.nand().to_image()).with_context(|| at(&new))?;
+            std::fs::rename(&new, path).with_context(|| at(path))?;
+        }
+    }
+    let (s, health) = (ftl.stats(), ftl.health());
+    let busy = ftl.nand_mut().settle().since(Instant::ZERO);
+    if args.json {
+        let json = serde_json::json!({
+            "host_writes": s.host_writes, "host_reads": s.host_reads, "trims": s.host_trims,
+            "programs": s.programs(), "erases": s.erases, "bad_blocks": health.blocks - health.good,
+            "virtual_ms": busy.as_ms_f64(),
+        });
+        println!("{}", serde_json::to_string_pretty(&json)?);
+    } else {
+        println!(
+            "{} pages written and {} read in {busy} of the chip's time; {} programs, {} erases, {} bad \
+             blocks",
+            s.host_writes,
+            s.host_reads,
+            s.programs(),
+            s.erases,
+            health.blocks - health.good
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

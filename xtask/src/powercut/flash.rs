@@ -58,7 +58,7 @@ fn show(args: &super::Args, all: &Tally, broken: u64) {
     if args.json {
         let out = serde_json::json!({
             "cuts": all.cuts, "nested": all.nested, "by_mode": all.by_mode,
-            "pages_checked": all.checked, "meta_rebuilt": all.meta_rebuilt, "broken": broken,
+            "pages_checked": all.checked, "meta_rebuilt": all.meta_rebuilt, "last_resorts": all.last_resorts, "broken": broken,
         });
         println!("{out}");
         return;
@@ -70,5 +70,6 @@ fn show(args: &super::Args, all: &Tally, broken: u64) {
     println!("in a recovery   {:>12}", all.nested);
     println!("pages checked   {:>12}", all.checked);
     println!("most page reads of a mount {}", all.mount_reads);
+    println!("last block opened {:>10} times", all.last_resorts);
     println!("lives broken    {broken:>12}");
 }
