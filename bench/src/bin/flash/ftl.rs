@@ -1,6 +1,8 @@
 //! The translation layer: write amplification beside theory and the published peers, chip reads a
 //! host read, the mount, and how fast the simulation runs.
 
+mod extent;
+
 use crate::measure::cpu_seconds;
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -14,6 +16,12 @@ pub struct Args {
     /// Folder of write traces `g1-KIND-FILL.u32.zst`; without it, generated traffic is used
     #[arg(long)]
     traces: Option<PathBuf>,
+    /// Only the theory check: 1024 and 4096 blocks at 7, 10, 20 and 28 % over-provisioning
+    #[arg(long)]
+    theory: bool,
+    /// Only the speed of the simulation and the RAM of the map modes
+    #[arg(long)]
+    speed: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -140,6 +148,12 @@ fn measure(name: &str, fill: u32, policy: &'static str, flush: bool, ops: &[u32]
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.theory {
+        return extent::theory(args.json);
+    }
+    if args.speed {
+        return extent::speed_and_ram(args.json);
+    }
     let mut lines = Vec::new();
     for (kind, fill) in [("uniform", 90), ("uniform", 80), ("zipf0.99", 90), ("hc90-10", 90)] {
         let Some(ops) = trace(args, kind, fill)? else {
@@ -149,8 +163,8 @@ pub fn run(args: &Args) -> Result<()> {
         lines.push(measure(kind, fill, "adaptive", false, &ops)?);
         if kind == "uniform" {
             lines.push(measure(kind, fill, "greedy", false, &ops)?);
-            lines.push(measure(kind, fill, "no wear levelling", false, &ops)?);
         }
+        lines.push(measure(kind, fill, "no wear levelling", false, &ops)?);
         if (kind, fill) == ("uniform", 80) {
             lines.push(measure("uniform, flush a write", fill, "adaptive", true, &ops)?);
         }
@@ -160,7 +174,7 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     show(&lines);
-    Ok(())
+    extent::speed_and_ram(false)
 }
 
 fn show(lines: &[Line]) {

@@ -1,0 +1,112 @@
+//! Beside the table of traffic: the theory check, the speed of the simulation, and the RAM of the map
+//! modes, counted in the bytes that the layer holds.
+
+use super::CHIP;
+use crate::measure::cpu_seconds;
+use anyhow::Result;
+use vellum_block::Rng;
+use vellum_ftl::{Config, Ftl, Lpn, MapMode, Placement, campaign};
+use vellum_nand::{Geometry, Model, ModelConfig};
+
+/// Write amplification over theory's.
+pub fn theory(json: bool) -> Result<()> {
+    let mut rows = Vec::new();
+    for blocks in [1024, 4096] {
+        for op in [7, 10, 20, 28] {
+            let s = campaign::steady(blocks, op)?;
+            rows.push(serde_json::json!({
+                "blocks": blocks, "op_percent": op, "waf": s.waf, "theory": s.theory,
+                "reserved": s.reserved, "ratio": s.waf / s.theory,
+            }));
+            if !json {
+                println!(
+                    "{blocks:>5} blocks, {op:>2} %: WAF {:.4}, theory {:.4} with {:.2} blocks reserved, \
+                     ratio {:.4}",
+                    s.waf,
+                    s.theory,
+                    s.reserved,
+                    s.waf / s.theory
+                );
+            }
+        }
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    }
+    Ok(())
+}
+
+/// Requests a CPU second: uniform writes at 28 % over-provisioning, as the published simulators' fastest
+/// case, then uniform reads.
+fn speed() -> Result<(f64, f64, f64)> {
+    let pages = (CHIP.pages() * 100 / 128) as u32;
+    let mut ftl = Ftl::format(Model::new(ModelConfig::perfect(CHIP))?, Config::new(pages))?;
+    let mut page = vec![0x5a; ftl.page_bytes()];
+    for lpn in 0..pages {
+        ftl.write(Lpn(lpn), &page)?;
+    }
+    let (mut rng, n) = (Rng::new(1), 1_000_000u32);
+    let (before, start) = (ftl.stats().programs(), cpu_seconds());
+    for i in 0..n {
+        page[..4].copy_from_slice(&i.to_le_bytes());
+        ftl.write(Lpn(rng.below(pages.into()) as u32), &page)?;
+    }
+    let writes = f64::from(n) / (cpu_seconds() - start);
+    let waf = (ftl.stats().programs() - before) as f64 / f64::from(n);
+    let start = cpu_seconds();
+    for _ in 0..n {
+        ftl.read(Lpn(rng.below(pages.into()) as u32), &mut page)?;
+    }
+    Ok((writes, waf, f64::from(n) / (cpu_seconds() - start)))
+}
+
+/// Most bytes that the layer holds under random writes, and the bytes of its logical space.
+fn ram(chip: Geometry, pages: u32, map: MapMode, placement: Placement) -> Result<(usize, u64)> {
+    let config = Config { map, placement, ..Config::new(pages) };
+    let mut ftl = Ftl::format(Model::new(ModelConfig::perfect(chip))?, config)?;
+    let page = vec![0x5a; ftl.page_bytes()];
+    let (mut rng, mut most) = (Rng::new(1), 0);
+    for i in 0..3 * pages.min(100_000) {
+        let lpn = if i < pages { i } else { rng.below(pages.into()) as u32 };
+        ftl.write(Lpn(lpn), &page)?;
+        most = most.max(ftl.ram_bytes());
+    }
+    Ok((most, u64::from(pages) * ftl.page_bytes() as u64))
+}
+
+pub fn speed_and_ram(json: bool) -> Result<()> {
+    let (writes, waf, reads) = speed()?;
+    let g1 = (CHIP.pages() * 9 / 10) as u32;
+    // As large as the anchor's table of bad blocks lets a chip with pages of 4 KiB be.
+    let large = Geometry { blocks: 16_384, pages_per_block: 256, ..CHIP };
+    let large = Geometry { page_bytes: 4096, oob_bytes: 128, ..large };
+    let small = Geometry::tiny(32, 16);
+    let one = MapMode::Demand { cached_slices: 1 };
+    let cases = [
+        (
+            "flat, 16 GiB",
+            ram(large, (large.pages() * 9 / 10) as u32, MapMode::Flat, Placement::Greedy)?,
+        ),
+        ("flat, 128 MiB", ram(CHIP, g1, MapMode::Flat, Placement::Adaptive)?),
+        ("demand, 128 MiB", ram(CHIP, g1, one, Placement::Greedy)?),
+        ("demand, 256 KiB", ram(small, Config::most_pages(&small), one, Placement::Greedy)?),
+    ];
+    if json {
+        let ram: Vec<_> = cases.iter().map(|(n, (b, of))| (n, b, of)).collect();
+        println!(
+            "{}",
+            serde_json::json!({"writes_a_second": writes, "waf": waf, "reads_a_second": reads, "ram": ram})
+        );
+        return Ok(());
+    }
+    println!(
+        "simulated with data, CPU time: {:.2} M writes/s at WAF {waf:.2} (uniform, 28 % OP), {:.2} M reads/s",
+        writes / 1e6,
+        reads / 1e6
+    );
+    for (name, (bytes, of)) in cases {
+        let per_tib = bytes as f64 * (1u64 << 40) as f64 / of as f64 / f64::from(1 << 20);
+        println!("RAM, {name:<18}{bytes:>10} bytes, {per_tib:>9.1} MiB/TiB");
+    }
+    Ok(())
+}
