@@ -18,7 +18,7 @@
 mod image;
 mod model;
 
-use crate::storage::{File, LockGuard, Storage};
+use crate::storage::{File, LockGuard, SECTOR, Storage};
 pub use image::{Cut, Cuts, Images};
 use model::{Ino, Medium, Op};
 use std::io;
@@ -220,6 +220,10 @@ impl File for CrashFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.disk.apply(Op::Write(self.ino, offset, bytes.to_vec()))
+    }
+
+    fn unit(&self) -> usize {
+        SECTOR
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

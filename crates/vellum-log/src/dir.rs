@@ -1,12 +1,15 @@
 //! [`DirStorage`]: a directory of the host's file system.
 
+mod direct;
+
 use crate::storage::{File, LockGuard, Storage};
+use direct::{BLOCK, Direct};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Files in one directory of the host; `sync` is `fdatasync`, `sync_dir` is `fsync` of the directory.
 #[derive(Debug)]
@@ -40,7 +43,21 @@ impl DirStorage {
 }
 
 #[derive(Debug)]
-struct DirFile(fs::File);
+struct DirFile {
+    file: fs::File,
+    /// For durable writes of whole blocks, where the file system takes them; asked once.
+    direct: OnceLock<Option<Direct>>,
+}
+
+impl DirFile {
+    fn of(file: fs::File) -> Arc<dyn File> {
+        Arc::new(Self { file, direct: OnceLock::new() })
+    }
+
+    fn direct(&self) -> Option<&Direct> {
+        self.direct.get_or_init(|| Direct::of(&self.file)).as_ref()
+    }
+}
 
 #[derive(Debug)]
 struct DirLock(#[expect(dead_code, reason = "held for its drop")] fs::File);
@@ -54,12 +71,12 @@ impl Storage for DirStorage {
             .write(true)
             .create_new(true)
             .open(self.path.join(name))?;
-        Ok(Arc::new(DirFile(file)))
+        Ok(DirFile::of(file))
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
         let file = fs::File::options().read(true).write(true).open(self.path.join(name))?;
-        Ok(Arc::new(DirFile(file)))
+        Ok(DirFile::of(file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -105,22 +122,28 @@ impl Storage for DirStorage {
 
 impl File for DirFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
+        self.file.read_exact_at(buf, offset)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn write_durably_at(&self, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+        let fits = direct::fits(offset, bytes.len());
+        if let Some(direct) = self.direct().filter(|_| fits)
+            && direct.write(offset, bytes)?
+        {
+            return Ok(());
+        }
         // One call in place of two: the range alone is written back, and the same flush follows.
         while !bytes.is_empty() {
             let part = [io::IoSlice::new(bytes)];
-            match pwritev2(&self.0, &part, offset, ReadWriteFlags::DSYNC) {
+            match pwritev2(&self.file, &part, offset, ReadWriteFlags::DSYNC) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     bytes = bytes.get(count..).unwrap_or_default();
@@ -129,8 +152,8 @@ impl File for DirFile {
                 Err(Errno::INTR) => {}
                 // A file system that doesn't know the flag has written nothing.
                 Err(Errno::OPNOTSUPP) => {
-                    self.0.write_all_at(bytes, offset)?;
-                    return self.0.sync_data();
+                    self.file.write_all_at(bytes, offset)?;
+                    return self.file.sync_data();
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -138,18 +161,47 @@ impl File for DirFile {
         Ok(())
     }
 
+    fn unit(&self) -> usize {
+        if self.direct().is_some() { BLOCK } else { 1 }
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_ways_to_write_durably_see_each_others_bytes() {
+        let home = tempfile::tempdir().unwrap();
+        let storage = DirStorage::new(home.path()).unwrap();
+        let file = storage.create("f").unwrap();
+        let mut expected = vec![1; 4 * BLOCK];
+        file.write_at(0, &expected).unwrap();
+        for turn in 2..40_usize {
+            // Whole blocks, parts of blocks, and more than goes past the page cache.
+            let (at, len) = match turn % 4 {
+                0 => (turn % 3 * BLOCK, BLOCK),
+                1 => (turn * 61, 700),
+                2 => (BLOCK, 2 * BLOCK),
+                _ => (0, expected.len() + 20 * BLOCK),
+            };
+            let bytes = vec![turn as u8; len];
+            file.write_durably_at(at as u64, &bytes).unwrap();
+            expected.resize(expected.len().max(at + len), 0);
+            expected[at..at + len].copy_from_slice(&bytes);
+            let mut found = vec![0; expected.len()];
+            file.read_at(0, &mut found).unwrap();
+            assert!(found == expected, "turn {turn}");
+        }
+    }
 
     #[test]
     fn names_and_bytes_are_what_was_put_there() {

@@ -44,6 +44,8 @@ struct Active {
     durable: u32,
     /// Where the next frame goes, the buffered ones counted.
     at: u64,
+    /// The file's unit of durable writes.
+    unit: usize,
 }
 
 /// A segment that is full.
@@ -73,8 +75,10 @@ pub struct Log {
     next_generation: u64,
     next_serial: u64,
     next_size: u64,
-    /// Frames encoded and not written yet; they end at `active.at`.
+    /// Frames encoded and not written yet, which end at `active.at`, behind the first `written`
+    /// bytes of the unit that they begin in.
     buffer: Vec<u8>,
+    written: usize,
     /// `check` of the last frame.
     check: u32,
     /// The last frame says that its record goes on.
@@ -114,7 +118,8 @@ impl Log {
         if self.active.as_ref().is_none_or(|a| a.at + need > a.segment.capacity) {
             self.switch(need)?;
         }
-        if self.buffer.len() + need as usize > self.options.buffer {
+        let waiting = self.buffer.len() - self.written;
+        if waiting + need as usize > self.options.buffer {
             self.write()?;
         }
         let Some(active) = &mut self.active else { return Ok(()) };
@@ -163,6 +168,8 @@ impl Log {
         if let Some(active) = self.active.take() {
             let (segment, complete) = (active.segment, !self.open_record);
             self.sealed.push_back(Sealed { segment, check: self.check, complete });
+            self.buffer.clear();
+            self.written = 0;
         }
         Ok(())
     }
@@ -183,8 +190,10 @@ impl Log {
         let segment = self.activate(&spare)?;
         self.counters.segments += 1;
         self.counters.reused += u64::from(spare.reused);
-        let at = SEGMENT_HEADER;
-        self.active = Some(Active { segment: Arc::new(segment), seq: 0, durable: 0, at });
+        let (at, unit) = (SEGMENT_HEADER, segment.file.unit());
+        // Frames begin at a unit's start; a file with stranger units is written byte by byte.
+        let unit = if unit > 0 && at.is_multiple_of(unit as u64) { unit } else { 1 };
+        self.active = Some(Active { segment: Arc::new(segment), seq: 0, durable: 0, at, unit });
         Ok(())
     }
 

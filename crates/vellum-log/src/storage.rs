@@ -89,6 +89,12 @@ pub trait File: Send + Sync + Debug {
         self.write_at(offset, bytes)?;
         self.sync()
     }
+    /// The unit of durable writes, in bytes: [`File::write_durably_at`] costs least where offset and
+    /// length are multiples of it. 1 where that makes no difference. Cost: nothing after the first
+    /// call.
+    fn unit(&self) -> usize {
+        1
+    }
     /// Cuts or extends (with zeros) to `len` bytes.
     ///
     /// # Errors

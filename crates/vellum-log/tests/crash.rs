@@ -31,7 +31,7 @@ fn options(cipher: Cipher, planted: Option<Bug>) -> Options {
 
 /// The body of record `number`: its length and bytes follow from the number.
 fn body(number: u64, part: u64) -> Vec<u8> {
-    let length = 40 + (number * 37 + part * 11) % 300;
+    let length = 40 + (number * 337 + part * 611) % 1400;
     (0..length).map(|at| (number * 7 + part * 3 + at) as u8).collect()
 }
 

@@ -10,7 +10,7 @@ use vellum_recover::log::{Bug, Cipher};
 #[test]
 fn nothing_promised_is_lost_and_nothing_half_done_is_seen() {
     let mut images = 0;
-    for seed in 0..4 {
+    for seed in 0..6 {
         let cipher = if seed % 2 == 0 { Cipher::Aes256Gcm } else { Cipher::None };
         images += campaign(seed, cipher, None, 12).unwrap();
     }

@@ -72,6 +72,10 @@ impl Inode {
     fn note(&mut self, sectors: std::ops::Range<usize>) {
         for index in sectors {
             let now = sector(&self.live, index);
+            // What is written as it is durable already leaves nothing open.
+            if !self.pending.contains_key(&index) && now == sector(&self.durable, index) {
+                continue;
+            }
             let versions = self.pending.entry(index).or_default();
             if versions.last() != Some(&now) {
                 versions.push(now);

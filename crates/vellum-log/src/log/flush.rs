@@ -3,7 +3,6 @@
 use super::Log;
 use crate::error::{Error, io_error};
 use crate::planted::{Bug, is_planted};
-use crate::storage::File;
 use std::sync::atomic::Ordering;
 
 impl Log {
@@ -18,27 +17,53 @@ impl Log {
     }
 
     pub(super) fn write(&mut self) -> Result<(), Error> {
-        self.write_with(|file, start, bytes| file.write_at(start, bytes)).map(|wrote| {
-            self.unsynced |= wrote;
-        })
+        let Some(active) = self.active.as_ref().filter(|_| self.has_frames()) else {
+            return Ok(());
+        };
+        let (start, fresh) = (active.at - self.buffer.len() as u64, self.written as u64);
+        let failed = io_error("write", &self.place, &active.segment.name);
+        let bytes = &self.buffer[self.written..];
+        active.segment.file.write_at(start + fresh, bytes).map_err(failed)?;
+        self.unsynced = true;
+        self.note_written();
+        Ok(())
     }
 
-    /// Gives the buffer to `put`, if there is something in it.
-    fn write_with(
-        &mut self,
-        put: impl FnOnce(&dyn File, u64, &[u8]) -> std::io::Result<()>,
-    ) -> Result<bool, Error> {
-        let Some(active) = &mut self.active else { return Ok(false) };
-        if self.buffer.is_empty() {
+    /// Writes and syncs in one call, in whole units: what stood in the first unit before the frames
+    /// is written again as it is, and zeros behind them, where nothing is that counts.
+    fn write_durably(&mut self) -> Result<bool, Error> {
+        let Some(active) = self.active.as_ref().filter(|_| self.has_frames()) else {
             return Ok(false);
-        }
-        let start = active.at - self.buffer.len() as u64;
+        };
+        let (file, len) = (&active.segment.file, self.buffer.len());
+        let start = active.at - len as u64;
+        let whole = len.next_multiple_of(active.unit);
         let failed = io_error("write", &self.place, &active.segment.name);
-        put(&*active.segment.file, start, &self.buffer).map_err(failed)?;
-        self.buffer.clear();
-        active.segment.end.store(active.at, Ordering::Release);
-        self.counters.writes += 1;
+        let wrote = if start + whole as u64 <= active.segment.capacity {
+            self.buffer.resize(whole, 0);
+            let wrote = file.write_durably_at(start, &self.buffer);
+            self.buffer.truncate(len);
+            wrote
+        } else {
+            file.write_durably_at(start + self.written as u64, &self.buffer[self.written..])
+        };
+        wrote.map_err(failed)?;
+        self.note_written();
         Ok(true)
+    }
+
+    fn has_frames(&self) -> bool {
+        self.buffer.len() > self.written
+    }
+
+    /// Forgets what was written, but for the unit that the next frame begins in.
+    fn note_written(&mut self) {
+        if let Some(active) = &self.active {
+            self.written = self.buffer.len() % active.unit;
+            self.buffer.drain(..self.buffer.len() - self.written);
+            active.segment.end.store(active.at, Ordering::Release);
+            self.counters.writes += 1;
+        }
     }
 
     /// Makes all appended frames durable: at most one write and one sync.
@@ -58,7 +83,7 @@ impl Log {
             self.write()?;
             return if self.unsynced { self.sync(Bug::SkipFlushSync) } else { Ok(()) };
         }
-        if self.write_with(|file, start, bytes| file.write_durably_at(start, bytes))? {
+        if self.write_durably()? {
             self.note_durable();
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::head::{HEAD_NAME, Head};
 use crate::options::Options;
 use crate::planted::{Bug, is_planted};
 use crate::scan::{Found, Report, Scan, Tail};
-use crate::segment::{Segment, number};
+use crate::segment::{SEGMENT_HEADER, Segment, number};
 use crate::storage::{LockGuard, Storage};
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -94,7 +94,9 @@ impl Log {
             next_generation: newest + 1,
             next_serial: spares.last().map_or(0, |serial| serial + 1),
             next_size: options.segment_min,
-            buffer: Vec::with_capacity(options.buffer),
+            // Two more units: what the first frames' unit held before them, and zeros behind.
+            buffer: Vec::with_capacity(options.buffer + 2 * SEGMENT_HEADER as usize),
+            written: 0,
             check,
             open_record: false,
             unsynced: false,
