@@ -9,6 +9,7 @@ use crate::head::Head;
 use crate::planted::{Bug, is_planted};
 use crate::segment::{SEGMENT_HEADER, log_name, number, spare_name};
 use crate::storage::{File, Storage};
+use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A zero-filled file, ready to become a segment.
@@ -79,7 +80,10 @@ impl Retired {
             !has(Bug::SkipHeadSync),
         )?;
         let place = self.storage.place();
-        for (turn, (generation, file, capacity)) in self.segments.into_iter().enumerate() {
+        // The largest are kept: the log grew to need them, and would have to make them again.
+        let mut segments = self.segments;
+        segments.sort_by_key(|(generation, _, capacity)| (Reverse(*capacity), *generation));
+        for (turn, (generation, file, capacity)) in segments.into_iter().enumerate() {
             let name = log_name(generation);
             if !has(Bug::SkipKeyDestruction) {
                 destroy_key(&*file).map_err(io_error("destroy the key of", &place, &name))?;
