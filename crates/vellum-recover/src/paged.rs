@@ -117,7 +117,7 @@ impl PagedRegion<'_> {
             }
         }
         let lengths: Vec<u64> = changes.iter().map(|change| change.len() as u64).collect();
-        self.store.note_commit(&lengths);
+        self.store.note_commit(lengths.iter().copied());
         Ok(lengths.iter().sum())
     }
 

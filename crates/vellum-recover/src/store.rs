@@ -19,7 +19,7 @@ pub use commit::Commit;
 pub(crate) use commit::describe;
 pub use open::Opened;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use vellum_log::{Log, Storage};
 
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     recovered: Arc<RwLock<Recovered>>,
     /// Held for reading from a page capture's commit until its file is written.
     gate: RwLock<()>,
+    /// The last look at the log found something to [`Store::tend`] to.
+    due: AtomicBool,
     /// One truncation at a time.
     truncating: Mutex<()>,
     stats: Mutex<Stats>,
@@ -146,11 +148,11 @@ impl Store {
         Err(Error::NoRegion { place, region })
     }
 
-    pub(crate) fn note_commit(&self, lengths: &[u64]) {
+    pub(crate) fn note_commit(&self, lengths: impl Iterator<Item = u64>) {
         let mut stats = lock(&self.shared.stats);
         stats.commits += 1;
         for length in lengths {
-            stats.range_bytes.add(*length);
+            stats.range_bytes.add(length);
             stats.declared_bytes += length;
         }
     }

@@ -29,6 +29,14 @@ pub struct Transaction<'a> {
     undo: Vec<u8>,
 }
 
+/// Gives the parts back, taking each region's lock once for those that follow each other.
+fn release(parts: &[Part]) {
+    for run in parts.chunk_by(|one, two| Arc::ptr_eq(&one.region, &two.region)) {
+        let mut locks = run[0].region.locks();
+        run.iter().for_each(|part| locks.release_exclusive(&part.range));
+    }
+}
+
 impl<'a> Transaction<'a> {
     pub(crate) fn new(store: &'a Store, owner: Owner, restore: Restore) -> Self {
         Self { store, owner, restore, parts: Vec::new(), undo: Vec::new() }
@@ -101,13 +109,9 @@ impl<'a> Transaction<'a> {
             }
         });
         // With the values in the batch, whoever takes the ranges next comes later in the log.
-        let lengths: Vec<u64> =
-            parts.iter().map(|part| part.range.end - part.range.start).collect();
-        for part in parts {
-            part.region.locks().release_exclusive(&part.range);
-        }
+        release(&parts);
         let ticket = joined?;
-        store.note_commit(&lengths);
+        store.note_commit(parts.iter().map(|part| part.range.end - part.range.start));
         let commit = Commit { ticket };
         store.carry_out(&commit, durability)?;
         Ok(commit)
@@ -125,15 +129,15 @@ impl<'a> Transaction<'a> {
     fn undo_all(&mut self) -> Result<(), Error> {
         let parts = std::mem::take(&mut self.parts);
         let lost = self.restore == Restore::No && !parts.is_empty();
-        for part in parts {
+        for part in &parts {
             if self.restore == Restore::Yes {
-                // SAFETY: the transaction holds the part until the line below releases it, and no
+                // SAFETY: the transaction holds the part until `release` below, and no
                 // slice of it is left, because `self` is borrowed for writing.
                 let bytes = unsafe { part.region.held_mut(&part.range) };
                 bytes.copy_from_slice(&self.undo[part.undo..part.undo + bytes.len()]);
             }
-            part.region.locks().release_exclusive(&part.range);
         }
+        release(&parts);
         self.store.note_abort();
         if lost {
             self.store.poison("a transaction without restore was abandoned");

@@ -2,10 +2,46 @@
 //! primitives, through many schedules.
 
 mod sync {
-    pub(crate) use shuttle::sync::atomic::{AtomicBool, Ordering};
-    pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
-    pub(crate) use shuttle::thread::yield_now;
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard};
     pub(crate) use std::sync::PoisonError;
+    use std::time::Duration;
+
+    /// The futex of `src/sync.rs`. There is no time here: a sleep with a limit is over when the
+    /// others have had a turn, so that it ends early in some schedules and late in others.
+    #[derive(Debug, Default)]
+    pub(crate) struct Signal {
+        rung: Mutex<u32>,
+        changed: shuttle::sync::Condvar,
+    }
+
+    impl Signal {
+        pub(crate) fn rung(&self) -> u32 {
+            *self.rung.lock().unwrap()
+        }
+
+        pub(crate) fn sleep(&self, heard: u32, limit: Option<Duration>) -> bool {
+            if limit.is_some() {
+                shuttle::thread::yield_now();
+                return self.rung() == heard;
+            }
+            let rung = self.rung.lock().unwrap();
+            drop(self.changed.wait_while(rung, |rung| *rung == heard).unwrap());
+            false
+        }
+
+        pub(crate) fn ring(&self, most: u32) {
+            *self.rung.lock().unwrap() += 1;
+            match most {
+                1 => self.changed.notify_one(),
+                _ => self.changed.notify_all(),
+            }
+        }
+    }
+
+    pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+        (work(), Duration::from_micros(100))
+    }
 }
 
 #[path = "../src/group.rs"]

@@ -53,7 +53,7 @@ impl Worker {
 
     /// Asks for whatever is due, if something is.
     pub(crate) fn look(&self, shared: &Shared) {
-        if shared.is_due() {
+        if shared.due.swap(false, Ordering::Relaxed) {
             self.wish(|wishes| wishes.tend = true);
         }
     }
@@ -113,14 +113,6 @@ impl Store {
 }
 
 impl Shared {
-    /// Whether [`Shared::tend`] would do something. Skipped when the log is busy: whoever has it
-    /// will look as well.
-    fn is_due(&self) -> bool {
-        self.log
-            .try_lock()
-            .is_ok_and(|log| log.live_bytes() > self.options.truncate_at || log.needs_spare())
-    }
-
     pub(super) fn tend(&self) -> Result<(), Error> {
         let job = lock(&self.log).wants_spare();
         if let Some(job) = job {

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::group::Ticket;
 use crate::options::Durability;
 use crate::stats::micros;
+use std::sync::atomic::Ordering;
 
 /// A commit that may not be durable yet.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +98,8 @@ impl Shared {
             result = batch
                 .frames(limit, |index, bodies, more| log.append(index, bodies, more))
                 .and_then(|()| log.flush());
+            let due = log.live_bytes() > self.options.truncate_at || log.needs_spare();
+            self.due.store(due, Ordering::Relaxed);
         });
         result?;
         let mut stats = lock(&self.stats);

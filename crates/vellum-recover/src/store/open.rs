@@ -11,7 +11,7 @@ use crate::region::{Inner, Region};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 use vellum_log::{DirStorage, Found, Log, Report, Storage};
 
@@ -92,6 +92,7 @@ impl Store {
             regions: Mutex::new(BTreeMap::new()),
             recovered: Arc::new(RwLock::new(recovered)),
             gate: RwLock::new(()),
+            due: AtomicBool::new(false),
             truncating: Mutex::new(()),
             stats: Mutex::new(Stats::default()),
             audit: Mutex::default(),
