@@ -12,6 +12,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use vellum_log::{Bug, File, Segment, is_planted};
 
+/// Most pages that are read and written at once.
+const RUN_PAGES: u64 = 64;
+
 /// New bytes of one page; they stand in an arena.
 #[derive(Debug, Clone, Copy)]
 struct Part {
@@ -108,10 +111,47 @@ impl Shared {
         Ok(targets)
     }
 
-    /// Writes what a segment says, page by page: small changes of one page cost one write.
-    /// Memory: the segment's bodies and an entry for each range.
+    /// Writes what a segment says, in runs of neighbouring pages: many small changes cost one read
+    /// and one write. Memory: the segment's bodies, an entry for each range, and a run.
     fn apply(&self, segment: &Segment, targets: &BTreeMap<u32, Target>) -> Result<(), Error> {
-        let (mut arena, mut parts) = (Vec::new(), Vec::<Part>::new());
+        let (arena, mut parts) = self.parts(segment)?;
+        let page_of = |part: &Part| (part.region, part.start / PAGE as u64);
+        // Stable, so that later parts of a page stay later.
+        parts.sort_by_key(page_of);
+        let bytes = |part: &Part| &arena[part.at..part.at + part.len];
+        let neighbours = |one: &Part, two: &Part| {
+            let ((region, page), (same, next)) = (page_of(one), page_of(two));
+            region == same && next - page <= 1 && next / RUN_PAGES == page / RUN_PAGES
+        };
+        let mut merged = Vec::new();
+        for run in parts.chunk_by(neighbours) {
+            let first = run[0];
+            let target = targets.get(&first.region);
+            if run.len() == 1 {
+                self.write_back(target, first.region, first.start, bytes(&first))?;
+                continue;
+            }
+            let start = run.iter().map(|part| part.start).min().unwrap_or(0);
+            let end = run.iter().map(|part| part.start + part.len as u64).max().unwrap_or(0);
+            merged.clear();
+            merged.resize((end - start) as usize, 0);
+            if let Some(target) = target.filter(|target| end <= target.entry.len) {
+                let read = target.file.read_at(REGION_HEADER + start, &mut merged);
+                read.map_err(|error| self.region_error("read", first.region, error))?;
+            }
+            for part in run {
+                let at = (part.start - start) as usize;
+                merged[at..at + part.len].copy_from_slice(bytes(part));
+            }
+            self.write_back(target, first.region, start, &merged)?;
+        }
+        Ok(())
+    }
+
+    /// A segment's new bytes, split at pages, in the log's order.
+    fn parts(&self, segment: &Segment) -> Result<(Vec<u8>, Vec<Part>), Error> {
+        let used = usize::try_from(segment.used()).unwrap_or(0);
+        let (mut arena, mut parts) = (Vec::with_capacity(used), Vec::<Part>::new());
         segment.for_each_frame(|index, body, _| {
             let fits = apply_frame(index, body, |region, mut start, mut bytes| {
                 while !bytes.is_empty() {
@@ -130,30 +170,7 @@ impl Shared {
             let (place, name) = (self.place.clone(), "log".to_owned());
             Err(Error::Damaged { place, name, why })
         })?;
-        let page_of = |part: &Part| (part.region, part.start / PAGE as u64);
-        // Stable, so that later parts of a page stay later.
-        parts.sort_by_key(page_of);
-        for page in parts.chunk_by(|one, two| page_of(one) == page_of(two)) {
-            let (first, bytes) = (page[0], |part: &Part| &arena[part.at..part.at + part.len]);
-            let target = targets.get(&first.region);
-            if page.len() == 1 {
-                self.write_back(target, first.region, first.start, bytes(&first))?;
-                continue;
-            }
-            let start = page.iter().map(|part| part.start).min().unwrap_or(0);
-            let end = page.iter().map(|part| part.start + part.len as u64).max().unwrap_or(0);
-            let mut merged = vec![0; (end - start) as usize];
-            if let Some(target) = target.filter(|target| end <= target.entry.len) {
-                let read = target.file.read_at(REGION_HEADER + start, &mut merged);
-                read.map_err(io_error("read", &self.place, &region_file(first.region)))?;
-            }
-            for part in page {
-                let at = (part.start - start) as usize;
-                merged[at..at + part.len].copy_from_slice(bytes(part));
-            }
-            self.write_back(target, first.region, start, &merged)?;
-        }
-        Ok(())
+        Ok((arena, parts))
     }
 
     fn write_back(
@@ -163,15 +180,19 @@ impl Shared {
         start: u64,
         bytes: &[u8],
     ) -> Result<(), Error> {
-        let name = region_file(region);
         let Some(target) = target.filter(|t| start + bytes.len() as u64 <= t.entry.len) else {
             let why = format!("the log has bytes at {start} that the region doesn't have");
-            return Err(Error::Damaged { place: self.place.clone(), name, why });
+            let (place, name) = (self.place.clone(), region_file(region));
+            return Err(Error::Damaged { place, name, why });
         };
         if target.skip {
             return Ok(());
         }
         let write = target.file.write_at(REGION_HEADER + start, bytes);
-        write.map_err(io_error("write", &self.place, &name))
+        write.map_err(|error| self.region_error("write", region, error))
+    }
+
+    fn region_error(&self, what: &'static str, region: u32, error: std::io::Error) -> Error {
+        io_error(what, &self.place, &region_file(region))(error)
     }
 }
