@@ -37,6 +37,7 @@ pub mod checkpoint;
 mod dax;
 mod error;
 mod group;
+mod hands;
 mod lazy;
 mod live;
 mod locks;

@@ -133,9 +133,7 @@ impl Captured {
         self.pages.clear();
         self.pages.extend(runs.iter().cloned().flatten().filter(|page| *page < self.total));
         self.bytes.resize(self.pages.len() * PAGE, 0);
-        for (page, out) in self.pages.iter().zip(self.bytes.chunks_exact_mut(PAGE)) {
-            source.read_page(*page, out);
-        }
+        source.read_pages(&self.pages, &mut self.bytes);
     }
 
     /// Pages from another place: `pages` ascending, `bytes` one page for each.
