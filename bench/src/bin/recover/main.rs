@@ -33,6 +33,9 @@ struct Args {
     /// Only the part whose name contains this: transactions, memory
     #[arg(long, default_value = "")]
     only: String,
+    /// Only engines whose name contains this, ours and the raw loop always
+    #[arg(long, default_value = "")]
+    engine: String,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -46,7 +49,7 @@ fn main() -> Result<()> {
     };
     let mut rows = Vec::new();
     if "transactions".contains(&args.only) {
-        rows.extend(rounds::transactions(home.path(), args.window, args.rounds, args.json)?);
+        rows.extend(rounds::transactions(home.path(), &args)?);
     }
     if "memory".contains(&args.only) {
         rows.extend(memory::measure(home.path(), args.mebibytes << 20, args.rounds)?);
