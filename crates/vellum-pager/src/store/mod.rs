@@ -7,15 +7,25 @@
 
 mod file;
 mod latency;
+#[cfg(feature = "object-store")]
+mod object;
+mod pack;
 mod pool;
 mod ram;
+#[cfg(feature = "redis")]
+mod redis;
 mod tier;
 mod volume;
 
 pub use file::FileStore;
 pub use latency::Slow;
+#[cfg(feature = "object-store")]
+pub use object::ObjectStore;
+pub use pack::{Pack, PackError};
 pub use pool::CompressedPool;
 pub use ram::RamStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 pub use tier::{TierOptions, Tiered};
 pub use volume::VolumeStore;
 
