@@ -6,6 +6,7 @@ pub mod drive_file;
 pub mod hostile_guest;
 pub mod hostile_rings;
 pub mod loader;
+pub mod page_formats;
 pub mod recover_image;
 pub mod recover_store;
 pub mod recover_stream;
@@ -24,12 +25,13 @@ pub struct Target {
 }
 
 /// All of them, by name.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "block_trace", run: block_trace::run, seeds: block_trace::seeds },
     Target { name: "drive_file", run: drive_file::run, seeds: drive_file::seeds },
     Target { name: "hostile_guest", run: hostile_guest::run, seeds: hostile_guest::seeds },
     Target { name: "hostile_rings", run: hostile_rings::run, seeds: hostile_rings::seeds },
     Target { name: "loader", run: loader::run, seeds: loader::seeds },
+    Target { name: "page_formats", run: page_formats::run, seeds: page_formats::seeds },
     Target { name: "recover_image", run: recover_image::run, seeds: recover_image::seeds },
     Target { name: "recover_store", run: recover_store::run, seeds: recover_store::seeds },
     Target { name: "recover_stream", run: recover_stream::run, seeds: recover_stream::seeds },
