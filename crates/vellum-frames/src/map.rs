@@ -2,11 +2,12 @@
 //!
 //! Every access to the mapping's bytes is atomic (`Relaxed` for words, a compare-exchange where one
 //! is asked for), because a running guest may touch the same bytes at the same time. No `&[u8]` of
-//! the mapping ever exists.
+//! the mapping ever exists, but for that of a frame that nobody has yet ([`Map::overwrite`]).
 
 // UNSAFETY: mapping memory, and turning offsets that were checked against its length into atomics.
 #![expect(unsafe_code, reason = "mmap and access to what it mapped")]
 
+use crate::pool::FreshFrame;
 use crate::{Error, FrameId, PAGE_SIZE};
 use rustix::fs::{FallocateFlags, MemfdFlags};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -118,6 +119,20 @@ impl Map {
         for (from, to) in self.words(from).iter().zip(self.words(to)) {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+    }
+
+    /// Gives a frame that nobody else knows yet to `fill` as plain bytes.
+    pub(crate) fn overwrite<R>(
+        &self,
+        frame: FreshFrame,
+        fill: impl FnOnce(&mut [u8; PAGE_SIZE]) -> R,
+    ) -> R {
+        // SAFETY: inside the mapping (`pointer` checks), which outlives `&self`. The frame was taken
+        // off the free list by whoever made the `FreshFrame`, which goes here: a frame gets there
+        // when its last reference is gone and every reader has announced that it holds no pointer to
+        // it, and nobody was told its number since. So for the time of the borrow no other access to
+        // these bytes, atomic or not, can be.
+        fill(unsafe { self.pointer(frame.id()).cast().as_mut() })
     }
 
     pub(crate) fn clear(&self, frame: FrameId) {

@@ -63,6 +63,15 @@ struct Free {
     counters: Counters,
 }
 
+/// A frame that was taken off the free list and that nobody else knows yet.
+pub(crate) struct FreshFrame(FrameId);
+
+impl FreshFrame {
+    pub(crate) fn id(&self) -> FrameId {
+        self.0
+    }
+}
+
 /// A pool of frames in one mapping. Share it through an [`Arc`].
 #[derive(Debug)]
 pub struct FramePool {
@@ -127,6 +136,24 @@ impl FramePool {
         self.map.copy(from, frame);
         self.free.lock().counters.copied += 1;
         Ok(frame)
+    }
+
+    /// Hands out a frame with the content that `fill` makes and one reference. The frame is not
+    /// cleared before: what `fill` is given holds what its last user left, of another machine perhaps,
+    /// and `fill` writes all of it, or fails; the frame is free again then.
+    ///
+    /// # Errors
+    /// When the quota is used up; inside, the error of `fill`.
+    pub fn allocate_filled<E>(
+        &self,
+        fill: impl FnOnce(&mut [u8; PAGE_SIZE]) -> Result<(), E>,
+    ) -> Result<Result<FrameId, E>, Error> {
+        let (frame, _) = self.take()?;
+        let filled = self.map.overwrite(FreshFrame(frame), fill);
+        if filled.is_err() {
+            self.release(frame);
+        }
+        Ok(filled.map(|()| frame))
     }
 
     fn take(&self) -> Result<(FrameId, bool), Error> {
@@ -200,7 +227,8 @@ impl FramePool {
         let epoch = self.epochs.advance();
         let mut free = self.free.lock();
         free.counters.freed += 1;
-        self.used.fetch_sub(1, Ordering::Relaxed);
+        // Changed under the lock alone, so two plain accesses do.
+        self.used.store(self.used.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
         free.limbo.push_back((epoch, frame));
         self.settle(&mut free);
         let give_back = free.warm.len() > 2 * WARM_FREE_FRAMES;

@@ -147,3 +147,32 @@ fn a_pool_that_cannot_be_is_an_error() {
         Err(Error::Size { .. })
     ));
 }
+
+#[test]
+fn a_frame_that_is_filled_costs_no_clearing_and_is_free_again_when_that_fails() {
+    let pool = FramePool::new(Options::new(2)).unwrap();
+    let fill = |byte| {
+        pool.allocate_filled(move |bytes| -> Result<(), ()> {
+            bytes.fill(byte);
+            Ok(())
+        })
+    };
+    let frame = fill(7).unwrap().unwrap();
+    assert_eq!((pool.load(frame, 4088, 8), pool.references(frame)), (0x0707_0707_0707_0707, 1));
+    let version = pool.content_version(frame);
+    pool.release(frame);
+
+    let failed = pool.allocate_filled(|bytes| {
+        assert_eq!(bytes[0], 7, "nothing was cleared");
+        bytes[0] = 8;
+        Err("no content")
+    });
+    assert_eq!(failed.unwrap(), Err("no content"));
+    assert_eq!(pool.counters().used, 0);
+    let again = pool.allocate().unwrap();
+    assert_eq!((again, pool.load(again, 0, 8)), (frame, 0), "what is not filled reads as zeros");
+    assert_ne!(pool.content_version(again), version);
+
+    fill(1).unwrap().unwrap();
+    fill(2).unwrap_err();
+}
