@@ -1,32 +1,26 @@
 //! Which page goes when room is needed.
 //!
-//! Pages are small dense numbers, so a policy is a byte or two a page and a few queues through one
-//! array of links: nothing is hashed, and nothing is allocated after it was made. A policy knows
+//! Pages are small dense numbers, so a policy is a byte a page and a few queues through one array of
+//! links (`queue.rs`): nothing is hashed, and nothing is allocated after it was made. A policy knows
 //! pages only; what they hold, and where it goes, is the [`Pager`](crate::Pager)'s business.
 
 mod arc;
 mod belady;
-mod clock;
-mod clock2q;
-mod lru;
+mod one_queue;
 mod queue;
 mod random;
-mod s3fifo;
 mod selector;
-mod sieve;
 mod slru;
+mod small_main;
 mod two_q;
 
 pub use arc::Arc;
 pub use belady::Belady;
-pub use clock::Clock;
-pub use clock2q::Clock2QPlus;
-pub use lru::Lru;
+pub use one_queue::{Clock, Lru, OneQueue, Sieve};
 pub use random::Random;
-pub use s3fifo::S3Fifo;
 pub use selector::Selector;
-pub use sieve::Sieve;
 pub use slru::Slru;
+pub use small_main::{Clock2QPlus, S3Fifo, SmallMain};
 pub use two_q::TwoQ;
 
 use std::fmt::Debug;
@@ -121,18 +115,6 @@ pub fn by_name(name: &str, pages: u32, capacity: u32) -> Option<Box<dyn Policy>>
         "random" => Box::new(Random::new(pages, capacity, 1)),
         _ => return None,
     })
-}
-
-/// The first page of `queue`, from its old end, that need not stay.
-fn first_free(queue: &queue::Queue, links: &queue::Links, keep: Keep<'_>) -> Option<u32> {
-    let mut at = queue.oldest();
-    while let Some(page) = at {
-        if !keep(page) {
-            return Some(page);
-        }
-        at = queue.newer(links, page);
-    }
-    None
 }
 
 /// A share of the capacity in percent, at least one page.

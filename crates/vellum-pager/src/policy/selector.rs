@@ -6,38 +6,33 @@
 //! not are counted and forgotten again exponentially; the victim is a page that the ghost with the
 //! fewest does not hold.
 
-use super::queue::{Links, Queue};
-use super::{Keep, Lru, Policy, S3Fifo, Sieve, first_free, keep_nothing};
+use super::queue::Queues;
+use super::{Keep, Lru, Policy, S3Fifo, Sieve, keep_nothing};
 
 /// A miss, in fixed point.
 const MISS: u64 = 1 << 32;
+/// The place of a page that is really held and not by the ghost.
+const EXTRA: u8 = 1;
 
 /// A ghost, and the pages that are really held and not by it.
 #[derive(Debug, Clone)]
 struct Ghost<P> {
     policy: P,
-    extra: Queue,
-    links: Links,
-    in_extra: Box<[bool]>,
+    extra: Queues<1>,
     /// Misses that not all ghosts had, decaying.
     regret: u64,
 }
 
 impl<P: Policy> Ghost<P> {
     fn new(policy: P, pages: u32) -> Self {
-        let in_extra = vec![false; pages as usize].into();
-        Ghost { policy, extra: Queue::new(), links: Links::new(pages), in_extra, regret: 0 }
+        Ghost { policy, extra: Queues::new(pages), regret: 0 }
     }
 
     fn note(&mut self, page: u32, extra: bool) {
-        if self.in_extra[page as usize] == extra {
-            return;
-        }
-        self.in_extra[page as usize] = extra;
-        if extra {
-            self.extra.push(&mut self.links, page);
-        } else {
-            self.extra.remove(&mut self.links, page);
+        match (self.extra.place(page), extra) {
+            (EXTRA, false) => self.extra.take(page),
+            (EXTRA, true) | (_, false) => {}
+            (_, true) => self.extra.put(page, EXTRA),
         }
     }
 
@@ -75,7 +70,8 @@ impl<P: Policy> Ghost<P> {
 
     /// A page that the ghost does not hold, or else the one that it would give up next.
     fn choose(&mut self, held: &[bool], keep: Keep<'_>) -> Option<u32> {
-        first_free(&self.extra, &self.links, keep)
+        self.extra
+            .first_free(EXTRA, keep)
             .or_else(|| self.policy.victim(None, &mut |page| !held[page as usize] || keep(page)))
     }
 
