@@ -1,9 +1,11 @@
 //! Shared memory of this process: missing, minor and write-protect faults.
 //!
 //! The memory is a file in memory that is mapped twice: as the space, and again where only the pager
-//! sees it. A page is filled there, without a copy, and `UFFDIO_CONTINUE` maps it into the space. A
-//! minor fault, on a page that is in the file and not mapped, is a page that is present and was
-//! unmapped by somebody: it is mapped again.
+//! sees it, to read it. A page is placed by `UFFDIO_COPY`, which allocates, fills and maps it in one
+//! step; filling it through the second mapping and answering by `UFFDIO_CONTINUE` saves a copy that is
+//! in the cache anyway, and costs a fault of that mapping and the clearing of the page. A minor fault,
+//! on a page that is in the file and not mapped, is a page that is present and was unmapped by
+//! somebody: that one is mapped again by `UFFDIO_CONTINUE`.
 
 // UNSAFETY: pages of the space's own mappings are read and filled.
 #![expect(unsafe_code, reason = "pages of its own mappings are read and filled")]
@@ -26,6 +28,7 @@ pub struct SharedSpace {
     /// The same memory, unregistered.
     behind: Map,
     file: OwnedFd,
+    buffer: Box<Page>,
     waiting: Vec<Message>,
 }
 
@@ -58,6 +61,7 @@ impl SharedSpace {
             map: Arc::new(map),
             behind,
             file,
+            buffer: Box::new([0; PAGE]),
             waiting: Vec::new(),
         })
     }
@@ -76,6 +80,17 @@ impl SharedSpace {
         fallocate(&self.file, flags, page.offset(), PAGE as u64).map_err(refused("dropping", page))
     }
 
+    /// Maps the page that the file has, if it is not mapped, and wakes who waits for it.
+    fn map_again(&self, page: PageNo, writable: bool) -> rustix::io::Result<()> {
+        loop {
+            match self.uffd.go_on(self.address(page), !writable) {
+                Err(Errno::AGAIN) => std::thread::yield_now(),
+                Err(Errno::EXIST) => return self.uffd.wake(self.address(page), PAGE as u64),
+                other => return other,
+            }
+        }
+    }
+
     fn protect(&self, page: PageNo, wp: bool) -> Result<(), Error> {
         loop {
             match self.uffd.protect(self.address(page), wp) {
@@ -88,23 +103,19 @@ impl SharedSpace {
 
 impl Space for SharedSpace {
     fn fill(&mut self, page: PageNo, writable: bool, write: Write<'_>) -> Result<Filled, Error> {
-        // SAFETY: a page of the pager's own view. It is absent in the space: whoever touches it there
-        // waits until it is mapped, below, so nobody else reads or writes these bytes now.
-        let written = write(unsafe { &mut *self.behind.page(page.get()) });
-        if let Err(error) = written {
-            self.punch(page)?;
-            return Err(error.into());
-        }
+        write(&mut self.buffer)?;
+        let (to, from) = (self.address(page), (&raw const *self.buffer).addr() as u64);
         loop {
-            match self.uffd.go_on(self.address(page), !writable) {
+            // SAFETY: `to` is a page of the registered mapping, `from` a page of memory.
+            match unsafe { self.uffd.copy(to, from, !writable) } {
                 Ok(()) => return Ok(Filled::Done),
                 Err(Errno::AGAIN) => std::thread::yield_now(),
+                // The file has it: it is mapped, if it was not, with the content that is there.
                 Err(Errno::EXIST) => {
-                    let wake = self.uffd.wake(self.address(page), PAGE as u64);
-                    wake.map_err(refused("waking", page))?;
+                    self.map_again(page, writable).map_err(refused("mapping", page))?;
                     return Ok(Filled::Already);
                 }
-                Err(error) => return Err(refused("mapping", page)(error)),
+                Err(error) => return Err(refused("filling", page)(error)),
             }
         }
     }
@@ -162,14 +173,10 @@ impl ProcessSpace for SharedSpace {
     }
 
     fn confirm(&mut self, page: PageNo, writable: bool) -> Result<Filled, Error> {
-        loop {
-            match self.uffd.go_on(self.address(page), !writable) {
-                Ok(()) => return Ok(Filled::Already),
-                Err(Errno::EXIST) => return self.wake(page).map(|()| Filled::Already),
-                Err(Errno::AGAIN) => std::thread::yield_now(),
-                Err(Errno::FAULT) => return self.fill_zero(page, true),
-                Err(error) => return Err(refused("mapping", page)(error)),
-            }
+        match self.map_again(page, writable) {
+            Ok(()) => Ok(Filled::Already),
+            Err(Errno::FAULT) => self.fill_zero(page, true),
+            Err(error) => Err(refused("mapping", page)(error)),
         }
     }
 
