@@ -10,20 +10,37 @@ const WINDOW: f64 = 4096.0;
 pub struct Pressure {
     refaults: f64,
     references: f64,
+    /// Not yet among the above: an exponential for each fault would cost more than the rest of it.
+    recent_refaults: u32,
+    recent: u64,
 }
+
+/// References that are added to the decaying sums together.
+const FOLD: u64 = 64;
 
 impl Pressure {
     /// `hits` references found their page since the last call, and this one had to wait; for a page
     /// that was here before, or not.
     pub(crate) fn fault(&mut self, hits: u64, before: bool) {
-        let passed = hits as f64 + 1.0;
+        self.recent_refaults += u32::from(before);
+        self.recent = self.recent.saturating_add(hits).saturating_add(1);
+        if self.recent >= FOLD {
+            (self.refaults, self.references) = self.folded();
+            (self.recent_refaults, self.recent) = (0, 0);
+        }
+    }
+
+    /// Refaults and references, the recent ones among them.
+    fn folded(self) -> (f64, f64) {
+        let passed = self.recent as f64;
         let decay = (-passed / WINDOW).exp();
-        self.refaults = self.refaults * decay + f64::from(u8::from(before));
-        self.references = self.references * decay + passed.min(WINDOW);
+        let refaults = self.refaults * decay + f64::from(self.recent_refaults);
+        (refaults, self.references * decay + passed.min(WINDOW))
     }
 
     /// The share, 0 to 1.
     pub fn some(&self) -> f64 {
-        if self.references == 0.0 { 0.0 } else { (self.refaults / self.references).min(1.0) }
+        let (refaults, references) = self.folded();
+        if references == 0.0 { 0.0 } else { (refaults / references).min(1.0) }
     }
 }

@@ -46,23 +46,30 @@ impl Pager {
         count: u32,
         incoming: Option<PageNo>,
     ) -> Result<(), Error> {
-        let victims = self.victims(space, count, incoming, false);
-        let written = self.let_go(space, &victims);
-        let Err(error) = written else { return Ok(()) };
-        // The store takes nothing: a page that it has already may still go.
-        let clean = self.victims(space, 1, incoming, true);
-        if clean.is_empty() { Err(error) } else { self.let_go(space, &clean) }
+        let mut victims = std::mem::take(&mut self.victims);
+        self.choose(space, count, incoming, false, &mut victims);
+        let mut gone = self.let_go(space, &victims);
+        if gone.is_err() {
+            // The store takes nothing: a page that it has already may still go.
+            self.choose(space, 1, incoming, true, &mut victims);
+            if !victims.is_empty() {
+                gone = self.let_go(space, &victims);
+            }
+        }
+        self.victims = victims;
+        gone
     }
 
     /// Takes victims out of the policy.
-    fn victims(
+    fn choose(
         &mut self,
         space: &mut dyn Space,
         count: u32,
         incoming: Option<PageNo>,
         clean: bool,
-    ) -> Vec<PageNo> {
-        let mut victims = Vec::with_capacity(count as usize);
+        victims: &mut Vec<PageNo>,
+    ) {
+        victims.clear();
         let (pins, state) = (&self.pins, &self.state);
         for at in 0..count {
             let incoming = incoming.filter(|_| at == 0).map(PageNo::get);
@@ -76,7 +83,6 @@ impl Pager {
                 None => break,
             }
         }
-        victims
     }
 
     fn is_kept(&self, space: &dyn Space, page: PageNo) -> bool {

@@ -133,8 +133,14 @@ impl Pager {
             return self.fill_zero(space, page, writable);
         }
         let mut found = true;
+        // A page that was never put is believed as the store gives it. So nothing but the store's
+        // bytes may be in the buffer; of other pages the checksum tells.
+        let believed = !self.has(page, flag::STORED);
         let mut twin = (writable && self.wants_twin(page)).then(|| Box::new([0; PAGE]));
         let filled = space.fill(page, writable, &mut |content| {
+            if believed {
+                content.fill(0);
+            }
             found = self.get_checked(page, content)?;
             if !found {
                 content.fill(0);

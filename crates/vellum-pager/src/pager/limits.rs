@@ -61,7 +61,7 @@ impl Pager {
                 stored.push(page);
             }
             self.mark_clean(page);
-            self.state[page.index()] &= flag::BEFORE;
+            self.state[page.index()] &= flag::BEFORE | flag::QUEUED;
         }
         self.store.discard(&stored)?;
         Ok(())

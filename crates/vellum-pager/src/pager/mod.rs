@@ -25,21 +25,23 @@ use vellum_translate::{Access, Rights};
 /// What is known of a page.
 mod flag {
     /// It is in the space.
-    pub(super) const PRESENT: u8 = 1;
+    pub(super) const PRESENT: u16 = 1;
     /// It may differ from what the store has.
-    pub(super) const DIRTY: u8 = 2;
+    pub(super) const DIRTY: u16 = 2;
     /// It was put into the store, and its checksum is known.
-    pub(super) const STORED: u8 = 4;
+    pub(super) const STORED: u16 = 4;
     /// It came before it was asked for, and was not used yet.
-    pub(super) const AHEAD: u8 = 8;
+    pub(super) const AHEAD: u16 = 8;
     /// It was present before.
-    pub(super) const BEFORE: u8 = 16;
+    pub(super) const BEFORE: u16 = 16;
     /// The store may have it since before this pager; no checksum is known.
-    pub(super) const FOREIGN: u8 = 32;
+    pub(super) const FOREIGN: u16 = 32;
     /// It is present and must not be written, dirty or not.
-    pub(super) const PROTECTED: u8 = 64;
+    pub(super) const PROTECTED: u16 = 64;
     /// Whoever touched it got an error, and will until it is removed.
-    pub(super) const LOST: u8 = 128;
+    pub(super) const LOST: u16 = 128;
+    /// It stands in the queue of dirty pages, dirty or not any more.
+    pub(super) const QUEUED: u16 = 256;
 }
 
 /// What became of a fault.
@@ -64,11 +66,14 @@ pub struct Pager {
     store: Box<dyn PageStore>,
     prefetch: Box<dyn Prefetch>,
     rules: Rules,
-    state: Box<[u8]>,
+    state: Box<[u16]>,
     sums: Box<[u32]>,
     pins: BTreeMap<u32, u32>,
-    /// Dirty pages in the order in which they became so; entries of clean ones are stale.
+    /// Dirty pages in the order in which they became so, each once; those that are clean again are
+    /// dropped when they come up.
     dirty: VecDeque<u32>,
+    /// Dirty pages that somebody held when their turn came.
+    held: VecDeque<u32>,
     dirty_count: u32,
     twins: BTreeMap<u32, Box<Page>>,
     curve: Option<MissRatioCurve>,
@@ -78,8 +83,9 @@ pub struct Pager {
     counters: Counters,
     /// Missing pages in order, while they are being recorded.
     record: Option<Vec<PageNo>>,
-    /// Scratch of a fault.
+    /// Scratch of a fault: what comes along, and what goes.
     wanted: Vec<PageNo>,
+    victims: Vec<PageNo>,
 }
 
 impl Pager {
@@ -100,6 +106,7 @@ impl Pager {
             sums: vec![0; pages].into(),
             pins: BTreeMap::new(),
             dirty: VecDeque::new(),
+            held: VecDeque::new(),
             dirty_count: 0,
             twins: BTreeMap::new(),
             curve: options.curve.map(|shift| MissRatioCurve::new(options.pages, shift)),
@@ -108,6 +115,7 @@ impl Pager {
             counters: Counters::default(),
             record: None,
             wanted: Vec::new(),
+            victims: Vec::new(),
             options,
         })
     }
@@ -208,9 +216,9 @@ impl Pager {
 
     /// Bytes of bookkeeping beside pages and store, without the policy's.
     pub fn overhead(&self) -> usize {
-        self.state.len()
+        self.state.len() * 2
             + self.sums.len() * 4
-            + self.dirty.capacity() * 4
+            + (self.dirty.capacity() + self.held.capacity()) * 4
             + self.twins.len() * size_of::<Page>()
     }
 
@@ -306,7 +314,7 @@ impl Pager {
         if page.get() < pages { Ok(()) } else { Err(Error::Outside { page, pages }) }
     }
 
-    fn has(&self, page: PageNo, flags: u8) -> bool {
+    fn has(&self, page: PageNo, flags: u16) -> bool {
         self.state.get(page.index()).is_some_and(|state| state & flags != 0)
     }
 
@@ -335,8 +343,10 @@ impl Pager {
     fn mark_dirty(&mut self, page: PageNo) {
         let state = &mut self.state[page.index()];
         if *state & flag::DIRTY == 0 {
-            *state |= flag::DIRTY;
-            self.dirty.push_back(page.get());
+            if *state & flag::QUEUED == 0 {
+                self.dirty.push_back(page.get());
+            }
+            *state |= flag::DIRTY | flag::QUEUED;
             self.dirty_count += 1;
         }
     }
@@ -348,14 +358,6 @@ impl Pager {
             *state &= !flag::DIRTY;
             self.dirty_count -= 1;
             self.twins.remove(&page.get());
-            // Stale entries are dropped when they come up; a page that is cleaned and dirtied again
-            // and again must not let them pile up.
-            if self.dirty.len() > 2 * self.dirty_count as usize + 64 {
-                let state = &self.state;
-                let mut seen = std::collections::BTreeSet::new();
-                self.dirty
-                    .retain(|&page| state[page as usize] & flag::DIRTY != 0 && seen.insert(page));
-            }
         }
     }
 }

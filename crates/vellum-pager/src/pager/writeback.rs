@@ -57,19 +57,30 @@ impl Pager {
     /// When the store fails: the pages of that batch are still dirty.
     pub fn write_back(&mut self, space: &mut dyn Space, count: u32) -> Result<u32, Error> {
         let mut done = 0;
-        let mut held = Vec::new();
+        // Who was held is looked at once a call when there is nothing else to write, and otherwise
+        // one of them, so that each has its turn.
+        let mut again = self.held.len();
+        if let Some(page) = self.held.pop_front() {
+            self.dirty.push_front(page);
+            again -= 1;
+        }
         while done < count && self.dirty_count > 0 {
             let room = ((count - done) as usize).min(BATCH);
             let mut pages: Vec<PageNo> = Vec::with_capacity(room);
-            while pages.len() < room
-                && let Some(page) = self.dirty.pop_front()
-            {
-                let page = PageNo::new(page);
-                if !self.has(page, flag::DIRTY) || pages.contains(&page) {
+            while pages.len() < room {
+                let Some(page) = self.dirty.pop_front() else {
+                    if again == 0 {
+                        break;
+                    }
+                    self.dirty.extend(self.held.drain(..again));
+                    again = 0;
                     continue;
-                }
-                if space.is_held(page) {
-                    held.push(page.get());
+                };
+                let page = PageNo::new(page);
+                if !self.has(page, flag::DIRTY) {
+                    self.state[page.index()] &= !flag::QUEUED;
+                } else if space.is_held(page) {
+                    self.held.push_back(page.get());
                 } else {
                     pages.push(page);
                 }
@@ -80,12 +91,11 @@ impl Pager {
             if let Err(error) = self.clean(space, &pages) {
                 self.counters.store_errors += 1;
                 pages.iter().rev().for_each(|page| self.dirty.push_front(page.get()));
-                self.dirty.extend(held);
                 return Err(error);
             }
+            pages.iter().for_each(|page| self.state[page.index()] &= !flag::QUEUED);
             done += pages.len() as u32;
         }
-        self.dirty.extend(held);
         Ok(done)
     }
 

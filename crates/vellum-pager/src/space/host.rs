@@ -1,9 +1,6 @@
 //! The host table of a virtual machine as a space: a missing page is an absent entry, and a fault on
 //! it costs no trap of the operating system at all.
 
-// UNSAFETY: a fresh frame is filled in place.
-#![expect(unsafe_code, reason = "a fresh frame is filled in place, without a copy")]
-
 use super::{Filled, Save, Space, Write};
 use crate::{Error, PAGE, Page, PageNo};
 use vellum_frames::{FrameId, FramePool};
@@ -61,20 +58,26 @@ impl<C: Changed> HostSpace<'_, C> {
         }
     }
 
-    fn remove(&mut self, page: PageNo, frame: FrameId) -> Result<(), Error> {
+    fn remove(&mut self, page: PageNo, what: &'static str) -> Result<(), Error> {
         let gfn = self.gfn(page);
-        let token = Token::new(page.get().into()).ok_or_else(|| Error::Space {
-            what: "removing",
-            page,
-            why: "its number does not fit a token".into(),
-        })?;
-        self.host.remove_guard(gfn, self.clean);
-        let absent = HostEntry::Absent { owner: self.owner, token };
-        let _frame = self.host.replace(gfn, absent);
-        self.changed.changed(self.host, gfn, Some(frame));
-        self.pool.release(frame);
-        Ok(())
+        let absent = HostEntry::Absent { owner: self.owner, token: token(page) };
+        match self.host.replace(gfn, absent) {
+            HostEntry::Frame { frame, .. } => {
+                self.host.remove_guard(gfn, self.clean);
+                self.changed.changed(self.host, gfn, Some(frame));
+                self.pool.release(frame);
+                Ok(())
+            }
+            entry => {
+                let _absent = self.host.replace(gfn, entry);
+                Err(Error::Space { what, page, why: format!("its entry is {entry:?}") })
+            }
+        }
     }
+}
+
+fn token(page: PageNo) -> Token {
+    Token::new(page.get().into()).expect("32 bits fit in 48")
 }
 
 fn no_frame(page: PageNo) -> impl Fn(vellum_frames::Error) -> Error {
@@ -86,16 +89,8 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         if matches!(self.host.get(self.gfn(page)), HostEntry::Frame { .. }) {
             return Ok(Filled::Already);
         }
-        let frame = self.pool.allocate().map_err(no_frame(page))?;
-        let bytes = self.pool.pointer(frame).as_ptr().cast::<Page>();
-        // SAFETY: the frame was allocated a line ago with one reference, which is ours, and no table
-        // names it: nobody else has its address, as a frame is handed out only when no hart can
-        // still hold a pointer to it. It stays mapped as long as the pool, which is borrowed.
-        let written = write(unsafe { &mut *bytes });
-        if let Err(error) = written {
-            self.pool.release(frame);
-            return Err(error.into());
-        }
+        let frame =
+            self.pool.allocate_filled(|content| write(content)).map_err(no_frame(page))??;
         self.place(page, frame, writable);
         Ok(Filled::Done)
     }
@@ -139,15 +134,13 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         let views: Vec<(PageNo, &Page)> = contents.iter().map(|(page, c)| (*page, &**c)).collect();
         save(&views)?;
         for &page in pages {
-            let frame = self.frame(page, "taking")?;
-            self.remove(page, frame)?;
+            self.remove(page, "taking")?;
         }
         Ok(())
     }
 
     fn discard(&mut self, page: PageNo) -> Result<(), Error> {
-        let frame = self.frame(page, "discarding")?;
-        self.remove(page, frame)
+        self.remove(page, "discarding")
     }
 
     /// Pinned by a device, or shared: taking a shared page would give no frame back.

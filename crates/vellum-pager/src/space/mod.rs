@@ -19,7 +19,8 @@ pub enum Filled {
     Already,
 }
 
-/// Writes a page's content into a buffer that a space offers.
+/// Writes a page's content into a buffer that a space offers: all of it, as the buffer may hold what
+/// some other page was.
 pub type Write<'a> = &'a mut dyn FnMut(&mut Page) -> Result<(), StoreError>;
 /// Takes pages' content over; an error leaves them where they are.
 pub type Save<'a> = &'a mut dyn FnMut(&[(PageNo, &Page)]) -> Result<(), StoreError>;
