@@ -179,9 +179,13 @@ impl FramePool {
         free.counters.allocated += 1;
         free.counters.peak = free.counters.peak.max(used + 1);
         drop(free);
-        let before = self.references[frame.index() as usize].swap(1, Ordering::AcqRel);
-        assert_eq!(before, 0, "a free frame has no references");
-        self.content_changed(frame);
+        // A free frame is nobody else's, so plain accesses do where others need atomic ones.
+        let references = &self.references[frame.index() as usize];
+        assert_eq!(references.load(Ordering::Acquire), 0, "a free frame has no references");
+        references.store(1, Ordering::Release);
+        self.code[frame.index() as usize].store(0, Ordering::Release);
+        let content = &self.content[frame.index() as usize];
+        content.store(content.load(Ordering::Acquire).wrapping_add(1), Ordering::Release);
         Ok((frame, clean))
     }
 
@@ -232,7 +236,12 @@ impl FramePool {
         free.limbo.push_back((epoch, frame));
         self.settle(&mut free);
         let give_back = free.warm.len() > 2 * WARM_FREE_FRAMES;
+        let next = free.warm.back().copied();
         drop(free);
+        if next == Some(frame) {
+            // Whoever makes room does so for a page that comes now, and into this frame.
+            self.map.prefetch(frame);
+        }
         if give_back {
             // A kernel that can't punch holes costs memory, not correctness.
             let _ = self.trim(WARM_FREE_FRAMES);

@@ -12,19 +12,21 @@ use vellum_pager::{Access, Lines, Options, PAGE, PageNo, Pager};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
 
-/// Pages of the space, of which half may be present; faults of a round.
-const PAGES: u32 = 2048;
-const FAULTS: u32 = 200_000;
+/// Pages of the spaces: one whose pages stay in the processor's caches, so that what is measured is
+/// the pager's work, and one whose pages don't, so that it waits for memory as well.
+const SIZES: [u32; 2] = [128, 2048];
+/// References of a round.
+const REFERENCES: u32 = 200_000;
 const OWNER: OwnerId = OwnerId(1);
 
-/// Pages in an order without trend; every page once before any comes again.
-fn order() -> impl Iterator<Item = PageNo> {
-    (0..FAULTS).map(|at| PageNo::new(at.wrapping_mul(1237) % PAGES))
+/// All pages once, in an order without trend.
+fn sweep(pages: u32) -> impl Iterator<Item = PageNo> {
+    (0..pages).map(move |at| PageNo::new(at * 1237 % pages))
 }
 
-fn stored() -> Result<RamStore> {
-    let mut store = RamStore::new(PAGES.into());
-    for page in 0..PAGES {
+fn stored(pages: u32) -> Result<RamStore> {
+    let mut store = RamStore::new(pages.into());
+    for page in 0..pages {
         let content = [page as u8; PAGE];
         store.put(&[Put { page: PageNo::new(page), content: &content, lines: Lines::ALL }])?;
     }
@@ -39,34 +41,46 @@ struct Machine {
 }
 
 impl Machine {
-    fn new(policy: &str) -> Result<Self> {
-        let pool = FramePool::new(PoolOptions::new(u64::from(PAGES)))?;
-        let mut host = HostTable::new(PAGES.into(), Arc::<FramePool>::clone(&pool));
-        for page in 0..PAGES {
+    fn new(policy: &str, pages: u32, quota: u32) -> Result<Self> {
+        let pool = FramePool::new(PoolOptions::new(pages.into()))?;
+        let mut host = HostTable::new(pages.into(), Arc::<FramePool>::clone(&pool));
+        for page in 0..pages {
             let token = Token::new(page.into()).context("a page's number fits")?;
             let _hole =
                 host.replace(Gfn::new(page.into()), HostEntry::Absent { owner: OWNER, token });
         }
         let clean = host.register_guard(Rights::WRITE).context("the first guard")?;
         let options =
-            Options { policy: policy.into(), existing: true, ..Options::new(PAGES, PAGES / 2) };
-        Ok(Machine { host, pool, clean, pager: Pager::new(options, Box::new(stored()?))? })
+            Options { policy: policy.into(), existing: true, ..Options::new(pages, quota) };
+        Ok(Machine { host, pool, clean, pager: Pager::new(options, Box::new(stored(pages)?))? })
     }
 
+    /// CPU time a fault. Where all pages fit, they are evicted before each sweep, untimed.
     fn run(&mut self) -> Result<f64> {
         let Machine { host, pool, clean, pager } = self;
-        let first = Gfn::new(0);
-        let mut space = HostSpace { host, pool, first, owner: OWNER, clean: *clean, changed: () };
+        let (first, owner, clean) = (Gfn::new(0), OWNER, *clean);
+        let mut space = HostSpace { host, pool, first, owner, names: None, clean, changed: () };
         let before = pager.counters().missing;
-        let start = cpu_ns();
-        for page in order() {
-            if !pager.is_present(page) {
-                pager.fault(&mut space, page, Access::Load)?;
-            } else {
-                pager.touch(page);
+        let mut spent = 0.0;
+        let pages = pager.pages();
+        for _ in 0..REFERENCES / pages {
+            if pager.quota() == pages {
+                for page in sweep(pages).filter(|&page| pager.is_present(page)).collect::<Vec<_>>()
+                {
+                    pager.evict(&mut space, page)?;
+                }
             }
+            let start = cpu_ns();
+            for page in sweep(pages) {
+                if !pager.is_present(page) {
+                    pager.fault(&mut space, page, Access::Load)?;
+                } else {
+                    pager.touch(page);
+                }
+            }
+            spent += cpu_ns() - start;
         }
-        Ok((cpu_ns() - start) / (pager.counters().missing - before).max(1) as f64)
+        Ok(spent / (pager.counters().missing - before).max(1) as f64)
     }
 }
 
@@ -74,37 +88,49 @@ impl Machine {
 #[repr(align(4096))]
 struct Buffer([u8; PAGE]);
 
-/// CPU time a fault, an eviction included, with and without what the store itself takes: to copy the
-/// same pages in the same order to as many places, each of which was used as long ago as the frame of
-/// the page that goes.
+/// What the store itself takes: to copy the same pages in the same order to `places` places in turn.
+fn copies(store: &mut RamStore, pages: u32, places: &mut [Buffer]) -> Result<f64> {
+    let start = cpu_ns();
+    for _ in 0..REFERENCES / pages {
+        for (page, at) in sweep(pages).zip(0..) {
+            let into = &mut places[at % places.len()].0;
+            store.get(&mut [Get::new(page, &mut *into)]);
+            black_box(&into);
+        }
+    }
+    Ok((cpu_ns() - start) / f64::from(REFERENCES / pages * pages))
+}
+
+/// CPU time a fault, with and without what the store itself takes for the page. Where a page must go
+/// for each that comes, its place is one that was used as long ago as the page that goes.
 pub fn measure(rounds: u32, table: &mut Table) -> Result<()> {
-    let mut store = stored()?;
-    let mut buffers: Vec<Buffer> = (0..PAGES / 2).map(|_| Buffer([0; PAGE])).collect();
-    let (mut selector, mut clock) = (Machine::new("selector")?, Machine::new("clock")?);
-    let mut contestants: [Contestant<'_>; 3] = [
-        ("selector", Box::new(|| selector.run())),
-        ("clock", Box::new(|| clock.run())),
-        (
-            "store",
-            Box::new(|| {
-                let start = cpu_ns();
-                for (page, at) in order().zip(0..) {
-                    let into = &mut buffers[at % (PAGES / 2) as usize].0;
-                    store.get(&mut [Get::new(page, &mut *into)]);
-                    black_box(&into);
-                }
-                Ok((cpu_ns() - start) / f64::from(FAULTS))
-            }),
-        ),
+    SIZES.into_iter().try_for_each(|pages| measure_size(pages, rounds, table))
+}
+
+fn measure_size(pages: u32, rounds: u32, table: &mut Table) -> Result<()> {
+    let half = pages / 2;
+    let mut roomy = Machine::new("selector", pages, pages)?;
+    let mut selector = Machine::new("selector", pages, half)?;
+    let mut clock = Machine::new("clock", pages, half)?;
+    let (mut store, mut other) = (stored(pages)?, stored(pages)?);
+    let buffers = |count| (0..count).map(|_| Buffer([0; PAGE])).collect::<Vec<_>>();
+    let (mut all, mut some) = (buffers(pages), buffers(half));
+    let mut contestants: [Contestant<'_>; 5] = [
+        ("selector", Box::new(|| roomy.run())),
+        ("selector, evicting", Box::new(|| selector.run())),
+        ("clock, evicting", Box::new(|| clock.run())),
+        ("store", Box::new(|| copies(&mut store, pages, &mut all))),
+        ("store to half as many", Box::new(|| copies(&mut other, pages, &mut some))),
     ];
-    let series = interleave(rounds, &mut contestants)?;
-    let store = series[2].median();
-    for (policy, series) in ["selector", "clock"].iter().zip(&series) {
+    let series_of = interleave(rounds, &mut contestants)?;
+    let rows = [("selector", 3), ("selector, evicting", 4), ("clock, evicting", 4)];
+    for ((what, store), series) in rows.into_iter().zip(&series_of) {
+        let store = series_of[store].median();
         table.row(&[
             format!(
-                "fault on the host table, evicting, {policy}, CPU ns, the store's copy left out"
+                "fault on the host table, {pages} pages, {what}, CPU ns, the store's copy left out"
             ),
-            format!("{:.0} (with it {series})", series.median() - store),
+            format!("{:.0} (with it {series:.0})", series.median() - store),
             format!("the store's copy alone: {store:.0}"),
             String::new(),
             "≤ 500 ns".into(),

@@ -1,11 +1,15 @@
-//! A fault through userfaultfd, beside the plainest loop that answers one.
+//! A fault through userfaultfd, beside the plainest loop that answers one on the same kind of memory,
+//! from pages that it has in memory as well.
 
 #![expect(unsafe_code, reason = "system calls on mappings of its own")]
 
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::ioctl::{Opcode, Updater, ioctl};
-use rustix::mm::{MapFlags, ProtFlags, UserfaultfdFlags, mmap_anonymous, munmap, userfaultfd};
+use rustix::mm::{
+    MapFlags, ProtFlags, UserfaultfdFlags, mmap, mmap_anonymous, munmap, userfaultfd,
+};
 use std::os::fd::OwnedFd;
 use std::ptr::null_mut;
 use vellum_bench::{Contestant, Table, interleave};
@@ -39,8 +43,8 @@ fn touch(base: *mut u8) -> f64 {
     times[times.len() / 2] as f64
 }
 
-/// Poll, read one message, copy one page: what an example of userfaultfd does.
-fn serve(uffd: &OwnedFd, from: &[u8; PAGE]) -> Result<()> {
+/// Poll, read one message, copy its page: what an example of userfaultfd does.
+fn serve(uffd: &OwnedFd, base: u64, from: &[Box<[u8; PAGE]>]) -> Result<()> {
     for _ in 0..PAGES {
         let mut message = [0_u8; 32];
         loop {
@@ -53,6 +57,7 @@ fn serve(uffd: &OwnedFd, from: &[u8; PAGE]) -> Result<()> {
             }
         }
         let address = u64::from_ne_bytes(message[16..24].try_into()?) & !(PAGE as u64 - 1);
+        let from = &from[(address - base) as usize / PAGE];
         let mut copy = [address, from.as_ptr().addr() as u64, PAGE as u64, 0, 0];
         // SAFETY: UFFDIO_COPY takes five u64: a page of the registered mapping, a page to copy.
         unsafe { ioctl(uffd, Updater::<COPY, _>::new(&mut copy)) }?;
@@ -60,23 +65,34 @@ fn serve(uffd: &OwnedFd, from: &[u8; PAGE]) -> Result<()> {
     Ok(())
 }
 
-fn raw() -> Result<f64> {
+fn raw(backing: Backing) -> Result<f64> {
     let flags = UserfaultfdFlags::CLOEXEC | UserfaultfdFlags::NONBLOCK;
     // SAFETY: a new descriptor without a registered range affects nothing.
     let uffd = unsafe { userfaultfd(flags) }.context("userfaultfd (needs privileges here)")?;
-    let mut api = [0xAA, 0, 0_u64];
+    const MISSING_SHMEM: u64 = 1 << 5;
+    let features = if backing == Backing::Shared { MISSING_SHMEM } else { 0 };
+    let mut api = [0xAA, features, 0_u64];
     // SAFETY: UFFDIO_API takes three u64.
     unsafe { ioctl(&uffd, Updater::<API, _>::new(&mut api)) }?;
     let len = PAGES as usize * PAGE;
     let prot = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping.
-    let base = unsafe { mmap_anonymous(null_mut(), len, prot, MapFlags::PRIVATE) }?;
+    let base = match backing {
+        // SAFETY: a new mapping.
+        Backing::Private => unsafe { mmap_anonymous(null_mut(), len, prot, MapFlags::PRIVATE) }?,
+        Backing::Shared => {
+            let file = memfd_create("bench", MemfdFlags::CLOEXEC)?;
+            ftruncate(&file, len as u64)?;
+            // SAFETY: a new mapping.
+            unsafe { mmap(null_mut(), len, prot, MapFlags::SHARED, file, 0) }?
+        }
+    };
     let mut register = [base.addr() as u64, len as u64, 1, 0];
     // SAFETY: UFFDIO_REGISTER takes four u64; the mapping is ours, its faults are answered below.
     unsafe { ioctl(&uffd, Updater::<REGISTER, _>::new(&mut register)) }?;
-    let from = Box::new([7; PAGE]);
+    let from: Vec<Box<[u8; PAGE]>> = (0..PAGES).map(|page| Box::new([page as u8; PAGE])).collect();
+    let start = base.addr() as u64;
     let median = std::thread::scope(|scope| -> Result<f64> {
-        let server = scope.spawn(|| serve(&uffd, &from));
+        let server = scope.spawn(|| serve(&uffd, start, &from));
         let median = touch(base.cast());
         server.join().map_err(|_| anyhow::anyhow!("the server panicked"))??;
         Ok(median)
@@ -101,16 +117,17 @@ fn paged(backing: Backing, quota: u32) -> Result<f64> {
 
 /// The median time of a fault, from the touch to the value.
 pub fn measure(rounds: u32, table: &mut Table) -> Result<()> {
-    let mut contestants: [Contestant<'_>; 4] = [
-        ("raw", Box::new(raw)),
+    let mut contestants: [Contestant<'_>; 5] = [
+        ("raw private", Box::new(|| raw(Backing::Private))),
+        ("raw shared", Box::new(|| raw(Backing::Shared))),
         ("private", Box::new(|| paged(Backing::Private, PAGES))),
         ("shared", Box::new(|| paged(Backing::Shared, PAGES))),
         ("private, evicting", Box::new(|| paged(Backing::Private, PAGES / 8))),
     ];
-    let series = interleave(rounds, &mut contestants)?;
-    let raw = &series[0];
-    let rows = ["private memory", "shared memory", "private memory, evicting"];
-    for (at, (what, series)) in rows.iter().zip(&series[1..]).enumerate() {
+    let series_of = interleave(rounds, &mut contestants)?;
+    let rows = [("private memory", 0), ("shared memory", 1), ("private memory, evicting", 0)];
+    for (at, ((what, raw), series)) in rows.into_iter().zip(&series_of[2..]).enumerate() {
+        let raw = &series_of[raw];
         table.row(&[
             format!("fault through userfaultfd, {what}, ns"),
             format!("{series:.0}"),
