@@ -4,6 +4,7 @@
 
 pub mod curve;
 mod error;
+mod names;
 mod page;
 mod pager;
 pub mod policy;
@@ -16,6 +17,7 @@ pub mod store;
 pub mod trace;
 
 pub use error::{Error, StoreError};
+pub use names::{NamedFrames, Names};
 pub use page::{LINE, Lines, PAGE, Page, PageNo};
 pub use pager::{Counters, MAX_PAGES, Options, Pager, Resolved};
 pub use pressure::Pressure;

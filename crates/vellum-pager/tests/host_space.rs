@@ -62,7 +62,8 @@ impl Machine {
         let Machine { host, pool, clean, pager, heard } = self;
         let (first, owner) = (Gfn::new(FIRST), OWNER);
         let changed = Note(heard);
-        work(pager, &mut HostSpace { host, pool, first, owner, clean: *clean, changed })
+        let (names, clean) = (None, *clean);
+        work(pager, &mut HostSpace { host, pool, first, owner, names, clean, changed })
     }
 
     /// An access as the facade makes it: the host table is asked, and the pager until it grants.

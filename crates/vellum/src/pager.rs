@@ -145,6 +145,7 @@ impl VmMemory {
             pool: &self.pool,
             first: Gfn::new(self.ram.start),
             owner: PAGER,
+            names: None,
             clean: guest.clean,
             changed: &mut moved,
         };

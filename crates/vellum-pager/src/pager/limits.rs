@@ -48,9 +48,10 @@ impl Pager {
     /// zeros from now on, whatever the store has.
     ///
     /// # Errors
-    /// When the store can't be told; the pages are zeros all the same.
+    /// When the store can't be told, or not keep what kept roots name; the pages are zeros all the same.
     pub fn removed(&mut self, pages: Range<u32>) -> Result<(), Error> {
         let mut stored = Vec::new();
+        let mut kept = Ok(());
         for page in (pages.start..pages.end.min(self.options.pages)).map(PageNo::new) {
             let state = self.state[page.index()];
             if state & flag::PRESENT != 0 {
@@ -60,10 +61,16 @@ impl Pager {
             if state & (flag::STORED | flag::FOREIGN) != 0 {
                 stored.push(page);
             }
+            if let Err(error) = self.keep_named(page) {
+                if let Some(names) = &self.names {
+                    names.lose(page);
+                }
+                kept = Err(error);
+            }
             self.mark_clean(page);
             self.state[page.index()] &= flag::BEFORE | flag::QUEUED;
         }
         self.store.discard(&stored)?;
-        Ok(())
+        Ok(kept?)
     }
 }

@@ -11,6 +11,7 @@ pub use counters::Counters;
 pub use options::{MAX_PAGES, Options};
 
 use crate::curve::MissRatioCurve;
+use crate::names::Names;
 use crate::page::checksum;
 use crate::policy::Policy;
 use crate::prefetch::Prefetch;
@@ -20,6 +21,8 @@ use crate::space::Space;
 use crate::store::{PageStore, Traffic};
 use crate::{Error, Page, PageNo};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use vellum_translate::host::Token;
 use vellum_translate::{Access, Rights};
 
 /// What is known of a page.
@@ -66,6 +69,7 @@ pub struct Pager {
     store: Box<dyn PageStore>,
     prefetch: Box<dyn Prefetch>,
     rules: Rules,
+    names: Option<Arc<Names>>,
     state: Box<[u16]>,
     sums: Box<[u32]>,
     pins: BTreeMap<u32, u32>,
@@ -102,6 +106,7 @@ impl Pager {
             store,
             prefetch: Box::new(()),
             rules: Rules::default(),
+            names: None,
             state: vec![state; pages].into(),
             sums: vec![0; pages].into(),
             pins: BTreeMap::new(),
@@ -129,6 +134,12 @@ impl Pager {
     /// Sets what is prefetched.
     pub fn with_prefetch(mut self, prefetch: Box<dyn Prefetch>) -> Self {
         self.prefetch = prefetch;
+        self
+    }
+
+    /// Sees to it that kept roots of host tables find the content that they name: see [`Names`].
+    pub fn with_names(mut self, names: Arc<Names>) -> Self {
+        self.names = Some(names);
         self
     }
 
@@ -307,6 +318,20 @@ impl Pager {
             return Ok(false);
         }
         Ok(self.get_checked(page, into)?)
+    }
+
+    /// Reads what a host table's entry of an absent page names, an older version of the page as well,
+    /// without bringing it. `false` when it is zeros.
+    ///
+    /// # Errors
+    /// As for a fault.
+    pub fn peek_named(&mut self, token: Token, into: &mut Page) -> Result<bool, Error> {
+        let named = self.names.as_ref().map(|names| names.read(token, into));
+        match named {
+            Some((_, Some(read))) => Ok(read.map(|()| true)?),
+            Some((page, None)) => self.peek(page, into),
+            None => self.peek(PageNo::new(token.get() as u32), into),
+        }
     }
 
     fn check(&self, page: PageNo) -> Result<(), Error> {

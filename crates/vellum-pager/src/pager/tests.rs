@@ -216,7 +216,7 @@ enum Lie {
 struct Liar {
     store: RamStore,
     old: BTreeMap<u32, Page>,
-    lie: std::sync::Arc<parking_lot::Mutex<Lie>>,
+    lie: Arc<parking_lot::Mutex<Lie>>,
 }
 
 impl Liar {
@@ -272,8 +272,8 @@ impl PageStore for Liar {
 }
 
 /// Pages 0 to 11 hold their number; 0 to 3 are evicted.
-fn lied_to() -> (Bench, std::sync::Arc<parking_lot::Mutex<Lie>>) {
-    let lie = std::sync::Arc::new(parking_lot::Mutex::new(Lie::Nothing));
+fn lied_to() -> (Bench, Arc<parking_lot::Mutex<Lie>>) {
+    let lie = Arc::new(parking_lot::Mutex::new(Lie::Nothing));
     let (store, old) = (RamStore::new(1 << 20), BTreeMap::new());
     let store = Liar { store, old, lie: lie.clone() };
     let mut bench =
@@ -362,7 +362,7 @@ fn only_changed_lines_are_written_back() {
 fn a_rule_refuses_until_its_handler_lifts_it() {
     let mut bench = Bench::new(Options::new(PAGES, 8), Box::new(RamStore::new(64)));
     bench.store(3, 0, 5).unwrap();
-    let asked = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let (notes, mut refusals) = (asked.clone(), 1);
     let handler = move |page: PageNo, access| {
         notes.lock().push((page.get(), access));

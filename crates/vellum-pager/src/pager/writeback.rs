@@ -4,6 +4,7 @@ use super::{Pager, flag, sum_of};
 use crate::space::Space;
 use crate::store::Put;
 use crate::{Error, Lines, PAGE, Page, PageNo, StoreError};
+use std::sync::Arc;
 
 /// Pages that one batch of a write-back has at most.
 const BATCH: usize = 64;
@@ -11,6 +12,9 @@ const BATCH: usize = 64;
 impl Pager {
     /// Puts pages into the store, by their changed lines where a twin tells them.
     pub(super) fn put(&mut self, contents: &[(PageNo, &Page)]) -> Result<(), StoreError> {
+        for &(page, _) in contents {
+            self.keep_named(page)?;
+        }
         let lines = |page: PageNo, content: &Page| match self.twins.get(&page.get()) {
             Some(twin) => Lines::between(twin, content),
             None => Lines::ALL,
@@ -28,6 +32,19 @@ impl Pager {
             self.state[put.page.index()] &= !flag::FOREIGN;
         }
         Ok(())
+    }
+
+    /// The store's content of a page goes: moves it to where kept roots find it, if one names it.
+    pub(super) fn keep_named(&mut self, page: PageNo) -> Result<(), StoreError> {
+        let Some(names) = self.names.as_ref().filter(|names| names.is_named(page)) else {
+            return Ok(());
+        };
+        let names = Arc::clone(names);
+        let mut content = Box::new([0; PAGE]);
+        if self.has(page, flag::STORED | flag::FOREIGN) && !self.get_checked(page, &mut content)? {
+            content.fill(0);
+        }
+        names.keep(page, &content)
     }
 
     /// Does in the background what faults should not wait for: evicts when few pages are free, and

@@ -2,7 +2,7 @@
 //! it costs no trap of the operating system at all.
 
 use super::{Filled, Save, Space, Write};
-use crate::{Error, PAGE, Page, PageNo};
+use crate::{Error, Names, PAGE, Page, PageNo};
 use vellum_frames::{FrameId, FramePool};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
@@ -28,8 +28,11 @@ pub struct HostSpace<'a, C> {
     pub pool: &'a FramePool,
     /// The page of the table that is page 0 here.
     pub first: Gfn,
-    /// The owner that absent pages name; their token is the page's number here.
+    /// The owner that absent pages name; their token is the page's number here, or what `names` says.
     pub owner: OwnerId,
+    /// Where roots of the table are kept: the names of absent pages, which the pager and the table have
+    /// as well.
+    pub names: Option<&'a Names>,
     /// Withholds the right to write a page that is as it was stored.
     pub clean: Guard,
     /// Who hears of changes.
@@ -48,9 +51,19 @@ impl<C: Changed> HostSpace<'_, C> {
         }
     }
 
-    fn place(&mut self, page: PageNo, frame: FrameId, writable: bool) {
+    /// An entry that was there is there no more.
+    fn unname(&self, entry: HostEntry) {
+        if let Some(names) = self.names {
+            names.release(entry);
+        }
+    }
+
+    /// Puts an entry where the page was absent. The guard is the page's, not the frame's: a page of
+    /// zeros that is written gets a frame of its own first, and is then found to be clean.
+    fn place(&mut self, page: PageNo, entry: HostEntry, writable: bool) {
         let gfn = self.gfn(page);
-        let _absent = self.host.replace(gfn, HostEntry::Frame { frame, rights: Rights::all() });
+        let absent = self.host.replace(gfn, entry);
+        self.unname(absent);
         if writable {
             self.host.remove_guard(gfn, self.clean);
         } else {
@@ -60,7 +73,10 @@ impl<C: Changed> HostSpace<'_, C> {
 
     fn remove(&mut self, page: PageNo, what: &'static str) -> Result<(), Error> {
         let gfn = self.gfn(page);
-        let absent = HostEntry::Absent { owner: self.owner, token: token(page) };
+        let absent = match self.names {
+            Some(names) => names.entry(page),
+            None => HostEntry::Absent { owner: self.owner, token: token(page) },
+        };
         match self.host.replace(gfn, absent) {
             HostEntry::Frame { frame, .. } => {
                 self.host.remove_guard(gfn, self.clean);
@@ -69,7 +85,8 @@ impl<C: Changed> HostSpace<'_, C> {
                 Ok(())
             }
             entry => {
-                let _absent = self.host.replace(gfn, entry);
+                let absent = self.host.replace(gfn, entry);
+                self.unname(absent);
                 Err(Error::Space { what, page, why: format!("its entry is {entry:?}") })
             }
         }
@@ -91,17 +108,16 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         }
         let frame =
             self.pool.allocate_filled(|content| write(content)).map_err(no_frame(page))??;
-        self.place(page, frame, writable);
+        self.place(page, HostEntry::Frame { frame, rights: Rights::all() }, writable);
         Ok(Filled::Done)
     }
 
     /// The shared frame of zeros: it costs no frame until it is written, whoever writes it.
-    fn fill_zero(&mut self, page: PageNo, _writable: bool) -> Result<Filled, Error> {
+    fn fill_zero(&mut self, page: PageNo, writable: bool) -> Result<Filled, Error> {
         if matches!(self.host.get(self.gfn(page)), HostEntry::Frame { .. }) {
             return Ok(Filled::Already);
         }
-        let gfn = self.gfn(page);
-        let _absent = self.host.replace(gfn, HostEntry::ZERO);
+        self.place(page, HostEntry::ZERO, writable);
         Ok(Filled::Done)
     }
 
@@ -143,12 +159,15 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         self.remove(page, "discarding")
     }
 
-    /// Pinned by a device, or shared: taking a shared page would give no frame back.
+    /// Pinned by a device, or shared: taking a shared page would give no frame back. The frame of zeros
+    /// is shared by all and none to give back; pages of it may go.
     fn is_held(&self, page: PageNo) -> bool {
         let gfn = self.gfn(page);
         self.host.is_pinned(gfn)
             || match self.host.get(gfn) {
-                HostEntry::Frame { frame, .. } => !self.pool.is_exclusive(frame),
+                HostEntry::Frame { frame, .. } => {
+                    !frame.is_zero_frame() && !self.pool.is_exclusive(frame)
+                }
                 _ => true,
             }
     }

@@ -4,10 +4,15 @@
 use super::{Answer, Get, PageStore, Put, Traffic};
 use crate::{Page, PageNo, StoreError};
 
+/// A page that begins with a cache line, as copies are fastest between places that are aligned alike.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Slot(Page);
+
 /// Keeps up to a number of pages, uncompressed.
 #[derive(Debug, Default)]
 pub struct RamStore {
-    pages: Vec<Option<Box<Page>>>,
+    pages: Vec<Option<Box<Slot>>>,
     held: u64,
     limit: u64,
     traffic: Traffic,
@@ -39,7 +44,7 @@ impl PageStore for RamStore {
         self.traffic.get_batches += 1;
         for get in batch {
             if let Some(Some(page)) = self.pages.get(get.page.index()) {
-                get.into.copy_from_slice(&page[..]);
+                *get.into = page.0;
                 get.answer = Answer::Found;
                 self.traffic.pages_got += 1;
             }
@@ -54,7 +59,7 @@ impl PageStore for RamStore {
                 self.pages.resize_with(at + 1, || None);
             }
             match &mut self.pages[at] {
-                Some(page) => page.copy_from_slice(&put.content[..]),
+                Some(page) => page.0 = *put.content,
                 None if self.held == self.limit => {
                     let (used, limit) = (self.held, self.limit);
                     return Err(StoreError::Full {
@@ -65,7 +70,7 @@ impl PageStore for RamStore {
                     });
                 }
                 empty => {
-                    *empty = Some(Box::new(*put.content));
+                    *empty = Some(Box::new(Slot(*put.content)));
                     self.held += 1;
                 }
             }
