@@ -45,8 +45,9 @@ pub struct Args {
     /// model of one). Without it a guest that needs more than its quota stops
     #[arg(long, value_enum, value_name = "STORE", requires = "quota")]
     pub pager: Option<PagerKind>,
-    /// Which pages go: selector, lru, clock, 2q, arc, slru, s3-fifo, clock2q+, sieve or random
-    #[arg(long, value_name = "POLICY", default_value = "selector", requires = "pager")]
+    /// Which pages go
+    #[arg(long, value_name = "POLICY", default_value = "selector", requires = "pager",
+        value_parser = clap::builder::PossibleValuesParser::new(vellum::vellum_pager::policy::NAMES))]
     pub evict: String,
     /// Record the page of every TLB miss, for `cargo xtask page-trace`
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]

@@ -1,7 +1,7 @@
 //! What takes a guest's pages when its frames are few, and the trace of its references.
 
 use super::options::{Args, PagerKind};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::BufWriter;
 use vellum::vellum_pager::store::{CompressedPool, FileStore, PageStore, RamStore, VolumeStore};
@@ -10,6 +10,9 @@ use vellum_block::{Device, SparseFile, Volume};
 use vellum_disk::{Disk, Policy, profiles};
 use vellum_machine::Machine;
 
+/// The fewest pages that a guest is paged in: what a hart needs at once for one instruction (its tables,
+/// its code, both ends of an access), and some for it to get ahead.
+const LEAST: u32 = 64;
 /// The drive that a pager's disk is a model of.
 const DRIVE: &str = "desktop7200";
 
@@ -17,6 +20,9 @@ const DRIVE: &str = "desktop7200";
 pub fn make(args: &Args) -> Result<Option<Pager>> {
     let pages = u32::try_from(args.memory >> 12).context("too much memory for a pager")?;
     let quota = args.quota.map_or(pages, |bytes| u32::try_from(bytes >> 12).unwrap_or(pages));
+    if args.pager.is_some() && quota < LEAST {
+        bail!("a quota of {quota} pages is too little to run in: a pager needs at least {LEAST}");
+    }
     let store: Box<dyn PageStore> = match args.pager {
         // A trace is taken by a pager that never has to do anything.
         None if args.page_trace.is_some() => Box::new(RamStore::new(0)),
