@@ -182,7 +182,14 @@ impl VmMemory {
         }
         let environment = tlb.environment();
         self.counters.guest_references += 1;
-        let pte = Pte(self.pool.entry(&self.host, table, miss.va.page() as usize % 512)?);
+        let index = miss.va.page() as usize % 512;
+        // A table that its owner has is brought, as a walk would: where the host keeps it must not
+        // decide which way a miss goes.
+        let pte = match self.pool.entry(&self.host, table, index) {
+            Some(pte) => Pte(pte),
+            None if self.bring_table(table) => Pte(self.pool.entry(&self.host, table, index)?),
+            None => return None,
+        };
         let user = pte.has(Pte::U);
         let rights = environment.allows(pte.rights_now(), user);
         let fine = !pte.is_invalid() && pte.is_leaf() && rights.contains(miss.access.right());
