@@ -2,8 +2,8 @@
 //!
 //! A [`Log`] is a row of segment files in a [`Storage`]. What is appended comes in *frames* (an
 //! index and a body); one or more frames are a *record*, which is delivered whole or not at all.
-//! A frame is durable after [`Log::flush`]: one write and one `fdatasync` into a file that was
-//! filled with zeros beforehand, so that no metadata changes.
+//! A frame is durable after [`Log::flush`]: one write with one sync into a file that was filled
+//! with zeros beforehand, so that no metadata changes.
 //!
 //! ```
 //! use std::sync::Arc;
