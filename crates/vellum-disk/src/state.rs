@@ -178,14 +178,14 @@ impl SegmentedDrive {
 
 /// What both kinds of drive save alike.
 macro_rules! common {
-    ($d:ident) => {
-        (&mut $d.now, &mut $d.powered, &mut $d.scheduler, &mut $d.media, &mut $d.faults)
+    ($d:ident, $media:expr) => {
+        (&mut $d.now, &mut $d.powered, &mut $d.scheduler, &mut $media, &mut $d.faults)
     };
 }
 
 impl State for Disk {
     fn save(&self, w: &mut Writer<'_>) {
-        w.section(*b"DISK", 2, |w| {
+        w.section(*b"DISK", 3, |w| {
             w.u64(self.geometry().sectors());
             w.bool(matches!(self.engine, Engine::Cached(_)));
             let (now, powered, scheduler) = match &self.engine {
@@ -205,7 +205,7 @@ impl State for Disk {
     }
 
     fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
-        r.section(*b"DISK", 2, |r| {
+        r.section(*b"DISK", 3, |r| {
             let value = r.u64()?;
             if value != self.geometry().sectors() {
                 return Err(Error::Value { field: "sectors", value, why: "another drive's state" });
@@ -216,8 +216,8 @@ impl State for Disk {
                 return Err(Error::Value { field, value, why: "another drive's state" });
             }
             let (now, powered, scheduler, media, faults) = match &mut self.engine {
-                Engine::Segmented(d) => common!(d),
-                Engine::Cached(d) => common!(d),
+                Engine::Segmented(d) => common!(d, d.control.media),
+                Engine::Cached(d) => common!(d, d.media),
             };
             *now = Instant::restore(r)?;
             *powered = r.bool()?;

@@ -15,6 +15,7 @@ mod arm;
 mod bus;
 mod estimate;
 mod segments;
+mod select;
 mod state;
 mod types;
 
@@ -22,6 +23,7 @@ use types::{Arm, Bus, BusEvent, Hit, Job, JobId, SegState, Segment};
 pub(crate) use types::{Ended, Out, Parts};
 
 use crate::config::{FastWrite, Segmented};
+use crate::drive::MediaCounters;
 use crate::geometry::Geometry;
 use crate::seek::SeekTable;
 use crate::spindle::Spindle;
@@ -51,6 +53,7 @@ pub(crate) struct Fixed {
 pub(crate) struct Control {
     pub now: u64,
     pub spindle: Spindle,
+    pub media: MediaCounters,
     pub cylinder: u32,
     pub head: u32,
     jobs: Vec<Option<Job>>,
@@ -99,6 +102,7 @@ impl Control {
         Control {
             now: 0,
             spindle,
+            media: MediaCounters::default(),
             cylinder: 0,
             head: 0,
             jobs: Vec::new(),
@@ -326,9 +330,9 @@ impl Control {
 
     /// Loses the power: everything but the medium and the platter's turn is forgotten.
     pub fn power_off(&mut self, fixed: &Fixed) {
-        let (spindle, now) = (self.spindle, self.now);
+        let (spindle, now, media) = (self.spindle, self.now, self.media);
         *self = Control::new(fixed, spindle);
-        self.now = now;
+        (self.now, self.media) = (now, media);
     }
 
     /// Writes that are not (wholly) on the medium: the drive's number and the first LBN and count

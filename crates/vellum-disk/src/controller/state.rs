@@ -89,8 +89,9 @@ impl Job {
         flags.into_iter().for_each(|f| w.bool(f));
         [self.ready, self.arrived].into_iter().for_each(|t| w.u64(t));
         let p = &self.parts;
+        let ended = p.medium_end.unwrap_or(u64::MAX);
         w.u32(p.distance);
-        [p.seek, p.settle, p.rotation, p.switch, p.transfer, p.medium_end]
+        [p.seek, p.settle, p.rotation, p.switch, p.transfer, p.bus, ended]
             .into_iter()
             .for_each(|t| w.u64(t));
         w.bool(p.moved);
@@ -116,7 +117,8 @@ impl Job {
             rotation: r.u64()?,
             switch: r.u64()?,
             transfer: r.u64()?,
-            medium_end: r.u64()?,
+            bus: r.u64()?,
+            medium_end: Some(r.u64()?).filter(|&end| end != u64::MAX),
             moved: r.bool()?,
             began: r.bool()?,
         };

@@ -1,7 +1,6 @@
 //! What the controller remembers of requests and segments.
 
 use super::Ask;
-use vellum_block::Duration;
 
 /// Number of a job in the controller's table.
 pub(crate) type JobId = usize;
@@ -97,7 +96,7 @@ pub(crate) struct Job {
     pub parts: Parts,
 }
 
-/// Where the arm's time for a job went.
+/// Where the time of a job went that was not command processing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Parts {
     pub distance: u32,
@@ -106,9 +105,19 @@ pub(crate) struct Parts {
     pub rotation: u64,
     pub switch: u64,
     pub transfer: u64,
+    /// Data on the bus: after the medium's end, or all of it if the medium took no part.
+    pub bus: u64,
     pub moved: bool,
     pub began: bool,
-    pub medium_end: u64,
+    /// When the medium had done all of the job; reading ahead comes after it.
+    pub medium_end: Option<u64>,
+}
+
+impl Parts {
+    /// The medium's end, if a request that ended at `at` had to wait for it.
+    pub fn waited_until(&self, at: u64) -> Option<u64> {
+        self.medium_end.filter(|&end| end <= at)
+    }
 }
 
 impl Job {
@@ -222,7 +231,6 @@ pub(crate) struct Ended {
     pub ask: u64,
     pub at: u64,
     pub arrived: u64,
-    pub hit: bool,
     pub parts: Parts,
 }
 
@@ -240,8 +248,6 @@ pub(crate) struct Written {
 pub(crate) struct Out {
     pub ended: Option<Ended>,
     pub written: Vec<Written>,
-    /// Time of the overhead that ended the last request, for its breakdown.
-    pub finishing: Duration,
 }
 
 impl Out {

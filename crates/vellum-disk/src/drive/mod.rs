@@ -30,9 +30,10 @@ pub(crate) enum Engine {
 /// What the arm did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MediaCounters {
-    /// Requests that moved the arm or waited for the platter.
+    /// Requests for which the arm moved or the platter was waited for, before or after they ended.
     pub accesses: u64,
-    /// Requests answered by the buffer alone.
+    /// Requests that ended without waiting for the medium. A write that ends in the buffer is one,
+    /// and is an access too when the arm gets to it.
     pub hits: u64,
     /// Sum of seek distances.
     pub distance: u64,
@@ -129,7 +130,10 @@ impl Disk {
 
     /// What the arm did so far.
     pub fn media(&self) -> MediaCounters {
-        either!(self, d => d.media)
+        match &self.engine {
+            Engine::Segmented(d) => d.control.media,
+            Engine::Cached(d) => d.media,
+        }
     }
 
     /// The drive's faults.

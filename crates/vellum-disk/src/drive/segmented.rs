@@ -2,8 +2,7 @@
 
 use crate::Error;
 use crate::config::Segmented;
-use crate::controller::{Ask, Control, Ended, Fixed, Out, Parts};
-use crate::drive::MediaCounters;
+use crate::controller::{Ask, Control, Ended, Fixed, Out};
 use crate::faults::Faults;
 use crate::profile::Profile;
 use crate::schedule::{Policy, Position, Scheduler, Waiting};
@@ -27,7 +26,6 @@ pub(crate) struct SegmentedDrive {
     /// Writes that ended for the host and may not be durable: number, tag.
     pub(crate) behind: Vec<(u64, Tag)>,
     pub(crate) next: u64,
-    pub(crate) media: MediaCounters,
     pub(crate) faults: Faults,
     /// A request whose end a fault delays.
     pub(crate) late: Option<Completion>,
@@ -60,7 +58,6 @@ impl SegmentedDrive {
             active: None,
             behind: Vec::new(),
             next: 0,
-            media: MediaCounters::default(),
             faults: Faults::default(),
             late: None,
         })
@@ -79,7 +76,6 @@ impl SegmentedDrive {
         self.active = None;
         self.behind.clear();
         self.next = 0;
-        self.media = MediaCounters::default();
         self.late = None;
         Ok(())
     }
@@ -175,7 +171,9 @@ impl SegmentedDrive {
                 self.behind.push((a.number, a.request.tag));
             }
         }
-        self.count(&ended.parts);
+        if ended.parts.waited_until(ended.at).is_none() {
+            self.control.media.hits += 1;
+        }
         let parts = breakdown(&a, ended);
         if self.faults.none() {
             sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
@@ -198,46 +196,35 @@ impl SegmentedDrive {
         let under = self.control.under_head()?;
         self.control.missing().iter().any(|m| m.1 == under).then_some(under)
     }
-
-    fn count(&mut self, p: &Parts) {
-        if p.moved {
-            self.media.accesses += 1;
-            self.media.distance += u64::from(p.distance);
-            self.media.seek += Duration::from_ps(p.seek + p.settle);
-            self.media.rotation += Duration::from_ps(p.rotation);
-        } else {
-            self.media.hits += 1;
-        }
-    }
 }
 
 fn flushes(r: &Request) -> bool {
     r.op == Op::Flush || r.flags.contains(Flags::PREFLUSH)
 }
 
-/// Splits a response: what the arm did is known; what is left before the medium's end is command
-/// processing, and after it the bus.
+/// Splits a response. What arm and bus did is known; the rest is command processing. Whoever reads
+/// ahead works for the next request, and is not charged to this one.
 fn breakdown(a: &Active, ended: &Ended) -> Breakdown {
-    let total = Instant::from_ps(ended.at).since(a.submitted);
-    let mut left = total;
+    let p = &ended.parts;
+    let mut left = Instant::from_ps(ended.at).since(a.submitted);
     let mut parts = Breakdown::ZERO;
-    let mut take = |phase, ps: u64| {
+    // A restored state may hold any figures; the parts add up all the same.
+    let mut charge = |phase, ps: u64| {
         let d = Duration::from_ps(ps).min(left);
         parts.charge(phase, d);
         left -= d;
     };
-    take(Phase::Queue, a.started.since(a.submitted).as_ps());
-    let p = &ended.parts;
+    charge(Phase::Queue, a.started.since(a.submitted).as_ps());
+    charge(Phase::Bus, p.bus);
     // A write that ends in the buffer does not wait for the arm.
-    if p.medium_end != 0 && p.medium_end <= ended.at {
-        take(Phase::Seek, p.seek);
-        take(Phase::Settle, p.settle);
-        take(Phase::Rotation, p.rotation);
-        take(Phase::HeadSwitch, p.switch);
-        take(Phase::Transfer, p.transfer);
-        take(Phase::Bus, ended.at - p.medium_end);
+    if p.waited_until(ended.at).is_some() {
+        charge(Phase::Seek, p.seek);
+        charge(Phase::Settle, p.settle);
+        charge(Phase::Rotation, p.rotation);
+        charge(Phase::HeadSwitch, p.switch);
+        charge(Phase::Transfer, p.transfer);
     }
-    take(Phase::Overhead, u64::MAX);
+    charge(Phase::Overhead, u64::MAX);
     parts
 }
 

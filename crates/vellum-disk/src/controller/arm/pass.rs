@@ -54,8 +54,11 @@ impl Control {
         }
         self.segments[n].start = lowest;
         if mode != 0 {
-            let spent = self.now - began;
-            self.job_mut(id).parts.transfer += spent;
+            // A request may join a step that reading ahead has begun.
+            let spent = self.now.saturating_sub(began.max(self.job(id).arrived));
+            if let Some(parts) = self.waiting_parts(id, n) {
+                parts.transfer += spent;
+            }
         }
         if self.segments[n].out == SegOut::Transferring {
             self.moved_so_far(fixed, n);

@@ -100,6 +100,17 @@ impl Control {
         (self.effective_arm, self.current_arm) = (None, None);
     }
 
+    /// A read joins reading ahead in the middle of a stream: what is left of a seek, and the wait on
+    /// the next track, are changes of track to it.
+    fn join(&mut self, id: JobId, n: usize) {
+        let s = &self.segments[n];
+        let left = if s.arm == Arm::Seek { s.arm_time.saturating_sub(self.now) } else { 0 };
+        let under_way = s.arm != Arm::Still;
+        let parts = &mut self.job_mut(id).parts;
+        parts.began |= under_way;
+        parts.switch += left;
+    }
+
     /// Lets a read take over the arm where reading ahead has brought it.
     pub(in crate::controller) fn swap_arm(&mut self, fixed: &Fixed, id: JobId) {
         let Some(effective) = self.effective_arm else { return };
@@ -120,6 +131,7 @@ impl Control {
             let s = &mut self.segments[n];
             s.background = s.end >= end && s.end < s.ahead_max;
         }
+        self.join(id, n);
         (self.effective_arm, self.current_arm) = (None, None);
     }
 }

@@ -16,6 +16,7 @@ impl Control {
     ) -> bool {
         if self.held {
             self.held = false;
+            self.transfer_start = self.now;
             if let Some(bus) = self.effective_bus {
                 self.bus_event = Some((self.now, BusEvent::Moved(bus)));
             }
@@ -50,7 +51,7 @@ impl Control {
             return self.pause_and_offer(fixed, id, n, out);
         }
         if (!background || !reading) && over {
-            self.job_mut(id).parts.medium_end = self.now;
+            self.medium_done(id, n);
             let goes_on = reading
                 && fixed.config.buffer.read_ahead != ReadAhead::None
                 && self.segments[n].end < self.segments[n].ahead_max;
@@ -74,6 +75,14 @@ impl Control {
             self.release_arm(fixed, id, out);
         }
         over
+    }
+
+    /// The medium has done all of a job: what the bus still has to move comes after it.
+    fn medium_done(&mut self, id: JobId, n: usize) {
+        let now = self.now;
+        if let Some(parts) = self.waiting_parts(id, n) {
+            (parts.medium_end, parts.bus) = (Some(now), 0);
+        }
     }
 
     /// Between two sectors of reading ahead, lets a waiting job have the arm.

@@ -1,10 +1,11 @@
 //! Moving to a track, and the wait for the first sector that is wanted.
 
 use crate::config::ReadAhead;
-use crate::controller::types::{Arm, JobId, Out, SegOut};
+use crate::controller::types::{Arm, JobId, Out, Parts, SegOut};
 use crate::controller::{Control, Fixed};
 use crate::geometry::Angle;
 use crate::spindle::Rotation;
+use vellum_block::Duration;
 
 impl Control {
     /// Starts to move the arm to the segment's next LBN. False if reading ahead ends there.
@@ -43,13 +44,16 @@ impl Control {
         s.arm_sector = spot.sector;
         s.arm = Arm::Seek;
         s.arm_count = 0;
-        let parts = &mut self.job_mut(id).parts;
+        let Some(parts) = self.waiting_parts(id, n) else { return true };
         if first && !parts.moved {
             parts.moved = true;
             (parts.distance, parts.seek, parts.settle) = (distance, moved, settle);
             if distance == 0 {
                 (parts.seek, parts.switch) = (0, moved);
             }
+            self.media.accesses += 1;
+            self.media.distance += u64::from(distance);
+            self.media.seek += Duration::from_ps(moved + settle);
         } else {
             parts.switch += moved + settle;
         }
@@ -96,13 +100,26 @@ impl Control {
         s.arm_sector = landed;
         s.arm = Arm::Sector;
         s.arm_count = 0;
-        let parts = &mut self.job_mut(id).parts;
+        let Some(parts) = self.waiting_parts(id, n) else { return };
         if !parts.began {
             parts.began = true;
             parts.rotation = wait;
+            self.media.rotation += Duration::from_ps(wait);
         } else {
             parts.switch += wait;
         }
+    }
+
+    /// The account of a job that waits for the medium; none once the medium has done its part and
+    /// only reads ahead for it.
+    pub(in crate::controller) fn waiting_parts(
+        &mut self,
+        id: JobId,
+        n: usize,
+    ) -> Option<&mut Parts> {
+        let ahead = self.segments[n].reads && self.segments[n].background;
+        let job = self.job_mut(id);
+        (job.asked && !ahead && job.parts.medium_end.is_none()).then_some(&mut job.parts)
     }
 
     /// On arrival, the first whole sector that comes by; the wanted one if the head is before it.
