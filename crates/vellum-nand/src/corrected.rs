@@ -168,13 +168,6 @@ fn wrong_code(_: EccError) -> NandError {
     NandError::Unsupported { what: "a code that does not fit the page" }
 }
 
-fn length(what: &'static str, found: usize, expected: u32) -> Result<(), NandError> {
-    if found <= expected as usize {
-        return Ok(());
-    }
-    Err(NandError::Length { what, found, expected: expected as usize })
-}
-
 impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
     fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -188,9 +181,7 @@ impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
         oob: &mut [u8],
     ) -> Result<ReadStatus, NandError> {
         let g = self.geometry;
-        g.check_ppa(ppa)?;
-        length("a page's data", at as usize + data.len(), g.page_bytes)?;
-        length("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
+        g.check_read(ppa, at, data.len(), oob.len())?;
         let (at, bytes) = (at as usize, g.ecc.codeword_bytes as usize);
         let (from, to) = if data.is_empty() || !oob.is_empty() {
             (0, self.words())
@@ -205,12 +196,7 @@ impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
 
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
         let g = self.geometry;
-        g.check_ppa(ppa)?;
-        if data.len() != g.page_bytes as usize {
-            let expected = g.page_bytes as usize;
-            return Err(NandError::Length { what: "a page's data", found: data.len(), expected });
-        }
-        length("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
+        g.check_program(ppa, data.len(), oob.len())?;
         self.page.copy_from_slice(data);
         self.spare.fill(0xff);
         self.spare[..oob.len()].copy_from_slice(oob);
@@ -229,9 +215,7 @@ impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
 
     /// By way of the host: the parity covers the out-of-band bytes, and errors must not be copied on.
     fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
-        let g = self.geometry;
-        g.check_ppa(from)?;
-        g.check_ppa(to)?;
+        self.geometry.check_copy(from, to, oob.len())?;
         let status = self.load(from, 0, self.words())?;
         if status.is_readable() {
             let data = core::mem::take(&mut self.page);

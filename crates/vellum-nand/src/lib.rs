@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+mod calls;
 pub mod conformance;
 #[cfg(feature = "ecc")]
 mod corrected;

@@ -132,7 +132,8 @@ fn a_crc_catches_what_the_code_turns_into_another_codeword() {
 
 #[test]
 fn a_torn_page_never_reads_as_whole() {
-    for seed in 0..40 {
+    let (mut lost, mut white) = (0, 0);
+    for seed in 0..200 {
         let mut nand = Corrected::bch(bare(0.0), 512, 13, 8).unwrap();
         let ppa = nand.geometry().ppa(EraseBlock(1), 0);
         nand.chip().arm(Cut { after: 0, mode: CutMode::TornProgram, seed });
@@ -141,8 +142,17 @@ fn a_torn_page_never_reads_as_whole() {
         nand.chip().power_on();
         let mut data = [0; 2048];
         let status = nand.read(ppa, 0, &mut data, &mut []).unwrap();
-        assert!(!status.is_readable() || data != [0x42; 2048] || status.worst() == 0);
+        // So few bytes may be missing that the code puts them back; then the page is whole.
+        if status.is_readable() {
+            assert_eq!(data, [0x42; 2048], "a seed of {seed}: {status:?}");
+        } else if status.is_erased() {
+            assert_eq!(data, [0xff; 2048], "a seed of {seed}: {status:?}");
+            white += 1;
+        } else {
+            lost += 1;
+        }
     }
+    assert!(lost > 100 && white > 20, "{lost} lost, {white} that look erased");
     let mut nand = Corrected::bch(bare(0.0), 512, 13, 8).unwrap();
     let ppa = nand.geometry().ppa(EraseBlock(1), 0);
     nand.program(ppa, &[0x42; 2048], &[]).unwrap();

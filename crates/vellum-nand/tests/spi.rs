@@ -4,7 +4,7 @@
 use embedded_hal::delay::DelayNs;
 use vellum_nand::model::{Flaw, PowerLaw, Reliability};
 use vellum_nand::spi::double::Chip;
-use vellum_nand::spi::{PARTS, Part, SpiNand};
+use vellum_nand::spi::{EccReport, PARTS, Part, SpiNand};
 use vellum_nand::{
     Codeword, Corrected, EccSpec, EraseBlock, Geometry, Model, ModelConfig, Nand, NandError,
     conformance,
@@ -18,10 +18,16 @@ impl DelayNs for NoDelay {
 
 /// A chip of this part, as its data sheet has it.
 fn geometry(part: &Part) -> Geometry {
+    let (page_bytes, oob_bytes) = match part.name {
+        "Micron MT29F4G01AB" => (4096, 256),
+        name if name.starts_with("Micron") || name.ends_with("KV") => (2048, 128),
+        _ => (2048, 64),
+    };
     Geometry {
         blocks: 64,
-        oob_bytes: if part.name.starts_with("Micron") { 128 } else { 64 },
-        planes: if part.name.contains("2G") { 2 } else { 1 },
+        page_bytes,
+        oob_bytes,
+        planes: if part.name.contains("29F2G") { 2 } else { 1 },
         ecc: EccSpec {
             codeword_bytes: part.codeword_bytes.into(),
             correctable: part.correctable,
@@ -46,7 +52,7 @@ fn every_known_part_is_found_and_passes_the_drivers_suite() {
 
 #[test]
 fn an_unknown_part_is_driven_by_its_parameter_page() {
-    let part = Part { id: (0x0b, 0x77), ..Part::GENERIC };
+    let part = Part { id: &[0x0b, 0x77], ..Part::GENERIC };
     let mut nand = SpiNand::new(chip(&part), NoDelay).unwrap();
     assert_eq!(nand.geometry().blocks, 64);
     assert_eq!(nand.parameters().max_bad_blocks, 1);
@@ -62,7 +68,7 @@ fn a_damaged_parameter_page_is_read_from_another_copy_or_refused() {
     gone.copies().fill(0);
     let refused = SpiNand::new(gone, NoDelay).map(|_| ());
     assert!(matches!(refused, Err(NandError::Chip { found: 0, .. })), "{refused:?}");
-    let silent = Part { id: (0xff, 0xff), ..Part::GENERIC };
+    let silent = Part { id: &[0xff, 0xff], ..Part::GENERIC };
     assert!(matches!(
         SpiNand::new(chip(&silent), NoDelay),
         Err(NandError::Chip { what: "the identity", .. })
@@ -82,12 +88,13 @@ fn corrections_are_told_as_exactly_as_the_chip_tells_them() {
         let (mut counts, mut lost) = (Vec::new(), 0);
         for page in 0..64 {
             let ppa = g.ppa(EraseBlock(2), page);
-            nand.program(ppa, &[7; 2048], &[]).unwrap();
-            let mut data = [0; 2048];
+            let mut data = vec![7; g.page_bytes as usize];
+            nand.program(ppa, &data, &[]).unwrap();
+            data.fill(0);
             let status = nand.read(ppa, 0, &mut data, &mut []).unwrap();
-            assert_eq!(status.codewords().count(), 4);
+            assert_eq!(status.codewords().count(), data.len() / 512);
             lost += u32::from(!status.is_readable());
-            assert!(!status.is_readable() || data == [7; 2048]);
+            assert!(!status.is_readable() || data.iter().all(|&b| b == 7));
             counts.extend(status.codewords().filter(|&w| w != Codeword::Uncorrectable));
         }
         counts.sort_by_key(|w| match w {
@@ -96,7 +103,8 @@ fn corrections_are_told_as_exactly_as_the_chip_tells_them() {
         });
         counts.dedup();
         let kinds = counts.len();
-        let expected = if part.name.starts_with("Kioxia") { kinds >= 4 } else { kinds >= 2 };
+        let counted = matches!(part.report, EccReport::Nibbles { .. } | EccReport::Worst { .. });
+        let expected = if counted { kinds >= 4 } else { kinds >= 2 };
         assert!(expected, "{}: {counts:?}", part.name);
         assert_eq!(lost > 0, part.correctable == 1, "{}: {lost} pages", part.name);
     }
@@ -104,7 +112,7 @@ fn corrections_are_told_as_exactly_as_the_chip_tells_them() {
 
 #[test]
 fn markers_failures_and_lost_pages_come_through() {
-    let mut bus = chip(&PARTS[3]);
+    let mut bus = chip(&Part::find(&[0x98, 0xc2]));
     bus.model().mark_bad(EraseBlock(9)).unwrap();
     bus.model().doom(EraseBlock(4), 0);
     let mut nand = SpiNand::new(bus, NoDelay).unwrap();
@@ -142,7 +150,7 @@ fn pages_are_programmed_in_order() {
 
 #[test]
 fn a_bare_chip_on_the_bus_is_corrected_by_the_host() {
-    let part = Part { id: (0x0b, 0x01), correctable: 0, parity_bytes: 0, ..Part::GENERIC };
+    let part = Part { id: &[0x0b, 0x01], correctable: 0, parity_bytes: 0, ..Part::GENERIC };
     let mut config = ModelConfig::perfect(geometry(&part));
     let law = PowerLaw { floor: 1e-4, ..PowerLaw::TLC_72 };
     config.reliability = Reliability::PowerLaw(law);

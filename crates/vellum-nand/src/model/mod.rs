@@ -4,6 +4,7 @@
 //! pointers, so a clone of a chip costs one pointer a block and copies what is written afterwards.
 
 mod block;
+mod chip;
 mod cut;
 mod image;
 mod reliability;
@@ -17,7 +18,7 @@ pub use image::{ImageError, image_geometry};
 pub use reliability::{PowerLaw, RETRY_LEVELS, Reliability, Stress, Voltage, arrhenius, poisson};
 pub use timing::{Bus, Timing};
 
-use crate::{Codeword, EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
+use crate::{Codeword, EraseBlock, Geometry, NandError, Ppa, ReadStatus};
 use block::Block;
 use std::sync::Arc;
 use vellum_block::{Duration, Instant, Rng};
@@ -282,157 +283,6 @@ impl Model {
         }
         Ok(())
     }
-}
-
-impl Nand for Model {
-    fn geometry(&self) -> &Geometry {
-        &self.config.geometry
-    }
-
-    fn read(
-        &mut self,
-        ppa: Ppa,
-        at: u32,
-        data: &mut [u8],
-        oob: &mut [u8],
-    ) -> Result<ReadStatus, NandError> {
-        self.ready()?;
-        let g = self.config.geometry;
-        g.check_ppa(ppa)?;
-        check_len("a page's data", at as usize + data.len(), g.page_bytes)?;
-        check_len("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
-        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
-        self.counters.reads += 1;
-        self.counters.bus_bytes += (data.len() + oob.len()) as u64;
-        let bus = self.config.timing.transfer(data.len() + oob.len());
-        self.spend(block, bus, self.config.timing.read, true);
-        let status = self.sense(ppa);
-        let state = &self.blocks[block.0 as usize];
-        oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
-        match &state.pages[page as usize].data {
-            Some(cells) => data.copy_from_slice(&cells[at as usize..][..data.len()]),
-            None => data.fill(0xff),
-        }
-        if !status.is_readable() && !status.is_erased() {
-            self.spoil_buffers(ppa, at, data, oob, &status);
-        }
-        if self.is_bare() {
-            self.flip(ppa, at, data, oob);
-        }
-        Ok(status)
-    }
-
-    fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        self.ready()?;
-        let g = self.config.geometry;
-        g.check_ppa(ppa)?;
-        if data.len() != g.page_bytes as usize {
-            let expected = g.page_bytes as usize;
-            return Err(NandError::Length { what: "a page's data", found: data.len(), expected });
-        }
-        check_len("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
-        self.check_program(ppa)?;
-        let array = self.config.timing.program_of(&g, g.page_of(ppa));
-        let bus = self.config.timing.transfer(data.len() + oob.len());
-        self.counters.bus_bytes += (data.len() + oob.len()) as u64;
-        self.spend(g.block_of(ppa), bus, array, !self.config.overlapped);
-        self.store(ppa, data.into(), oob)
-    }
-
-    fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
-        self.ready()?;
-        self.config.geometry.check_block(block)?;
-        if self.block(block).marked {
-            return Err(NandError::BadBlock { block });
-        }
-        let (command, array) = (self.config.timing.command, self.config.timing.erase);
-        self.spend(block, command, array, !self.config.overlapped);
-        let was_open = self.block(block).is_open();
-        self.open -= u32::from(was_open && self.open > 0);
-        self.disturb[block.0 as usize] = 0;
-        if let Some((mode, rng)) = self.strikes() {
-            let mode = if mode.of_program() { CutMode::HalfErase } else { mode };
-            self.cut_erase(block, mode, rng);
-            return Err(NandError::PowerLost);
-        }
-        self.counters.erases += 1;
-        if self.worn(block) {
-            let state = self.block_mut(block);
-            state.erases += 1;
-            state.next = state.pages.len() as u32;
-            self.counters.erase_fails += 1;
-            return Err(NandError::EraseFailed { block });
-        }
-        let state = self.block_mut(block);
-        state.erases += 1;
-        state.weak = false;
-        state.wipe();
-        Ok(())
-    }
-
-    fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
-        self.ready()?;
-        let g = self.config.geometry;
-        g.check_ppa(from)?;
-        g.check_ppa(to)?;
-        check_len("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
-        let (source, target) = (g.block_of(from), g.block_of(to));
-        if g.plane_of(source) != g.plane_of(target) || g.unit_of(source) != g.unit_of(target) {
-            return Err(NandError::CopyBack { from, to });
-        }
-        self.check_program(to)?;
-        self.counters.reads += 1;
-        self.spend(source, self.config.timing.command, self.config.timing.read, true);
-        let status = self.sense(from);
-        let page = g.page_of(from) as usize;
-        let data = match &self.block(source).pages[page].data {
-            Some(data) if status.is_readable() => data.clone(),
-            _ => return Ok(status),
-        };
-        self.counters.copies += 1;
-        let array = self.config.timing.program_of(&g, g.page_of(to));
-        let bus = self.config.timing.transfer(oob.len());
-        self.spend(target, bus, array, !self.config.overlapped);
-        self.store(to, data, oob)?;
-        Ok(status)
-    }
-
-    fn is_marked_bad(&mut self, block: EraseBlock) -> Result<bool, NandError> {
-        self.ready()?;
-        self.config.geometry.check_block(block)?;
-        self.counters.reads += 1;
-        self.spend(block, self.config.timing.transfer(2), self.config.timing.read, true);
-        Ok(self.block(block).marked)
-    }
-
-    fn mark_bad(&mut self, block: EraseBlock) -> Result<(), NandError> {
-        self.ready()?;
-        self.config.geometry.check_block(block)?;
-        if self.strikes().is_some() {
-            return Err(NandError::PowerLost);
-        }
-        self.block_mut(block).marked = true;
-        Ok(())
-    }
-
-    fn retry_levels(&self) -> u8 {
-        if self.config.reliability == Reliability::Perfect { 0 } else { RETRY_LEVELS }
-    }
-
-    fn set_retry(&mut self, level: u8) -> Result<(), NandError> {
-        if level > self.retry_levels() {
-            return Err(NandError::Unsupported { what: "this read-retry level" });
-        }
-        self.retry = level;
-        Ok(())
-    }
-}
-
-fn check_len(what: &'static str, found: usize, limit: u32) -> Result<(), NandError> {
-    if found <= limit as usize {
-        return Ok(());
-    }
-    Err(NandError::Length { what, found, expected: limit as usize })
 }
 
 /// All codewords of a page with one outcome.

@@ -50,7 +50,8 @@ impl Chip {
             cache: vec![0xff; (g.page_bytes + g.oob_bytes) as usize],
             model,
             part,
-            configuration: register::ECC,
+            // It wakes up in the mode that the driver must leave.
+            configuration: register::ECC | part.configuration.1,
             protection: 0x7c,
             status: 0,
             enabled: false,
@@ -82,8 +83,8 @@ impl Chip {
             (command::RESET, 1) => (self.status, self.busy, self.enabled) = (0, 1, false),
             (command::WRITE_ENABLE, 1) => self.enabled = true,
             (command::READ_ID, 2) => {
-                let id = [self.part.id.0, self.part.id.1];
-                answer.iter_mut().zip(id).for_each(|(a, b)| *a = b);
+                answer.fill(0);
+                answer.iter_mut().zip(self.part.id).for_each(|(a, b)| *a = *b);
             }
             (command::GET_FEATURE, 2) => {
                 let value = self.feature(sent[1]);
@@ -96,6 +97,10 @@ impl Chip {
             },
             (command::PAGE_READ, 4) => self.page_read(Ppa(row(sent))),
             (command::READ_CACHE, 4) => {
+                let (set, clear) = self.part.configuration;
+                if self.configuration & (set | clear) != set {
+                    return Err(ErrorKind::Other);
+                }
                 let from = self.column(&sent[1..3]);
                 for (i, byte) in answer.iter_mut().enumerate() {
                     *byte = self.cache.get(from + i).copied().unwrap_or(0xff);
@@ -133,6 +138,9 @@ impl Chip {
                     let count = |i: usize| self.counts.get(i).copied().unwrap_or(0).min(15);
                     count(i) | count(i + 1) << 4
                 }
+                EccReport::Worst { register: r } if r == register => {
+                    self.counts.iter().copied().max().unwrap_or(0).min(15) << 4
+                }
                 _ => 0,
             },
         }
@@ -140,7 +148,8 @@ impl Chip {
 
     /// The column, without the plane's bit.
     fn column(&self, bytes: &[u8]) -> usize {
-        usize::from(u16::from_be_bytes([bytes[0], bytes[1]]) & 0x0fff)
+        let mask = if self.geometry().planes > 1 { 0x0fff } else { 0x1fff };
+        usize::from(u16::from_be_bytes([bytes[0], bytes[1]]) & mask)
     }
 
     fn load(&mut self, sent: &[u8]) -> Result<(), ErrorKind> {
@@ -198,8 +207,10 @@ impl Chip {
         if !status.is_readable() && !status.is_erased() {
             return 2 << 4;
         }
+        let beyond = self.part.correctable / 2;
         match (self.part.report, status.worst()) {
             (_, 0) => 0,
+            (EccReport::Nibbles { .. } | EccReport::Worst { .. }, n) if n > beyond => 3 << 4,
             (EccReport::ThreeBits, 1..=3) => 1 << 4,
             (EccReport::ThreeBits, 4..=6) => 3 << 4,
             (EccReport::ThreeBits, _) => 5 << 4,

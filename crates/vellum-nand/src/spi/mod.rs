@@ -8,6 +8,7 @@
 //! An erased page reads as all 0xff without errors, data and out-of-band bytes alike; so a page that
 //! was programmed with nothing but 0xff is taken for erased.
 
+mod chip;
 #[cfg(feature = "model")]
 pub mod double;
 mod onfi;
@@ -16,7 +17,7 @@ mod part;
 pub use onfi::{PARAMETER_BYTES, Parameters, crc16};
 pub use part::{EccReport, PARTS, Part};
 
-use crate::{Codeword, EccSpec, EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
+use crate::{Codeword, EccSpec, Geometry, NandError, Ppa, ReadStatus};
 use alloc::vec;
 use alloc::vec::Vec;
 use embedded_hal::delay::DelayNs;
@@ -113,13 +114,14 @@ impl<S: SpiDevice, D: DelayNs> SpiNand<S, D> {
         };
         chip.write(&[command::RESET])?;
         chip.wait()?;
-        let mut id = [0; 2];
+        let mut id = [0; 3];
         chip.ask(&[command::READ_ID, 0], &mut id)?;
-        if id == [0, 0] || id == [0xff, 0xff] {
-            let found = u32::from(u16::from_be_bytes(id));
+        if id[..2] == [0, 0] || id[..2] == [0xff, 0xff] {
+            let found = u32::from(u16::from_be_bytes([id[0], id[1]]));
             return Err(NandError::Chip { what: "the identity", found });
         }
-        let part = part.unwrap_or_else(|| Part::find((id[0], id[1])));
+        let part = part.unwrap_or_else(|| Part::find(&id));
+        chip.part = part;
         chip.parameters = chip.read_parameters()?;
         let ecc = EccSpec {
             codeword_bytes: part.codeword_bytes.into(),
@@ -132,7 +134,6 @@ impl<S: SpiDevice, D: DelayNs> SpiNand<S, D> {
         if last >= g.oob_bytes as usize {
             return Err(NandError::Geometry { field: "out-of-band bytes", value: last as u64 });
         }
-        chip.part = part;
         chip.next = vec![UNKNOWN; chip.geometry.blocks as usize];
         chip.times = vec![0; chip.geometry.blocks as usize];
         chip.oob = vec![0; chip.geometry.oob_bytes as usize];
@@ -200,11 +201,12 @@ impl<S: SpiDevice, D: DelayNs> SpiNand<S, D> {
 
     fn read_parameters(&mut self) -> Result<Parameters, NandError> {
         let configuration = self.get(register::CONFIGURATION)?;
-        self.set(register::CONFIGURATION, configuration | register::OTP)?;
+        let (set, clear) = self.part.configuration;
+        self.set(register::CONFIGURATION, configuration & !clear | set | register::OTP)?;
         self.row_command(command::PAGE_READ, PARAMETER_ROW)?;
         let mut copies = vec![0; 3 * PARAMETER_BYTES];
         self.ask(&[command::READ_CACHE, 0, 0, 0], &mut copies)?;
-        let on = (configuration & !register::OTP) | register::ECC;
+        let on = (configuration & !(register::OTP | clear)) | register::ECC | set;
         self.set(register::CONFIGURATION, on)?;
         Parameters::from_copies(&copies)
     }
@@ -230,11 +232,21 @@ impl<S: SpiDevice, D: DelayNs> SpiNand<S, D> {
         let words = self.geometry.codewords();
         let page = self.part.report.page(status, self.part.correctable);
         let mut out = ReadStatus::all(words, page);
-        if let (EccReport::Nibbles { first }, Codeword::Corrected(_)) = (self.part.report, page) {
-            for i in 0..words as u8 {
-                let both = self.get(first.wrapping_add(i / 2 * 16))?;
-                out.set(i.into(), Codeword::Corrected(both >> (i % 2 * 4) & 0xf));
+        match (self.part.report, page) {
+            (EccReport::Nibbles { first }, Codeword::Corrected(_)) => {
+                for i in 0..words as u8 {
+                    let both = self.get(first.wrapping_add(i / 2 * 16))?;
+                    out.set(i.into(), Codeword::Corrected(both >> (i % 2 * 4) & 0xf));
+                }
             }
+            (EccReport::Worst { register }, Codeword::Corrected(1..)) => {
+                let worst = self.get(register)? >> 4;
+                // A count that can't be is no reason to hide that there were errors.
+                if (1..=self.part.correctable).contains(&worst) {
+                    out = ReadStatus::all(words, Codeword::Corrected(worst));
+                }
+            }
+            _ => {}
         }
         Ok(out)
     }
@@ -292,142 +304,3 @@ const NOTHING: Parameters = Parameters {
     host_ecc_bits: 0,
     plane_bits: 0,
 };
-
-fn length(what: &'static str, found: usize, expected: u32) -> Result<(), NandError> {
-    if found <= expected as usize {
-        return Ok(());
-    }
-    Err(NandError::Length { what, found, expected: expected as usize })
-}
-
-impl<S: SpiDevice, D: DelayNs> Nand for SpiNand<S, D> {
-    fn geometry(&self) -> &Geometry {
-        &self.geometry
-    }
-
-    fn read(
-        &mut self,
-        ppa: Ppa,
-        at: u32,
-        data: &mut [u8],
-        oob: &mut [u8],
-    ) -> Result<ReadStatus, NandError> {
-        let g = self.geometry;
-        g.check_ppa(ppa)?;
-        length("a page's data", at as usize + data.len(), g.page_bytes)?;
-        length("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
-        let status = self.row_command(command::PAGE_READ, self.row(ppa))?;
-        if !data.is_empty() {
-            self.cache(ppa, at as usize, data)?;
-        }
-        let mut spare = core::mem::take(&mut self.oob);
-        let read = if oob.is_empty() {
-            Ok(())
-        } else {
-            self.cache(ppa, g.page_bytes as usize, &mut spare)
-        };
-        for (i, byte) in oob.iter_mut().enumerate() {
-            *byte = spare[self.part.place(i)];
-        }
-        self.oob = spare;
-        read?;
-        let outcome = self.outcome(status)?;
-        let white = data.iter().chain(oob.iter()).all(|&b| b == 0xff);
-        if white && outcome.is_readable() && self.blank(ppa)? {
-            return Ok(ReadStatus::all(g.codewords(), Codeword::Erased));
-        }
-        Ok(outcome)
-    }
-
-    fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        let g = self.geometry;
-        g.check_ppa(ppa)?;
-        if data.len() != g.page_bytes as usize {
-            let expected = g.page_bytes as usize;
-            return Err(NandError::Length { what: "a page's data", found: data.len(), expected });
-        }
-        length("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
-        self.check_order(ppa)?;
-        self.write(&[command::WRITE_ENABLE])?;
-        let [a, b] = self.column(ppa, 0);
-        self.send(&[command::PROGRAM_LOAD, a, b], data)?;
-        self.load_oob(ppa, oob)?;
-        self.execute(ppa)
-    }
-
-    fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
-        self.geometry.check_block(block)?;
-        self.write(&[command::WRITE_ENABLE])?;
-        let row = self.row(self.geometry.ppa(block, 0));
-        let status = self.row_command(command::BLOCK_ERASE, row)?;
-        (self.next[block.0 as usize], self.times[block.0 as usize]) = (0, 0);
-        if status & 1 << 2 == 0 { Ok(()) } else { Err(NandError::EraseFailed { block }) }
-    }
-
-    /// Reads into the chip's cache, where its code corrects the page, and programs from there.
-    fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
-        let g = self.geometry;
-        g.check_ppa(from)?;
-        g.check_ppa(to)?;
-        length("the user's out-of-band bytes", oob.len(), g.user_oob_bytes())?;
-        let (source, target) = (g.block_of(from), g.block_of(to));
-        if g.plane_of(source) != g.plane_of(target) || g.unit_of(source) != g.unit_of(target) {
-            return Err(NandError::CopyBack { from, to });
-        }
-        self.check_order(to)?;
-        let status = self.row_command(command::PAGE_READ, self.row(from))?;
-        let outcome = self.outcome(status)?;
-        if !outcome.is_readable() {
-            return Ok(outcome);
-        }
-        if self.blank(from)? {
-            return Ok(ReadStatus::all(g.codewords(), Codeword::Erased));
-        }
-        self.write(&[command::WRITE_ENABLE])?;
-        // The rest of the user's bytes must not be the source's.
-        let mut all = vec![0xff; g.user_oob_bytes() as usize];
-        all[..oob.len()].copy_from_slice(oob);
-        self.load_oob(to, &all)?;
-        self.execute(to)?;
-        Ok(outcome)
-    }
-
-    fn is_marked_bad(&mut self, block: EraseBlock) -> Result<bool, NandError> {
-        self.geometry.check_block(block)?;
-        let first = self.geometry.ppa(block, 0);
-        self.row_command(command::PAGE_READ, self.row(first))?;
-        let mut marker = [0];
-        self.cache(first, self.geometry.page_bytes as usize, &mut marker)?;
-        Ok(marker[0] != 0xff)
-    }
-
-    fn mark_bad(&mut self, block: EraseBlock) -> Result<(), NandError> {
-        self.geometry.check_block(block)?;
-        let first = self.geometry.ppa(block, 0);
-        self.write(&[command::WRITE_ENABLE])?;
-        let [a, b] = self.column(first, self.geometry.page_bytes as usize);
-        self.send(&[command::PROGRAM_LOAD, a, b], &[0, 0])?;
-        let next = self.next[block.0 as usize];
-        let done = self.execute(first);
-        self.next[block.0 as usize] = next;
-        done
-    }
-}
-
-impl<S: SpiDevice, D: DelayNs> SpiNand<S, D> {
-    /// Loads the user's out-of-band bytes to their places, run by run.
-    fn load_oob(&mut self, ppa: Ppa, oob: &[u8]) -> Result<(), NandError> {
-        let mut i = 0;
-        while i < oob.len() {
-            let place = self.part.place(i);
-            let mut n = 1;
-            while i + n < oob.len() && self.part.place(i + n) == place + n {
-                n += 1;
-            }
-            let [a, b] = self.column(ppa, self.geometry.page_bytes as usize + place);
-            self.send(&[command::PROGRAM_LOAD_RANDOM, a, b], &oob[i..i + n])?;
-            i += n;
-        }
-        Ok(())
-    }
-}

@@ -1,5 +1,10 @@
 //! What differs from part to part and is in no parameter page: how the chip reports its error
-//! correction, and where it leaves out-of-band bytes to the user.
+//! correction, where it leaves out-of-band bytes to the user, and what must be switched on or off.
+//!
+//! Sources: the manufacturers' data sheets (Winbond W25N01GV rev. O, W25N02KV rev. M; Micron
+//! MT29F1G01/2G01 "M78A" and "M79A" and MT29F4G01 "M70A"; Kioxia TC58CVG0S3 and TC58CVG1S3 rev. 2.0),
+//! checked against what Linux' drivers for them take for granted: identities, reports, and that the
+//! user's bytes lie outside the code's.
 
 use crate::Codeword;
 
@@ -10,10 +15,15 @@ pub enum EccReport {
     /// Two bits of the status register for the whole page: 00 clean, 01 corrected, else lost. Every
     /// codeword is given the page's outcome, with the worst count it may stand for.
     TwoBits,
-    /// Three bits (Micron's M70A and later): 000 clean, 001 up to 3, 011 up to 6, 101 up to 8 bits
-    /// corrected, 010 lost.
+    /// Three bits (Micron): 000 clean, 001 up to 3, 011 up to 6, 101 up to 8 bits corrected, 010 lost.
     ThreeBits,
-    /// The two bits, and a count for each codeword in four bits of the feature registers from this
+    /// Two bits, 00 clean, 01 corrected, 10 lost, 11 corrected beyond a threshold; and the count of the
+    /// worst codeword in the upper four bits of a feature register (Winbond's KV parts).
+    Worst {
+        /// Address of the register.
+        register: u8,
+    },
+    /// The same two bits, and a count for each codeword in four bits of the feature registers from this
     /// address on, 16 addresses apart, two codewords a register (Kioxia's bit-flip report).
     Nibbles {
         /// Address of the first register.
@@ -24,14 +34,18 @@ pub enum EccReport {
 impl EccReport {
     /// The page's outcome in the status register, for chips that say no more.
     pub(super) fn page(self, status: u8, correctable: u8) -> Codeword {
-        match (self, status >> 4 & 7) {
-            (_, 0) => Codeword::Corrected(0),
-            (EccReport::ThreeBits, 1) => Codeword::Corrected(3.min(correctable)),
-            (EccReport::ThreeBits, 3) => Codeword::Corrected(6.min(correctable)),
-            (EccReport::ThreeBits, 5) => Codeword::Corrected(correctable),
-            (EccReport::ThreeBits, _) => Codeword::Uncorrectable,
-            (_, n) if n & 3 == 0 => Codeword::Corrected(0),
-            (_, n) if n & 3 == 1 => Codeword::Corrected(correctable),
+        let (two, three) = (status >> 4 & 3, status >> 4 & 7);
+        match (self, two, three) {
+            (EccReport::ThreeBits, _, 0) => Codeword::Corrected(0),
+            (EccReport::ThreeBits, _, 1) => Codeword::Corrected(3.min(correctable)),
+            (EccReport::ThreeBits, _, 3) => Codeword::Corrected(6.min(correctable)),
+            (EccReport::ThreeBits, _, 5) => Codeword::Corrected(correctable),
+            (EccReport::ThreeBits, ..) => Codeword::Uncorrectable,
+            (_, 0, _) => Codeword::Corrected(0),
+            (_, 1, _) => Codeword::Corrected(correctable),
+            (EccReport::Worst { .. } | EccReport::Nibbles { .. }, 3, _) => {
+                Codeword::Corrected(correctable)
+            }
             _ => Codeword::Uncorrectable,
         }
     }
@@ -40,8 +54,9 @@ impl EccReport {
 /// A kind of chip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Manufacturer and device, as READ ID gives them; 0 stands for any device.
-    pub id: (u8, u8),
+    /// The beginning of what READ ID gives: manufacturer, device, and a third byte where chips of one
+    /// device code differ. Empty stands for any.
+    pub id: &'static [u8],
     /// Its name.
     pub name: &'static str,
     /// How it reports corrections.
@@ -54,66 +69,96 @@ pub struct Part {
     pub parity_bytes: u8,
     /// Where the user's bytes lie: first byte of the first run, length of a run, distance of runs.
     pub user: (u16, u16, u16),
+    /// Bits of the configuration register that must be set, and that must be clear.
+    pub configuration: (u8, u8),
 }
 
-/// Parts that are known, by their data sheets. Others are taken for [`Part::GENERIC`].
-pub const PARTS: [Part; 4] = [
+/// A Micron part: of the out-of-band half that the code leaves, the first half holds the marker and
+/// bytes that the code does not cover; the user's are the other half's. Reading goes page by page.
+const fn micron(id: &'static [u8], name: &'static str, quarter: u16) -> Part {
+    Part {
+        id,
+        name,
+        report: EccReport::ThreeBits,
+        correctable: 8,
+        codeword_bytes: 512,
+        parity_bytes: 24,
+        user: (quarter, quarter, quarter),
+        configuration: (0, 1),
+    }
+}
+
+/// A Kioxia part: the code's own bytes are hidden, and all 64 that the host sees are its.
+const fn kioxia(id: &'static [u8], name: &'static str) -> Part {
+    Part {
+        id,
+        name,
+        report: EccReport::Nibbles { first: 0x40 },
+        correctable: 8,
+        codeword_bytes: 512,
+        parity_bytes: 0,
+        user: (2, 62, 64),
+        configuration: (0, 0),
+    }
+}
+
+/// Winbond's buffered reading; some parts wake up without it and would read on into the next page.
+const BUFFERED: u8 = 1 << 3;
+
+/// A Winbond part of the KV line: the code's bytes lie in the second half of the out-of-band bytes; of
+/// each 16 in the first, the last 12 are taken.
+const fn winbond_kv(id: &'static [u8], name: &'static str) -> Part {
+    Part {
+        id,
+        name,
+        report: EccReport::Worst { register: 0x30 },
+        correctable: 8,
+        codeword_bytes: 512,
+        parity_bytes: 20,
+        user: (4, 12, 16),
+        configuration: (BUFFERED, 0),
+    }
+}
+
+/// Parts that are known. Others are taken for [`Part::GENERIC`].
+pub const PARTS: [Part; 8] = [
     // Of 16 bytes a codeword, 4 to 7 are the user's and under the code; 14 of the 16 are used.
     Part {
-        id: (0xef, 0xaa),
+        id: &[0xef, 0xaa, 0x21],
         name: "Winbond W25N01GV",
         report: EccReport::TwoBits,
         correctable: 1,
         codeword_bytes: 512,
         parity_bytes: 12,
         user: (4, 4, 16),
+        configuration: (BUFFERED, 0),
     },
-    Part {
-        id: (0x2c, 0x14),
-        name: "Micron MT29F1G01AB",
-        report: EccReport::ThreeBits,
-        correctable: 8,
-        codeword_bytes: 512,
-        parity_bytes: 24,
-        user: (32, 32, 32),
-    },
-    Part {
-        id: (0x2c, 0x24),
-        name: "Micron MT29F2G01AB",
-        report: EccReport::ThreeBits,
-        correctable: 8,
-        codeword_bytes: 512,
-        parity_bytes: 24,
-        user: (32, 32, 32),
-    },
-    // The code's own bytes are hidden; all that the host sees is its.
-    Part {
-        id: (0x98, 0xc2),
-        name: "Kioxia TC58CVG0S3",
-        report: EccReport::Nibbles { first: 0x40 },
-        correctable: 8,
-        codeword_bytes: 512,
-        parity_bytes: 0,
-        user: (2, 62, 64),
-    },
+    winbond_kv(&[0xef, 0xaa, 0x22], "Winbond W25N02KV"),
+    winbond_kv(&[0xef, 0xaa, 0x23], "Winbond W25N04KV"),
+    micron(&[0x2c, 0x14], "Micron MT29F1G01AB", 32),
+    micron(&[0x2c, 0x24], "Micron MT29F2G01AB", 32),
+    micron(&[0x2c, 0x34], "Micron MT29F4G01AB", 64),
+    kioxia(&[0x98, 0xc2], "Kioxia TC58CVG0S3"),
+    kioxia(&[0x98, 0xcb], "Kioxia TC58CVG1S3"),
 ];
 
 impl Part {
     /// What is assumed of a chip that is not in the table: two bits of status, and the quarter of
     /// the out-of-band bytes behind the marker left alone.
     pub const GENERIC: Part = Part {
-        id: (0, 0),
+        id: &[],
         name: "a SPI-NAND chip",
         report: EccReport::TwoBits,
         correctable: 4,
         codeword_bytes: 512,
         parity_bytes: 8,
         user: (2, u16::MAX, u16::MAX),
+        configuration: (0, 0),
     };
 
-    /// The part with this identity.
-    pub fn find(id: (u8, u8)) -> Part {
-        PARTS.into_iter().find(|p| p.id == id).unwrap_or(Part::GENERIC)
+    /// The part whose identity `id`, as READ ID gives it, begins with.
+    pub fn find(id: &[u8]) -> Part {
+        PARTS.into_iter().find(|p| id.starts_with(p.id)).unwrap_or(Part::GENERIC)
     }
 
     /// Place in the out-of-band area of the user's `i`-th byte.
@@ -141,13 +186,40 @@ mod tests {
             [three(0), three(1), three(2), three(3), three(5)],
             [Corrected(0), Corrected(3), Uncorrectable, Corrected(6), Corrected(8)]
         );
+        for report in [EccReport::Worst { register: 0x30 }, EccReport::Nibbles { first: 0x40 }] {
+            let two = |s: u8| report.page(s << 4, 8);
+            assert_eq!(
+                [two(0), two(1), two(2), two(3)],
+                [Corrected(0), Corrected(8), Uncorrectable, Corrected(8)]
+            );
+        }
     }
 
     #[test]
-    fn user_bytes_stay_inside_and_off_the_marker() {
+    fn chips_of_one_device_code_are_told_apart() {
+        let name = |id: &[u8]| Part::find(id).name;
+        assert_eq!(name(&[0xef, 0xaa, 0x21]), "Winbond W25N01GV");
+        assert_eq!(name(&[0xef, 0xaa, 0x22]), "Winbond W25N02KV");
+        assert_eq!(name(&[0xef, 0xaa, 0x77]), Part::GENERIC.name);
+        assert_eq!(name(&[0x2c, 0x24, 0x2c]), "Micron MT29F2G01AB");
+        for (i, a) in PARTS.iter().enumerate() {
+            assert!(PARTS[i + 1..].iter().all(|b| !b.id.starts_with(a.id)), "{}", a.name);
+        }
+    }
+
+    #[test]
+    fn user_bytes_stay_inside_and_off_the_marker_and_the_code() {
         for part in PARTS {
+            // Out-of-band bytes that the host sees, and the first that is the code's, if it sees those.
+            let (page, spare, code) = match part.name {
+                "Winbond W25N01GV" => (2048, 64, 64),
+                "Micron MT29F4G01AB" => (4096, 256, 128),
+                name if name.starts_with("Kioxia") => (2048, 64, 64),
+                _ => (2048, 128, 64),
+            };
             let g = crate::Geometry {
-                oob_bytes: if part.name.starts_with("Micron") { 128 } else { 64 },
+                page_bytes: page,
+                oob_bytes: spare,
                 ecc: crate::EccSpec {
                     codeword_bytes: part.codeword_bytes.into(),
                     correctable: part.correctable,
@@ -156,8 +228,13 @@ mod tests {
                 ..crate::Geometry::slc_1gbit()
             };
             g.check().unwrap();
-            let last = part.place(g.user_oob_bytes() as usize - 1);
-            assert!(part.place(0) >= 2 && last < g.oob_bytes as usize, "{}: {last}", part.name);
+            let places: Vec<usize> =
+                (0..g.user_oob_bytes() as usize).map(|i| part.place(i)).collect();
+            assert!(places.iter().all(|&p| (2..code).contains(&p)), "{}: {places:?}", part.name);
+            assert!(places.is_sorted_by(|a, b| a < b), "{}: {places:?}", part.name);
         }
+        // The first of Winbond's codes: in each 16 bytes, 8 to 15.
+        let part = PARTS[0];
+        assert!((0..14).all(|i| part.place(i) % 16 < 8));
     }
 }
