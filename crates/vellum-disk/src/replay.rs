@@ -38,15 +38,16 @@ fn request(i: usize, r: &Record) -> Request {
 /// # Errors
 /// When the drive refuses a record.
 pub fn open_loop(disk: &mut Disk, records: &[Record]) -> Result<Vec<Completion>, ReplayError> {
-    let mut done = vec![None; records.len()];
-    let mut note = |c: Completion| done[c.tag().0 as usize] = Some(c);
+    let mut done = Vec::with_capacity(records.len());
+    let mut note = |c: Completion| done.push(c);
     for (i, r) in records.iter().enumerate() {
         disk.advance(r.at, &mut note);
         disk.submit(r.at, request(i, r))
             .map_err(|source| ReplayError::Submit { record: i, source })?;
     }
     drain(disk, &mut note);
-    Ok(done.into_iter().flatten().collect())
+    done.sort_unstable_by_key(Completion::tag);
+    Ok(done)
 }
 
 /// Serves one request from `now` to its end.

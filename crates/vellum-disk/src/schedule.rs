@@ -102,6 +102,8 @@ pub(crate) struct Scheduler {
     pub policy: Policy,
     /// In order of arrival.
     pub waiting: Vec<Waiting>,
+    /// How many of them are more than a simple read or write: ordered, at the head, or a flush.
+    special: usize,
     /// LBN after the last request's last, and whether the sweep goes up.
     pub last: u64,
     pub up: bool,
@@ -117,6 +119,7 @@ impl Scheduler {
         Scheduler {
             policy,
             waiting: Vec::new(),
+            special: 0,
             last: 0,
             up: true,
             tie_down: false,
@@ -130,11 +133,18 @@ impl Scheduler {
     }
 
     pub fn push(&mut self, request: Request, submitted: Instant) {
-        self.waiting.push(Waiting { request, submitted, number: self.next });
+        self.put(Waiting { request, submitted, number: self.next });
         self.next += 1;
     }
 
+    /// Adds a request that has its number already.
+    pub fn put(&mut self, w: Waiting) {
+        self.special += usize::from(is_special(&w));
+        self.waiting.push(w);
+    }
+
     pub fn drain(&mut self) -> Vec<Waiting> {
+        self.special = 0;
         std::mem::take(&mut self.waiting)
     }
 
@@ -151,6 +161,9 @@ impl Scheduler {
     /// The request that is served next, if `at` is now; its place in the queue.
     fn pick(&mut self, at: &impl Estimate) -> Option<usize> {
         let first = self.waiting.first()?;
+        if self.special == 0 && self.policy == Policy::Fcfs {
+            return Some(0);
+        }
         let old = self.age_limit != 0
             && at.now().saturating_sub(first.submitted.as_ps()) > self.age_limit;
         let head = self.waiting.iter().position(|w| w.request.order == Order::HeadOfQueue);
@@ -171,6 +184,7 @@ impl Scheduler {
             return None;
         }
         let w = self.waiting.remove(i);
+        self.special -= usize::from(is_special(&w));
         if w.request.op != Op::Flush {
             self.last = w.request.end();
         }
@@ -244,6 +258,10 @@ impl Scheduler {
         }
         chosen
     }
+}
+
+fn is_special(w: &Waiting) -> bool {
+    w.request.order != Order::Simple || w.request.op == Op::Flush
 }
 
 fn lba(w: &Waiting) -> i128 {

@@ -204,6 +204,9 @@ mod tests {
         for n in [300, 3000, 30_000] {
             let s = table(&SeekCurve::Constant(Duration::from_ms(8)), n).summary();
             assert!(s.average_distance.abs_diff(n / 3) <= 1, "{n}: {}", s.average_distance);
+            // One pair in n is of a cylinder with itself, and takes no seek.
+            let all = 8_000_000_000 - 8_000_000_000 / u64::from(n);
+            assert!(s.average.as_ps().abs_diff(all) <= 1, "{n}: {}", s.average);
         }
     }
 

@@ -25,12 +25,14 @@ pub struct Spindle {
     rotation: Rotation,
     angle: u32,
     at: u64,
+    /// The last width of a sector in time, and the angle it stands for: tracks repeat it.
+    sector: (u64, u32),
 }
 
 impl Spindle {
     /// A spindle with a turn of `period` picoseconds and `phase` at time zero.
     pub fn new(period: u64, rotation: Rotation, phase: Angle) -> Spindle {
-        Spindle { period: period.max(1), rotation, angle: phase.0, at: 0 }
+        Spindle { period: period.max(1), rotation, angle: phase.0, at: 0, sector: (0, 0) }
     }
 
     /// Picoseconds of a turn.
@@ -100,10 +102,7 @@ impl Spindle {
     /// Tells the spindle that the heads have watched it from `from` to `to`, as DiskSim would.
     #[inline]
     pub fn step(&mut self, from: u64, to: u64) {
-        if self.rotation == Rotation::Stepped {
-            self.angle = self.angle.wrapping_add(self.turned((to - from) % self.period));
-            self.at = to;
-        }
+        self.steps(from, to - from, 1);
     }
 
     /// The same for a wait from the last step until `from`.
@@ -118,8 +117,10 @@ impl Spindle {
     /// The same as `n` equal steps of `each` from `from` on.
     pub fn steps(&mut self, from: u64, each: u64, n: u64) {
         if self.rotation == Rotation::Stepped {
-            let turned = self.turned(each % self.period);
-            self.angle = self.angle.wrapping_add(turned.wrapping_mul(n as u32));
+            if self.sector.0 != each {
+                self.sector = (each, self.turned(each % self.period));
+            }
+            self.angle = self.angle.wrapping_add(self.sector.1.wrapping_mul(n as u32));
             self.at = from + each * n;
         }
     }

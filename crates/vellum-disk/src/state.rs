@@ -111,9 +111,9 @@ impl Scheduler {
     }
 
     fn restore(&mut self, r: &mut Reader<'_>) -> Result<(), Error> {
-        self.waiting.clear();
+        self.drain();
         for _ in 0..count(r)? {
-            self.waiting.push(Waiting {
+            self.put(Waiting {
                 request: Request::restore(r)?,
                 submitted: Instant::restore(r)?,
                 number: r.u64()?,

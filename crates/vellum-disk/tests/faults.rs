@@ -3,7 +3,9 @@
 use vellum_block::{
     Completion, Device, Duration, Instant, Lba, Phase, Request, Status, Tag, drain,
 };
+use vellum_disk::config::FastWrite;
 use vellum_disk::crash::{crash_states, flush_holds};
+use vellum_disk::profile::Controller;
 use vellum_disk::{Disk, Policy, profiles};
 
 fn disk(name: &str) -> Disk {
@@ -99,6 +101,30 @@ fn broken(workload: &[(Instant, Request)]) -> u64 {
 #[test]
 fn with_a_flush_the_mark_never_comes_before_the_record() {
     assert_eq!(broken(&workload(true)), 0);
+}
+
+#[test]
+fn with_a_flush_the_mark_never_comes_before_the_record_in_a_segmented_buffer() {
+    let mut profile = profiles::find("hp97560").unwrap();
+    let Controller::Segmented(c) = &mut profile.controller else { panic!("it has segments") };
+    c.buffer.fast_write = FastWrite::On;
+    let mut drive = Disk::new(&profile, Policy::Fcfs).unwrap();
+    let at = |ms: u64| Instant::ZERO + Duration::from_ms(ms);
+    let all = [
+        (at(1), Request::write(Tag(1), Lba::new(2_000_000), 16)),
+        (at(6), Request::flush(Tag(2))),
+        (at(6), Request::write(Tag(3), Lba::new(1000), 1)),
+    ];
+    let mut early = 0;
+    crash_states(&mut drive, &all, at(2000), |state| {
+        let of = |tag| state.durable.iter().filter(|d| d.0 == Tag(tag)).count();
+        early += u64::from(state.ended.contains(&Tag(1)) && of(1) < 16);
+        assert!(of(3) == 0 || of(1) == 16, "{state:?}");
+        assert!(flush_holds(&all, state), "a completed flush holds: {state:?}");
+        true
+    })
+    .unwrap();
+    assert!(early > 0, "the record ends in the buffer before it is on the medium");
 }
 
 #[test]

@@ -43,6 +43,36 @@ fn zones() -> impl Strategy<Value = Zoned> {
     )
 }
 
+#[test]
+fn where_heads_go_back_no_head_changes_between_cylinders() {
+    for (mapping, first) in
+        [(Mapping::OddInZone, 4), (Mapping::OddOnDrive, 4), (Mapping::OddOnDrive, 5)]
+    {
+        let zone = Zone {
+            first_cylinder: first,
+            last_cylinder: first + 3,
+            per_track: 10,
+            ..Zone::default()
+        };
+        let layout = Zoned {
+            surfaces: 3,
+            cylinders: first + 4,
+            mapping,
+            sparing: Sparing::from_code(0).unwrap(),
+            range: 1,
+            zones: vec![zone],
+        };
+        let g = layout.build().unwrap();
+        let place = |track: u64| g.place(g.locate(10 * track).unwrap());
+        let places: Vec<Place> = (0..12).map(place).collect();
+        for pair in places.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            let step = (a.cylinder.abs_diff(b.cylinder), a.head.abs_diff(b.head));
+            assert!(step == (1, 0) || step == (0, 1), "{mapping:?}: {a:?} then {b:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 

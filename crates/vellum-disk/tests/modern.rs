@@ -107,9 +107,15 @@ fn a_drive_of_its_class_is_met_within_a_tenth() {
 
 #[test]
 fn a_write_of_part_of_a_physical_sector_reads_it_first_and_waits_a_turn() {
-    for (lba, sectors, partial) in
-        [(8_000_000, 8, false), (8_000_003, 1, true), (8_000_004, 8, true), (8_000_000, 12, true)]
-    {
+    // Whole; inside one; across two; the end of one only; one and the beginning of the next.
+    let cases = [
+        (8_000_000, 8, false),
+        (8_000_003, 1, true),
+        (8_000_004, 8, true),
+        (8_000_004, 4, true),
+        (8_000_000, 12, true),
+    ];
+    for (lba, sectors, partial) in cases {
         let mut d = through();
         let done = serve(&mut d, Request::write(Tag(0), Lba::new(lba), sectors));
         let modify = done.breakdown.get(Phase::Modify);
@@ -170,6 +176,29 @@ fn reading_on_runs_at_the_rate_of_its_zone() {
     let inner = sequential(Op::Read, 3_800_000_000);
     for (got, most) in [(outer, rate(3400.0)), (inner, rate(1720.0))] {
         assert!(got < most && got > most * 0.75, "{got:.1} of {most:.1} MB/s");
+    }
+}
+
+#[test]
+fn what_was_read_ahead_stays_when_a_command_takes_the_arm_away() {
+    let mut d = disk(Policy::Fcfs);
+    let mut run = |request: Request, think: u64| {
+        d.submit(d.time(), request).unwrap();
+        let mut done = None;
+        while done.is_none() {
+            let at = d.next_event().expect("it is under way");
+            d.advance(at, &mut |c: Completion| done = Some(c));
+        }
+        let later = d.time() + Duration::from_us(think);
+        d.advance(later, &mut |_: Completion| ());
+        done.unwrap().breakdown
+    };
+    // In a millisecond some four hundred sectors pass.
+    run(Request::read(Tag(0), Lba::new(8_000_000), 8), 1000);
+    run(Request::read(Tag(1), Lba::new(1_000_000_000), 8), 0);
+    let parts = run(Request::read(Tag(2), Lba::new(8_000_008), 8), 0);
+    for phase in [Phase::Seek, Phase::Rotation, Phase::Transfer] {
+        assert!(parts.get(phase).is_zero(), "{parts}");
     }
 }
 

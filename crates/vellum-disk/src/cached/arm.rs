@@ -74,9 +74,9 @@ impl CachedDrive {
             return;
         }
         let mut scheduler = self.scheduler.clone();
-        scheduler.waiting = all;
+        all.into_iter().for_each(|w| scheduler.put(w));
         let Some(chosen) = scheduler.take(&Costs(self), |_| false) else { return };
-        scheduler.waiting = Vec::new();
+        scheduler.drain();
         self.scheduler = scheduler;
         if chosen.number == FROM_CACHE {
             let (from, to) = (chosen.request.lba.get(), chosen.request.end());

@@ -177,9 +177,8 @@ impl Control {
         self.jobs.iter().flatten().any(|j| !j.read && j.asked)
     }
 
-    /// Serves the next event.
-    pub fn step(&mut self, fixed: &Fixed, out: &mut Out) {
-        let Some(at) = self.next() else { return };
+    /// Serves the next event, which is due at `at`.
+    pub fn step(&mut self, fixed: &Fixed, at: u64, out: &mut Out) {
         self.now = at;
         if let Some((_, event)) = self.bus_event.filter(|e| e.0 == at) {
             self.bus_event = None;

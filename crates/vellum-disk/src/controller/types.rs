@@ -230,7 +230,6 @@ impl Segment {
 pub(crate) struct Ended {
     pub ask: u64,
     pub at: u64,
-    pub arrived: u64,
     pub parts: Parts,
 }
 
@@ -244,13 +243,19 @@ pub(crate) struct Written {
 }
 
 /// What an event brought about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Out {
     pub ended: Option<Ended>,
     pub written: Vec<Written>,
 }
 
 impl Out {
+    /// Forgets it all.
+    pub fn clear(&mut self) {
+        self.ended = None;
+        self.written.clear();
+    }
+
     /// Notes that sectors reached the medium, joining them to those before.
     pub fn wrote(&mut self, ask: u64, lba: u64, sectors: u32, at: u64) {
         match self.written.last_mut() {

@@ -29,6 +29,8 @@ pub(crate) struct SegmentedDrive {
     pub(crate) faults: Faults,
     /// A request whose end a fault delays.
     pub(crate) late: Option<Completion>,
+    /// What the controller tells of an event; kept for its memory.
+    out: Out,
 }
 
 /// The request that the controller serves.
@@ -60,6 +62,7 @@ impl SegmentedDrive {
             next: 0,
             faults: Faults::default(),
             late: None,
+            out: Out::default(),
         })
     }
 
@@ -108,51 +111,69 @@ impl SegmentedDrive {
             read: r.op == Op::Read,
             through: r.flags.contains(Flags::FUA),
         };
-        let mut out = Out::default();
-        self.control.arrive(&self.fixed, self.now.as_ps(), ask, &mut out);
+        self.control.arrive(&self.fixed, self.now.as_ps(), ask, &mut self.out);
+        self.out.clear();
+    }
+
+    fn flushing(&self) -> Option<&Active> {
+        self.active.as_ref().filter(|a| a.request.op == Op::Flush)
     }
 
     /// The earliest time at which something happens inside.
     fn due(&self) -> Option<Instant> {
-        if let Some(a) = self.active.filter(|a| a.request.op == Op::Flush) {
+        if let Some(a) = self.flushing() {
             return Some(a.started);
         }
         let inside = self.control.next().map(Instant::from_ps);
-        match (self.late.map(|c| c.at), inside) {
+        match (self.late.as_ref().map(|c| c.at), inside) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
     }
 
-    fn step(&mut self, sink: &mut dyn Sink) {
-        if let Some(a) = self.active.filter(|a| a.request.op == Op::Flush) {
-            let waited = a.started.since(a.submitted);
-            let parts = Breakdown::ZERO.with(Phase::Internal, waited);
+    /// Lets the next thing happen, if it is not later than `limit`.
+    fn step(&mut self, limit: Instant, sink: &mut dyn Sink) -> bool {
+        if let Some(&a) = self.flushing() {
+            if a.started > limit {
+                return false;
+            }
+            let parts = Breakdown::ZERO.with(Phase::Internal, a.started.since(a.submitted));
             self.active = None;
             sink.completed(Completion::new(a.request, a.submitted, Status::Done, parts));
-            return self.dispatch();
+            self.dispatch();
+            return true;
         }
-        let first = self.control.next().map_or(Instant::MAX, Instant::from_ps);
-        if let Some(end) = self.late.filter(|c| c.at <= first) {
-            (self.active, self.late) = (None, None);
-            self.now = self.now.max(end.at);
-            sink.completed(end);
-            return self.dispatch();
+        let first = self.control.next();
+        let late = self.late.as_ref().map(|c| c.at);
+        if let Some(at) = late.filter(|at| first.is_none_or(|f| at.as_ps() <= f)) {
+            if at > limit {
+                return false;
+            }
+            self.now = self.now.max(at);
+            self.active = None;
+            if let Some(end) = self.late.take() {
+                sink.completed(end);
+            }
+            self.dispatch();
+            return true;
         }
-        let mut out = Out::default();
-        self.control.step(&self.fixed, &mut out);
-        self.now = self.now.max(Instant::from_ps(self.control.now));
-        for w in &out.written {
+        let Some(at) = first.filter(|&at| at <= limit.as_ps()) else { return false };
+        self.control.step(&self.fixed, at, &mut self.out);
+        self.now = self.now.max(Instant::from_ps(at));
+        for w in &self.out.written {
             let tag = self.tag_of(w.ask);
             let at = Instant::from_ps(w.at);
             sink.landed(Landed { tag, lba: Lba::new(w.lba), sectors: w.sectors, at });
         }
-        if let Some(ended) = out.ended {
+        let ended = self.out.ended.take();
+        self.out.clear();
+        if let Some(ended) = ended {
             self.finish(&ended, sink);
         }
         if self.active.is_none() {
             self.dispatch();
         }
+        true
     }
 
     fn tag_of(&self, number: u64) -> Tag {
@@ -245,9 +266,7 @@ impl SegmentedDrive {
     pub fn advance(&mut self, now: Instant, sink: &mut dyn Sink) {
         self.control.limit = now.as_ps();
         self.dispatch();
-        while self.due().is_some_and(|d| d <= now) {
-            self.step(sink);
-        }
+        while self.step(now, sink) {}
         self.now = self.now.max(now);
     }
 

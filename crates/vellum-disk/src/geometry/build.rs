@@ -1,6 +1,6 @@
 //! Putting tables together, with limits on what a file may ask for.
 
-use super::{Extent, Geometry, Index, Order, Remap, Run, Skews};
+use super::{Extent, Filter, Geometry, Index, Order, Remap, Run, Skews};
 use crate::Error;
 
 /// What a description may ask for; far above any real drive.
@@ -79,6 +79,7 @@ impl Builder {
             runs: self.runs,
             skews: self.skews,
             extents: self.extents,
+            moved: Filter::new(&self.remaps),
             remaps: self.remaps,
             by_place,
         };

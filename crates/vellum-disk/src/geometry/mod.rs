@@ -118,6 +118,7 @@ pub struct Geometry {
     pub(crate) skews: Vec<Skews>,
     pub(crate) extents: Vec<Extent>,
     pub(crate) remaps: Vec<Remap>,
+    pub(crate) moved: Filter,
     pub(crate) by_lbn: Index,
     pub(crate) by_place: Vec<(u32, u32, u32, u32)>,
     pub(crate) longest: u32,
@@ -133,7 +134,7 @@ pub(crate) struct Index {
 impl Index {
     /// An index over sorted `keys`, with about two slots a key.
     pub(crate) fn new(keys: &[u64], end: u64) -> Index {
-        let slots = (keys.len() as u64 * 2).next_power_of_two().max(64);
+        let slots = (keys.len() as u64 * 2).next_power_of_two().max(1024);
         let shift = (64 - end.leading_zeros()).saturating_sub(slots.trailing_zeros());
         let mut last = 0;
         let first = (0..=(end >> shift) + 1)
@@ -150,6 +151,28 @@ impl Index {
     #[inline]
     fn start(&self, key: u64) -> usize {
         self.first[(key >> self.shift) as usize] as usize
+    }
+}
+
+/// Bits of LBNs that were moved, so that the others need no search.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Filter([u64; Filter::WORDS]);
+
+impl Filter {
+    const WORDS: usize = 64;
+
+    pub(crate) fn new(remaps: &[Remap]) -> Filter {
+        let mut words = [0; Filter::WORDS];
+        for r in remaps {
+            words[(r.lbn >> 6) as usize % Filter::WORDS] |= 1 << (r.lbn % 64);
+        }
+        Filter(words)
+    }
+
+    /// False only for LBNs that were not moved.
+    #[inline]
+    fn may_hold(&self, lbn: u64) -> bool {
+        self.0[(lbn >> 6) as usize % Filter::WORDS] >> (lbn % 64) & 1 == 1
     }
 }
 
@@ -182,7 +205,11 @@ impl Geometry {
     #[inline]
     fn extent_of(&self, lbn: u64) -> usize {
         let mut i = self.by_lbn.start(lbn);
-        while i + 1 < self.extents.len() && self.extents[i + 1].lbn <= lbn {
+        let passed = |i: usize| self.extents.get(i + 1).is_some_and(|e| e.lbn <= lbn);
+        // Seldom does more than one extent begin in a slot; whether one does is a guess, which a
+        // branch would get wrong half of the time.
+        i += usize::from(passed(i));
+        while passed(i) {
             i += 1;
         }
         i
@@ -194,7 +221,7 @@ impl Geometry {
         if lbn >= self.sectors {
             return None;
         }
-        if !self.remaps.is_empty()
+        if self.moved.may_hold(lbn)
             && let Ok(i) = self.remaps.binary_search_by_key(&lbn, |r| r.lbn)
         {
             let mut spot = self.spot_of(self.remaps[i].target);

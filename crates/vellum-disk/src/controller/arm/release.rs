@@ -21,7 +21,8 @@ impl Control {
                 self.bus_event = Some((self.now, BusEvent::Moved(bus)));
             }
         }
-        let j = self.job(id).clone();
+        let j = self.job(id);
+        let (received, sent, inner, end) = (j.received, j.sent, j.inner, j.end());
         let s = &self.segments[n];
         let (reading, background) = (s.state == SegState::Reading, s.background);
         let (over, mut enough);
@@ -30,12 +31,12 @@ impl Control {
             (true, true) => over = s.end >= s.ahead_max,
             (true, false) => {
                 enough = s.end - j.outer >= j.watermark;
-                over = s.end >= j.end();
+                over = s.end >= end;
             }
-            (false, true) => over = s.end == j.inner,
+            (false, true) => over = s.end == inner,
             (false, false) => {
-                enough = s.end - j.inner <= j.watermark && s.end < j.end();
-                over = j.inner >= j.end();
+                enough = s.end - inner <= j.watermark && s.end < end;
+                over = inner >= end;
             }
         }
         if (background && over && reading) || s.out == SegOut::Preempt {
@@ -47,7 +48,7 @@ impl Control {
             self.check_bus(fixed, Some(id), out);
         }
         let s = &self.segments[n];
-        if background && reading && s.end == s.ahead_min && j.received {
+        if background && reading && s.end == s.ahead_min && received {
             return self.pause_and_offer(fixed, id, n, out);
         }
         if (!background || !reading) && over {
@@ -67,7 +68,7 @@ impl Control {
         if over {
             if !reading {
                 self.queue.retain(|&q| q != id);
-                if !self.job(id).sent && self.segments[n].out == SegOut::Idle {
+                if !sent && self.segments[n].out == SegOut::Idle {
                     self.check_bus(fixed, Some(id), out);
                 }
             }
@@ -114,28 +115,27 @@ impl Control {
             return;
         }
         let Some(n) = self.job(id).segment else { return };
-        let j = self.job(id).clone();
+        let j = self.job(id);
+        let (asked, read, received, end) = (j.asked, j.read, j.received, j.end());
         let b = &fixed.config.buffer;
         let (mut release, mut free, mut next) = (false, false, None);
-        if !j.asked {
+        if !asked {
             (release, free) = (true, true);
             let keep = b.cache || self.segments[n].jobs.len() > 1;
             self.segments[n].state = if keep { SegState::Clean } else { SegState::Empty };
-        } else if !j.read && j.received {
+        } else if !read && received {
             (release, free) = (true, true);
-            let others = self.segments[n].jobs.iter().copied().filter(|&o| o != id);
-            let waiting: Vec<JobId> = others
-                .filter(|&o| {
-                    let o = self.job(o);
-                    o.asked && !o.read && o.inner < o.end()
-                })
-                .collect();
-            if let Some(&o) = waiting.first() {
+            let mut others = self.segments[n].jobs.iter().copied().filter(|&o| o != id);
+            let waiting = others.find(|&o| {
+                let o = self.job(o);
+                o.asked && !o.read && o.inner < o.end()
+            });
+            if let Some(o) = waiting {
                 self.segments[n].state = SegState::Dirty;
                 let other = self.job(o);
                 if other.hit == Hit::Append
                     && b.fast_write == FastWrite::Sequential
-                    && other.lba == j.end()
+                    && other.lba == end
                 {
                     next = Some(o);
                 }

@@ -30,16 +30,17 @@ impl Control {
 
     /// The host has been told.
     pub(super) fn completed(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
-        let j = self.job(id).clone();
-        out.ended = Some(Ended { ask: j.ask, at: self.now, arrived: j.arrived, parts: j.parts });
+        let j = self.job(id);
+        let (read, segment, owns, over) = (j.read, j.segment, j.owns_segment, j.inner >= j.end());
+        out.ended = Some(Ended { ask: j.ask, at: self.now, parts: j.parts });
         self.job_mut(id).received = true;
         self.effective_bus = None;
         if self.current_bus == Some(id) {
             self.current_bus = None;
         }
         self.bus = Bus::Idle;
-        let Some(n) = j.segment else { return };
-        if j.read {
+        let Some(n) = segment else { return };
+        if read {
             self.job_mut(id).asked = false;
             if self.arm_is_of(id) {
                 if self.segments[n].arm == Arm::Still {
@@ -53,13 +54,13 @@ impl Control {
                     self.segments[n].state = SegState::Empty;
                 }
             }
-        } else if j.inner >= j.end() {
+        } else if over {
             if self.arm_is_of(id) {
                 self.release_arm(fixed, id, out);
             } else {
                 self.drop_job(fixed, id, n);
             }
-        } else if j.owns_segment {
+        } else if owns {
             self.segments[n].background = true;
         }
         self.check_arm(fixed, None, true, out);
