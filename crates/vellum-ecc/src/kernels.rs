@@ -20,10 +20,13 @@ pub enum Kernels {
     /// Safe Rust: 16 KiB of tables a 64 bits of BCH parity.
     #[default]
     Portable,
-    /// x86-64 with PCLMULQDQ and SSSE3: division by carry-less multiplication.
+    /// x86-64 with PCLMULQDQ and SSSE3: division, and the factoring of error locators, by carry-less
+    /// multiplication.
     Clmul,
     /// The same with AVX2: the LDPC decoder with 32 checks side by side.
     Avx2,
+    /// The same with VPCLMULQDQ (2021 and later): division 32 bytes at a time.
+    Vpclmul,
     /// x86-64 with AVX-512 F and BW, VPCLMULQDQ and GFNI: division 64 bytes at a time, and a search
     /// for the errors' places 128 at a time.
     Avx512,
@@ -40,7 +43,11 @@ impl Kernels {
             let clmul = has!("pclmulqdq") && has!("ssse3");
             let wide = has!("avx512f") && has!("avx512bw") && has!("vpclmulqdq") && has!("gfni");
             if clmul && has!("avx2") {
-                return if wide { Self::Avx512 } else { Self::Avx2 };
+                return match (wide, has!("vpclmulqdq")) {
+                    (true, _) => Self::Avx512,
+                    (false, true) => Self::Vpclmul,
+                    (false, false) => Self::Avx2,
+                };
             }
             if clmul {
                 return Self::Clmul;
@@ -52,7 +59,7 @@ impl Kernels {
     /// Every set that this processor runs, the smallest first.
     pub fn available() -> impl Iterator<Item = Self> {
         let best = Self::detect();
-        [Self::Compact, Self::Portable, Self::Clmul, Self::Avx512]
+        [Self::Compact, Self::Portable, Self::Clmul, Self::Vpclmul, Self::Avx512]
             .into_iter()
             .filter(move |k| *k <= best)
     }

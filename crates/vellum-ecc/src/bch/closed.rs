@@ -50,7 +50,7 @@ impl Solver {
     }
 
     /// Degree 0 to 4, leading coefficient not zero.
-    pub(super) fn closed(&self, field: &Field, poly: &[u16], roots: &mut Vec<u16>) -> Option<()> {
+    pub(crate) fn closed(&self, field: &Field, poly: &[u16], roots: &mut Vec<u16>) -> Option<()> {
         match *poly {
             [_] => {}
             [c0, c1] => roots.push(field.div(c0, c1)),

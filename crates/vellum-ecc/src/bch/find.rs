@@ -7,7 +7,7 @@ use super::syndrome::Syndromes;
 use crate::field::Field;
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::simd::{PlaceSearch, WideLocator};
+use crate::simd::{PlaceSearch, TraceRoots, WideLocator};
 use alloc::vec::Vec;
 
 /// Syndromes up to this many live on the stack.
@@ -23,6 +23,8 @@ pub(super) struct Finder {
     solver: Solver,
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     wide: Option<Wide>,
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    trace: Option<TraceRoots>,
 }
 
 impl Finder {
@@ -42,6 +44,8 @@ impl Finder {
             solver: Solver::new(field),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             wide: Wide::new(kernels, field, t),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            trace: TraceRoots::new(kernels, field, t),
         }
     }
 
@@ -76,7 +80,15 @@ impl Finder {
             let exponent = (field.n() - field.log(root)) % field.n();
             self.bits.checked_sub(exponent + 1)
         };
-        self.solver.roots(field, locator)?.into_iter().map(place).collect()
+        self.roots(field, locator)?.into_iter().map(place).collect()
+    }
+
+    fn roots(&self, field: &Field, locator: &[u16]) -> Option<Vec<u16>> {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(trace) = self.trace.as_ref().filter(|_| locator.len() > super::roots::CLOSED) {
+            return trace.roots(field, &self.solver, locator);
+        }
+        self.solver.roots(field, locator)
     }
 }
 

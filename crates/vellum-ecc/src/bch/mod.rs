@@ -35,6 +35,8 @@ use find::Finder;
 pub use params::{BchParams, Blank};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use remainder::Divider;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub(crate) use roots::{CLOSED, Solver};
 
 /// A binary BCH code with its tables.
 ///
@@ -66,9 +68,9 @@ pub struct Bch {
 }
 
 impl Bch {
-    /// Builds the code and its tables: 6·2^m bytes for the field, 2 or 16 KiB a 64 bits of parity
-    /// for division (or by carry-less multiplication, as much as the data for each 64 bits of
-    /// parity), 256·t bytes for the search, at most 128 KiB for syndromes.
+    /// Builds the code and its tables: 6·2^m bytes for the field; for division 16 KiB a 64 bits of
+    /// parity, or 2 KiB (compact kernels), or with carry-less multiplication as much as
+    /// the data; 256·t bytes for the search; at most 128 KiB for syndromes.
     ///
     /// # Errors
     /// [`EccError::FieldOrder`], [`EccError::NotPrimitive`], [`EccError::Strength`] or

@@ -31,7 +31,15 @@ pub(crate) struct ClmulDivider {
     low: Vec<u64>,
     /// ⌊x^(64L+64)/g'⌋ without its leading term.
     barrett: u64,
-    wide: bool,
+    width: Width,
+}
+
+/// Bytes that one multiplication takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    Narrow,
+    Middle,
+    Wide,
 }
 
 impl ClmulDivider {
@@ -65,7 +73,12 @@ impl ClmulDivider {
             }
         }
         let barrett = barrett(&low);
-        Some(Self { words, constants, pairs, low, barrett, wide: kernels >= Kernels::Avx512 })
+        let width = match kernels {
+            Kernels::Avx512 => Width::Wide,
+            Kernels::Vpclmul => Width::Middle,
+            _ => Width::Narrow,
+        };
+        Some(Self { words, constants, pairs, low, barrett, width })
     }
 
     /// data·x^(64L) mod g' into `state`, which is L words long. `data` is as long as promised.
@@ -100,14 +113,16 @@ impl ClmulDivider {
             return;
         };
         let constants = Constants { rows, pairs, low, barrett: self.barrett };
-        if self.wide {
-            // SAFETY: `wide` is set only if `Kernels::detect` found every feature that the function
+        match self.width {
+            // SAFETY: `Wide` is set only if `Kernels::detect` found every feature that the function
             // is compiled for.
-            unsafe { wide::<L>(data, &constants, state) }
-        } else {
+            Width::Wide => unsafe { wide::<L>(data, &constants, state) },
+            // SAFETY: `Middle` is set only if `Kernels::detect` found AVX2 and VPCLMULQDQ beside
+            // PCLMULQDQ and SSSE3.
+            Width::Middle => unsafe { middle::<L>(data, &constants, state) },
             // SAFETY: a value of this type exists only if `Kernels::detect` found PCLMULQDQ and
             // SSSE3.
-            unsafe { narrow::<L>(data, &constants, state) }
+            Width::Narrow => unsafe { narrow::<L>(data, &constants, state) },
         }
     }
 }
@@ -207,6 +222,46 @@ fn wide<const L: usize>(data: &[u8], constants: &Constants<'_, L>, state: &mut [
     let mut sums = [_mm_setzero_si128(); L];
     for p in 0..L {
         sums[p] = sum_lanes(_mm512_xor_si512(acc[p], common));
+    }
+    reduce(sums, constants, state);
+}
+
+/// Loads 256 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load256(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the reference covers 32 readable bytes; the load has no alignment to keep.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Loads four words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_four(words: &[u64; 4]) -> __m256i {
+    // SAFETY: the reference covers 32 readable bytes; the load has no alignment to keep.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx2,vpclmulqdq,pclmulqdq,ssse3")]
+fn middle<const L: usize>(data: &[u8], constants: &Constants<'_, L>, state: &mut [u64; L]) {
+    let swap = _mm256_broadcastsi128_si256(byte_swap());
+    let mut acc = [_mm256_setzero_si256(); L];
+    let mut common = _mm256_setzero_si256();
+    steps(data, constants.rows, |chunk, rows| {
+        for (half, bytes) in chunk.as_chunks::<32>().0.iter().enumerate() {
+            let d = _mm256_shuffle_epi8(load256(bytes), swap);
+            common = _mm256_xor_si256(common, _mm256_clmulepi64_epi128::<0x01>(d, d));
+            for p in 0..L {
+                let four = &rows[p].as_chunks::<4>().0[half];
+                let x = _mm256_xor_si256(d, load_four(four));
+                acc[p] = _mm256_xor_si256(acc[p], _mm256_clmulepi64_epi128::<0x01>(x, x));
+            }
+        }
+    });
+    let mut sums = [_mm_setzero_si128(); L];
+    for p in 0..L {
+        let all = _mm256_xor_si256(acc[p], common);
+        sums[p] = _mm_xor_si128(_mm256_castsi256_si128(all), _mm256_extracti128_si256::<1>(all));
     }
     reduce(sums, constants, state);
 }

@@ -10,8 +10,10 @@ mod locator;
 mod matrix;
 mod minsum;
 mod search;
+mod trace;
 
 pub(crate) use divide::ClmulDivider;
 pub(crate) use locator::WideLocator;
 pub(crate) use minsum::MinSum;
 pub(crate) use search::PlaceSearch;
+pub(crate) use trace::TraceRoots;
