@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use vellum_block::{Duration, Fixed, FixedConfig, Ram, Volume};
 use vellum_disk::{Disk, Policy, profiles};
 use vellum_pager::store::{
-    Answer, CompressedPool, FileStore, Get, PageStore, Put, RamStore, Slow, TierOptions, Tiered,
-    VolumeStore,
+    Answer, CompressedPool, FileStore, Get, NvmStore, PageStore, Put, RamStore, Slow, TierOptions,
+    Tiered, VolumeStore,
 };
 use vellum_pager::{Lines, PAGE, Page, PageNo, StoreError};
 
@@ -31,6 +31,12 @@ fn fixed(sector_bytes: u32) -> Box<dyn PageStore> {
     Box::new(VolumeStore::new(volume, "device").unwrap())
 }
 
+fn memristor(pages: u32) -> NvmStore {
+    let profile = vellum_nvm::profiles::find("stacked-memristor").unwrap();
+    let lines = u64::from(pages) * (PAGE / vellum_nvm::LINE) as u64;
+    NvmStore::new(vellum_nvm::Nvm::new(profile, lines, 1).unwrap(), "memristor")
+}
+
 fn stores() -> Vec<Box<dyn PageStore>> {
     let file = || FileStore::new(tempfile::tempfile().unwrap(), "file", PAGES.into());
     let tiers = TierOptions { pages: PAGES, fast: 8, batch: 3 };
@@ -41,6 +47,8 @@ fn stores() -> Vec<Box<dyn PageStore>> {
         fixed(512),
         fixed(4096),
         disk(),
+        Box::new(memristor(PAGES)),
+        Box::new(Tiered::new(memristor(8), file(), tiers)),
         Box::new(Tiered::new(CompressedPool::new(20_000), file(), tiers)),
         Box::new(Slow::new(
             Tiered::new(RamStore::new(8), Tiered::new(RamStore::new(8), file(), tiers), tiers),

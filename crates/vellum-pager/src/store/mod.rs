@@ -7,6 +7,7 @@
 
 mod file;
 mod latency;
+mod nvm;
 #[cfg(feature = "object-store")]
 mod object;
 mod pack;
@@ -19,6 +20,7 @@ mod volume;
 
 pub use file::FileStore;
 pub use latency::Slow;
+pub use nvm::NvmStore;
 #[cfg(feature = "object-store")]
 pub use object::ObjectStore;
 pub use pack::{Pack, PackError};
