@@ -28,6 +28,7 @@ mod share;
 mod shell;
 mod table;
 mod tidy;
+mod tier;
 mod trace;
 mod walk;
 mod x86_access;
@@ -74,6 +75,8 @@ enum Command {
     Drive(drive::Args),
     /// Run a trace of page references through every eviction policy
     PageTrace(page_trace::Args),
+    /// What a trace of page references costs on DRAM in front of phase-change memory or memristors
+    Tier(tier::Args),
     /// What memory images have in common, and in how few bytes they fit
     Share(share::Args),
     /// Cut the power of a file system (needs root) or of modelled flash, recover, check
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Command::Nbd(args) => nbd::run(&args),
         Command::Drive(args) => drive::run(&args),
         Command::PageTrace(args) => page_trace::run(&args),
+        Command::Tier(args) => tier::run(&args),
         Command::Powercut(args) => powercut::run(&args),
         Command::Share(args) => share::run(&args),
         Command::LostWork(args) => lost_work::run(&args),

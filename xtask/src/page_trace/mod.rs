@@ -62,19 +62,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(args: &Args) -> Result<Trace> {
-    let shown = args.file.display().to_string();
-    let input: Box<dyn Read> = if args.file == Path::new("-") {
+/// Reads a trace, packed or not, or at most `limit` references of it.
+pub fn read_trace(file: &Path, limit: Option<usize>) -> Result<Trace> {
+    let shown = file.display().to_string();
+    let input: Box<dyn Read> = if file == Path::new("-") {
         Box::new(stdin())
     } else {
-        Box::new(File::open(&args.file).with_context(|| shown.clone())?)
+        Box::new(File::open(file).with_context(|| shown.clone())?)
     };
-    let packed = args.file.extension().is_some_and(|end| end == "zst");
+    let packed = file.extension().is_some_and(|end| end == "zst");
     let input: Box<dyn Read> = match packed {
         true => Box::new(zstd::Decoder::new(input).with_context(|| shown.clone())?),
         false => Box::new(BufReader::with_capacity(1 << 16, input)),
     };
-    let limit = args.limit.map_or(u64::MAX, |count| count as u64 * 4);
+    let limit = limit.map_or(u64::MAX, |count| count as u64 * 4);
     let trace = Trace::read(input.take(limit)).with_context(|| shown.clone())?;
     if trace.pages() == 0 {
         bail!("{shown}: no references");
@@ -82,7 +83,8 @@ fn read(args: &Args) -> Result<Trace> {
     Ok(trace)
 }
 
-fn size(text: &str, trace: &Trace) -> Result<u32> {
+/// A number of pages, or a share of the trace's.
+pub fn pages(text: &str, trace: &Trace) -> Result<u32> {
     let wrong = || format!("`{text}` is no number of pages, and no share like 10%");
     let pages = match text.strip_suffix('%') {
         Some(share) => {
@@ -101,8 +103,8 @@ fn size(text: &str, trace: &Trace) -> Result<u32> {
 }
 
 fn play(args: &Args) -> Result<Outcome> {
-    let trace = read(args)?;
-    let sizes = args.sizes.iter().map(|text| size(text, &trace)).collect::<Result<Vec<_>>>()?;
+    let trace = read_trace(&args.file, args.limit)?;
+    let sizes = args.sizes.iter().map(|text| pages(text, &trace)).collect::<Result<Vec<_>>>()?;
     let mut policies = args.policies.clone();
     if policies.is_empty() {
         policies = NAMES.iter().map(|&name| name.to_owned()).chain(["belady".into()]).collect();

@@ -54,6 +54,10 @@ pub struct Args {
     json: bool,
 }
 
+/// The names that `--policy` and `--format` take.
+const POLICIES: &str = "fcfs, sstf, look, clook, vscan, sptf, spctf, satf, asptf or wptf";
+const FORMATS: &str = "disksim, validate, srt, msr, spc, vscsi, blkparse, fio or mqsim";
+
 /// Most records that are read from a trace.
 const RECORDS: usize = 1 << 26;
 
@@ -115,7 +119,7 @@ fn read(args: &Args) -> Result<Vec<Record>> {
         None => None,
         Some(name) => match Format::from_name(name) {
             Some(format) => Some(format),
-            None => bail!("no trace format `{name}`"),
+            None => bail!("no trace format `{name}`: {FORMATS}"),
         },
     };
     let input: Box<dyn Read> = if args.file == Path::new("-") {
@@ -157,7 +161,7 @@ enum Drive {
 impl Drive {
     fn new(args: &Args, profile: &Profile) -> Result<Drive> {
         let Some(policy) = Policy::from_name(&args.policy) else {
-            bail!("no policy `{}`", args.policy);
+            bail!("no policy `{}`: {POLICIES}", args.policy);
         };
         let mut drive = match args.zones {
             None => Drive::Plain(Disk::new(profile, policy)?),

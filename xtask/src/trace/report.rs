@@ -24,7 +24,12 @@ pub fn svg(o: &Outcome, responses: &Cdf) -> String {
     panel(&mut s, 0, "Response times: part of the requests that took at most so long", |s| {
         curves(s, responses, o.measured.as_ref());
     });
-    panel(&mut s, 1, "Distance to the next request, in cylinders", |s| distances(s, o));
+    panel(
+        &mut s,
+        1,
+        "Distance to the next request, in cylinders (a bar's height is the root of its count)",
+        |s| distances(s, o),
+    );
     panel(&mut s, 2, "Where the mean response went, in ms", |s| parts(s, o));
     s.push_str("</svg>\n");
     s
@@ -48,6 +53,7 @@ fn panel(s: &mut String, at: u32, title: &str, body: impl FnOnce(&mut String)) {
 }
 
 fn curves(s: &mut String, ours: &Cdf, real: Option<&Cdf>) {
+    percents(s);
     // Up to the 99.5th percentile, so that a few stragglers do not squeeze the rest.
     let most = ours.percentile(995, 1000).as_ms_f64().max(1e-6);
     let mut line = |cdf: &Cdf, colour: &str| {
@@ -65,19 +71,44 @@ fn curves(s: &mut String, ours: &Cdf, real: Option<&Cdf>) {
     line(ours, "#4c72b0");
     axis(s, most, "ms");
     if real.is_some() {
-        let _ = writeln!(s, "<text x=\"10\" y=\"20\" fill=\"#4c72b0\">model</text>");
+        let _ = writeln!(s, "<text x=\"12\" y=\"20\" fill=\"#4c72b0\">model</text>");
         let _ = writeln!(s, "<text x=\"10\" y=\"36\" fill=\"#c44e52\">measured</text>");
     }
 }
 
+/// Ticks below the panel, at round numbers from 0 to `most`.
 fn axis(s: &mut String, most: f64, unit: &str) {
-    for i in 0..=4 {
-        let x = WIDTH * f64::from(i) / 4.0;
-        let value = most * f64::from(i) / 4.0;
-        let y = HEIGHT + 16.0;
+    let step = round_step(most / 5.0);
+    for i in 0..=(most / step) as u32 {
+        let value = f64::from(i) * step;
+        let (x, y) = (value / most * WIDTH, HEIGHT + 16.0);
+        // Rounded to the step's digits, so that no 0.30000000000000004 appears.
+        let digits = (-step.log10().floor()).max(0.0) as usize;
         let _ = writeln!(
             s,
-            "<text x=\"{x:.0}\" y=\"{y}\" text-anchor=\"middle\">{value:.3} {unit}</text>"
+            "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{HEIGHT}\" y2=\"{:.0}\" stroke=\"#888\"/>\
+             <text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{value:.digits$} {unit}</text>",
+            HEIGHT + 4.0
+        );
+    }
+}
+
+/// 1, 2 or 5 times a power of ten, not below `least`.
+fn round_step(least: f64) -> f64 {
+    let power = 10f64.powf(least.max(1e-12).log10().floor());
+    let times = [1.0, 2.0, 5.0, 10.0].into_iter().find(|t| t * power >= least * 0.999);
+    times.unwrap_or(10.0) * power
+}
+
+/// Percentages to the left of the panel, with a line each.
+fn percents(s: &mut String) {
+    for percent in [0, 25, 50, 75, 100] {
+        let y = HEIGHT * (1.0 - f64::from(percent) / 100.0);
+        let _ = writeln!(
+            s,
+            "<line x1=\"0\" x2=\"{WIDTH}\" y1=\"{y}\" y2=\"{y}\" stroke=\"#ddd\"/>\
+             <text x=\"-6\" y=\"{:.0}\" text-anchor=\"end\">{percent} %</text>",
+            y + 4.0
         );
     }
 }

@@ -114,7 +114,10 @@ pub enum TraceError {
         source: io::Error,
     },
     /// Nothing tells what the format is.
-    #[error("{file}: the format is not known; name it")]
+    #[error(
+        "{file}: the format is not known; name it, one of disksim, validate, srt, msr, spc, vscsi, \
+             blkparse, fio and mqsim"
+    )]
     Unknown {
         /// The file.
         file: String,
