@@ -278,6 +278,70 @@ fn a_table_goes_back_to_its_pool_only_after_the_flush() {
 }
 
 #[test]
+fn discarded_tables_are_all_in_their_pool_again() {
+    with_space(|_, space| {
+        let before = space.frames().available();
+        // Pieces of two tables, a whole one between them, and a large page beside.
+        let attributes = Attributes::kernel(RW);
+        let flush = space.map(Gva::new(0x1f_f000), 1200, Gfn::new(1 << 18), attributes, 0).unwrap();
+        done(space, flush);
+        let flush =
+            space.map(Gva::new(0x8000_0000), 1 << 18, Gfn::new(1 << 18), attributes, 2).unwrap();
+        done(space, flush);
+        let used = before - space.frames().available();
+        let mut flush = space.unmap(Gva::new(0x1f_f000), 1200).unwrap();
+        flush.join(space.unmap(Gva::new(0x8000_0000), 1 << 18).unwrap());
+        let released = flush.issue(|_| {});
+        assert_eq!(space.discard(released).unwrap(), used);
+        assert_eq!(space.frames().available(), before);
+        assert_eq!(space.query(Gva::new(0x20_0000)).unwrap().slot, Slot::Unused);
+    });
+}
+
+/// Runs are told apart where anything but the accessed bit differs, and where the frames do not follow
+/// each other.
+#[test]
+fn runs_end_where_frames_or_dirty_bits_do() {
+    with_space(|memory, space| {
+        let attributes = Attributes { dirty: false, ..Attributes::kernel(RW) };
+        let flush = space.map(Gva::new(0), 512, Gfn::new(1 << 18), attributes, 0).unwrap();
+        done(space, flush);
+        let leaf = |page: u64| {
+            let mut table = space.root();
+            for _ in 0..2 {
+                table = Pte(memory.get(table.get(), 0)).gfn();
+            }
+            (table.get(), page)
+        };
+        let change = |page: u64, change: fn(u64) -> u64| {
+            let (table, index) = leaf(page);
+            memory.set(table, index, change(memory.get(table, index)));
+        };
+        change(3, |entry| entry & !Pte::A);
+        change(5, |entry| entry | Pte::D);
+        change(9, |entry| entry + (1 << 20));
+        change(11, |_| 0);
+        change(13, |entry| entry & !Pte::W);
+        let flush = space.unmap(Gva::new(0), 512).unwrap();
+        let released = flush.issue(|_| {});
+        let runs = space.reclaim(released).unwrap();
+        let found: Vec<_> = runs.iter().map(|run| (run.va.page(), run.pages, run.dirty)).collect();
+        assert_eq!(
+            found,
+            [
+                (0, 5, false),
+                (5, 1, true),
+                (6, 3, false),
+                (9, 1, false),
+                (10, 1, false),
+                (12, 500, false)
+            ]
+        );
+        assert_eq!(runs[3].to, Gfn::new((1 << 18) + 9 + (1 << 10)));
+    });
+}
+
+#[test]
 fn dirty_bits_that_a_processor_sets_until_the_flush_are_reported() {
     with_space(|memory, space| {
         let clean = Attributes { dirty: false, ..Attributes::kernel(RW) };

@@ -276,9 +276,9 @@ fn freed_only_after_the_flush(early: bool) {
     let released = flush.issue(|what| {
         assert!(!what.is_empty(), "the page was mapped");
         mailbox.lock().unwrap().asked = true;
-        while !early {
+        loop {
             let mailbox = mailbox.lock().unwrap();
-            if !mailbox.asked || mailbox.stop {
+            if early || !mailbox.asked || mailbox.stop {
                 break;
             }
             drop(mailbox);

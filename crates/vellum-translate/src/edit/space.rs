@@ -660,32 +660,11 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
     pub fn discard(&mut self, released: Released) -> Result<u64, EditError> {
         let mut tables = 0;
         for Detached { table, level, with_pages, .. } in released.detached {
-            tables += if with_pages { self.drop_tables(level, table)? } else { 1 };
-            if !with_pages {
-                self.frames.free(table);
-            }
+            let AddressSpace { format, memory, frames, .. } = self;
+            // Without pages it is empty, or was merged: nothing is under it.
+            let level = if with_pages { level } else { 0 };
+            tables += drop_tables(format, memory, frames, level, table)?;
         }
-        Ok(tables)
-    }
-
-    fn drop_tables(&mut self, level: u8, table: Gfn) -> Result<u64, EditError> {
-        let mut tables = 1;
-        if level > 0 {
-            let mut below = Vec::new();
-            let format = &self.format;
-            let at = entry_at(table, 0);
-            let all = self.memory.all_entries(at, ENTRIES, |i, entry| {
-                if let Slot::Table(table) = format.decode(level, i, entry) {
-                    below.push(table);
-                }
-                true
-            });
-            all.ok_or(EditError::NoMemory { at })?;
-            for table in below {
-                tables += self.drop_tables(level - 1, table)?;
-            }
-        }
-        self.frames.free(table);
         Ok(tables)
     }
 
@@ -746,6 +725,39 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
         self.frames.free(table);
         Ok(())
     }
+}
+
+/// Gives a table and all under it back; how many they were.
+fn drop_tables<F: Format, M: EditMemory, A: Frames>(
+    format: &F,
+    memory: &M,
+    frames: &mut A,
+    level: u8,
+    table: Gfn,
+) -> Result<u64, EditError> {
+    let mut done = Ok(1);
+    if level > 0 {
+        let at = entry_at(table, 0);
+        let all = memory.all_entries(at, ENTRIES, |i, entry| {
+            if let Slot::Table(below) = format.decode(level, i, entry)
+                && let Ok(tables) = &mut done
+            {
+                if level == 1 {
+                    frames.free(below);
+                    *tables += 1;
+                } else {
+                    match drop_tables(format, memory, frames, level - 1, below) {
+                        Ok(more) => *tables += more,
+                        Err(error) => done = Err(error),
+                    }
+                }
+            }
+            done.is_ok()
+        });
+        all.ok_or(EditError::NoMemory { at })?;
+    }
+    frames.free(table);
+    done
 }
 
 /// A mapping that is being made.
