@@ -2,7 +2,7 @@
 //! else is not at hand is named as skipped.
 
 use crate::shell::{cargo, root, run_within};
-use crate::{console, linux, tidy};
+use crate::{console, linux, no_std, tidy};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -32,7 +32,7 @@ enum Outcome {
 type Step = (&'static str, fn(&Ci) -> Result<Outcome>);
 
 /// In this order: what fails fast comes first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 11] = [
     ("format", |ci| ci.cargo(&["fmt", "--all", "--check"])),
     ("house rules", |_| tidy::run(&tidy::Args::default()).map(|_| Outcome::Passed)),
     ("lints", |ci| {
@@ -40,6 +40,18 @@ const STEPS: [Step; 9] = [
         ci.cargo(&[&["clippy", "--workspace"], &strict[..]].concat())
     }),
     ("tests", |ci| ci.cargo(&["test", "--workspace", "--exclude", "vellum-bench"])),
+    ("rust-vmm", |ci| {
+        ci.cargo(&[
+            "test",
+            "-p",
+            "vellum-translate",
+            "--features",
+            "vm-memory",
+            "--test",
+            "vm_memory",
+        ])
+    }),
+    ("without std", |ci| ci.run(&mut no_std::check(&ci.temporary.path().join("no-std"))?)),
     ("docs", Ci::docs),
     ("small guest", Ci::small_guest),
     ("one seed, one run", Ci::same_twice),

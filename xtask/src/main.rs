@@ -19,6 +19,7 @@ mod linux_command;
 mod loom;
 mod lost_work;
 mod nbd;
+mod no_std;
 mod page_trace;
 mod planted;
 mod policies;
@@ -31,6 +32,7 @@ mod tidy;
 mod tier;
 mod trace;
 mod walk;
+mod walk_differential;
 mod x86_access;
 
 /// Vellum: the memory of a virtual machine.
@@ -85,6 +87,8 @@ enum Command {
     LostWork(lost_work::Args),
     /// Show how an address of a running or kept guest is translated, entry by entry
     Walk(Box<walk::Args>),
+    /// Accesses through random page tables, here and by an independent emulator
+    WalkDifferential(walk_differential::Args),
     /// Every combination of flags of an x86-64 walk, against the plain reference
     X86Access(x86_access::Args),
     /// Boot Debian under every policy of paging and count what each costs
@@ -118,6 +122,7 @@ fn main() -> ExitCode {
         Command::Share(args) => share::run(&args),
         Command::LostWork(args) => lost_work::run(&args),
         Command::Walk(args) => walk::run(&args),
+        Command::WalkDifferential(args) => walk_differential::run(&args),
         Command::X86Access(args) => x86_access::run(&args),
         Command::Policies(args) => policies::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -175,6 +175,36 @@ fn shown(walk: &Explanation) -> Value {
 mod tests {
     use super::*;
 
+    fn parsed(words: &[&str]) -> Args {
+        use clap::Parser;
+        let cli = crate::Cli::parse_from([&["xtask", "walk"], words].concat());
+        match cli.command {
+            crate::Command::Walk(args) => *args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The small guest's stack, before and after the hart touches it, and as a user would see it.
+    #[test]
+    fn an_address_of_the_small_guest_is_shown_through_all_tables() {
+        let mut args = parsed(&["sp", "--access", "store", "--touch", "--stop-after", "20000000"]);
+        let mut machine = boot::machine(&args.boot).unwrap();
+        let va = address(hart(&machine, 0).unwrap(), &args.address).unwrap();
+        machine.touch(0, va, Access::Store).unwrap();
+        let after = explain(&machine, &args, va, Access::Store).unwrap();
+        let names: Vec<&str> = after.columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["guest", "host", "shadow"]);
+        assert!(!after.refused && after.outcome.contains("frame"), "{after}");
+        let last = after.rows.len() - 1;
+        assert!(after.columns.iter().all(|column| !column.cells[last].is_empty()), "{after}");
+        assert!(after.notes.iter().any(|note| note.contains("has a tag")), "{after}");
+        let json = shown(&after);
+        assert_eq!(json["columns"][2]["rows"][last]["row"], "page");
+        args.by = Some(PrivilegeKind::User);
+        let user = explain(&machine, &args, va, Access::Store).unwrap();
+        assert!(user.refused && user.outcome.starts_with("cause 15"), "{user}");
+    }
+
     #[test]
     fn an_address_is_a_number_or_a_register() {
         let mut hart = Hart::new(0);
