@@ -1,6 +1,8 @@
 //! Guest tables, read through the host table.
 
-use super::{HostEntry, HostTable};
+#[cfg(feature = "std")]
+use super::HostEntry;
+use super::HostTable;
 use crate::Gfn;
 use core::fmt;
 
