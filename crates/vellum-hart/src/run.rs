@@ -11,7 +11,7 @@
 // UNSAFETY: stepping a pointer through a block's micro-operations without a bounds check each.
 #![expect(unsafe_code, reason = "stepping through a block's micro-operations")]
 
-use crate::code::{Code, CodeCache, MicroOp, NO_LINK, Second};
+use crate::code::{Code, CodeCache, MicroOp, NO_LINK, Second, first, second};
 use crate::exit::{Exit, MmioAccess};
 use crate::hart::{Hart, JUMPS};
 use crate::{Memory, SINK, Stop, Stored, atomic, fast, slow};
@@ -323,32 +323,88 @@ impl Hart {
                 back!(Left::Exit(exit))
             }};
         }
-        macro_rules! load {
-            ($op:ident, $size:literal, $fast:ident, $value:ident => $out:expr) => {{
-                let va = x!($op.rs1()).wrapping_add($op.imm() as u64);
+        // An access of `$part`, which is an operation or one of a pair; it is put together only where
+        // the access does not go through.
+        macro_rules! load_of {
+            ($part:expr, $va:expr, $size:literal, $fast:ident, $value:ident => $out:expr) => {{
+                let va: u64 = $va;
                 let $value: u64 = match tlb.load(Gva::new(va), $size) {
                     Some(host) => fast::$fast(host).into(),
                     None => match slow::load(memory, *id, tlb, va, $size) {
                         Ok(value) => value,
-                        Err(s) => stop!($op, access_exit(s, $op.get(), va, $size, None), 1),
+                        Err(s) => {
+                            let part = $part;
+                            let op = Cursor(&raw const part);
+                            stop!(op, access_exit(s, part, va, $size, None), 1)
+                        }
                     },
                 };
                 $out
             }};
         }
-        macro_rules! store {
-            ($op:ident, $size:literal, $fast:ident, $int:ty, $value:expr) => {{
-                let va = x!($op.rs1()).wrapping_add($op.imm() as u64);
+        macro_rules! store_of {
+            ($part:expr, $va:expr, $size:literal, $fast:ident, $int:ty, $value:expr) => {{
+                let va: u64 = $va;
                 let value: u64 = $value;
                 match tlb.store(Gva::new(va), $size) {
                     Some(host) => fast::$fast(host, value as $int),
                     None => match slow::store(memory, *id, tlb, va, $size, value) {
                         Ok(Stored::Plain) => {}
                         // The block may be stale from here on: leave it behind this store.
-                        Ok(Stored::Code) => leave!($op, pc.wrapping_add($op.next())),
-                        Err(s) => stop!($op, access_exit(s, $op.get(), va, $size, Some(value)), 1),
+                        Ok(Stored::Code) => {
+                            let part = $part;
+                            let op = Cursor(&raw const part);
+                            leave!(op, pc.wrapping_add(op.next()))
+                        }
+                        Err(s) => {
+                            let part = $part;
+                            let op = Cursor(&raw const part);
+                            stop!(op, access_exit(s, part, va, $size, Some(value)), 1)
+                        }
                     },
                 }
+            }};
+        }
+        macro_rules! address {
+            ($base:expr, $distance:expr) => { x!($base).wrapping_add($distance as u64) };
+        }
+        macro_rules! load {
+            ($op:ident, $size:literal, $fast:ident, $value:ident => $out:expr) => {
+                load_of!($op.get(), address!($op.rs1(), $op.imm()), $size, $fast, $value => $out)
+            };
+        }
+        macro_rules! store {
+            ($op:ident, $size:literal, $fast:ident, $int:ty, $value:expr) => {
+                store_of!($op.get(), address!($op.rs1(), $op.imm()), $size, $fast, $int, $value)
+            };
+        }
+        // A load as the second of a pair.
+        macro_rules! then_load {
+            ($op:ident, $size:literal, $fast:ident, $value:ident => $loaded:expr) => {{
+                let s = Second($op.imm());
+                load_of!(second($op.get()), address!(s.source(), s.distance()), $size, $fast,
+                    $value => x!(s.first()) = $loaded)
+            }};
+        }
+        macro_rules! load_load {
+            ($op:ident, $size:literal, $fast:ident, $value:ident => $loaded:expr) => {{
+                load_of!(first($op.get()), address!($op.rs1(), i64::from($op.rs2() as i8) * $size),
+                    $size, $fast, $value => x!($op.rd()) = $loaded);
+                then_load!($op, $size, $fast, $value => $loaded)
+            }};
+        }
+        macro_rules! then_store {
+            ($op:ident, $size:literal, $fast:ident, $int:ty) => {{
+                let s = Second($op.imm());
+                store_of!(second($op.get()), address!(s.source(), s.distance()), $size, $fast, $int,
+                    x!(s.first()))
+            }};
+        }
+        macro_rules! store_store {
+            ($op:ident, $size:literal, $fast:ident, $int:ty) => {{
+                store_of!(first($op.get()), address!($op.rs1(), i64::from($op.rd() as i8) * $size),
+                    $size, $fast, $int, x!($op.rs2()));
+                then_store!($op, $size, $fast, $int)
             }};
         }
         macro_rules! branch {
@@ -591,6 +647,8 @@ impl Hart {
                 SrliwBne => pair_branch!(op, a, b, word(u64::from(x!(op.rs1()) as u32 >> (op.rs2() & 31))), a != b),
                 OrBeq => pair_branch!(op, a, b, x!(op.rs1()) | x!(op.rs2()), a == b),
                 OrBne => pair_branch!(op, a, b, x!(op.rs1()) | x!(op.rs2()), a != b),
+                AddBeq => pair_branch!(op, a, b, x!(op.rs1()).wrapping_add(x!(op.rs2())), a == b),
+                AddBne => pair_branch!(op, a, b, x!(op.rs1()).wrapping_add(x!(op.rs2())), a != b),
                 AddiAddi => pair!(op, s, a, x!(op.rs1()).wrapping_add(short!(op)), a.wrapping_add(s.distance())),
                 AddiAdd => pair!(op, s, a, x!(op.rs1()).wrapping_add(short!(op)), a.wrapping_add(x!(s.other()))),
                 AddAdd => pair!(op, s, a, x!(op.rs1()).wrapping_add(x!(op.rs2())), a.wrapping_add(x!(s.other()))),
@@ -602,6 +660,27 @@ impl Hart {
                 SltiuAndi => pair!(op, s, a, u64::from(x!(op.rs1()) < short!(op)), a & s.distance()),
                 AndiOr => pair!(op, s, a, x!(op.rs1()) & short!(op), a | x!(s.other())),
                 AddiwAddi => pair!(op, s, a, word(x!(op.rs1()).wrapping_add(short!(op))), a.wrapping_add(s.distance())),
+                XorXor => pair!(op, s, a, x!(op.rs1()) ^ x!(op.rs2()), a ^ x!(s.other())),
+                SlliOr => pair!(op, s, a, x!(op.rs1()) << (op.rs2() & 63), a | x!(s.other())),
+                SrliSlli => pair!(op, s, a, x!(op.rs1()) >> (op.rs2() & 63), a << (s.other() & 63)),
+                SlliwXor => pair!(op, s, a, word(x!(op.rs1()) << (op.rs2() & 31)), a ^ x!(s.other())),
+                SrliwXor => pair!(op, s, a, word(u64::from(x!(op.rs1()) as u32 >> (op.rs2() & 31))), a ^ x!(s.other())),
+                LdLd => load_load!(op, 8, load64, v => v),
+                LhLh => load_load!(op, 2, load16, v => v as i16 as u64),
+                SdSd => store_store!(op, 8, store64, u64),
+                SbSb => store_store!(op, 1, store8, u8),
+                AddLd => {
+                    x!(op.rd()) = x!(op.rs1()).wrapping_add(x!(op.rs2()));
+                    then_load!(op, 8, load64, v => v)
+                }
+                AddLbu => {
+                    x!(op.rd()) = x!(op.rs1()).wrapping_add(x!(op.rs2()));
+                    then_load!(op, 1, load8, v => v)
+                }
+                AddiSd => {
+                    x!(op.rd()) = x!(op.rs1()).wrapping_add(short!(op));
+                    then_store!(op, 8, store64, u64)
+                }
                 FenceI => jump!(op, pc.wrapping_add(op.next())),
                 Ecall => stop!(op, Exit::Ecall, 0),
                 Ebreak => stop!(op, Exit::Breakpoint, 0),
@@ -616,7 +695,15 @@ impl Hart {
                     return Left::Stale;
                 }
                 Illegal => stop!(op, Exit::Illegal(op.imm() as u32), 0),
-                _ => {
+                // By name, and no `_`: with every code listed, finding its place in the table of jumps
+                // needs no check of its range.
+                FmaddS | FmsubS | FnmsubS | FnmaddS | FaddS | FsubS | FmulS | FdivS | FsqrtS
+                | FsgnjS | FsgnjnS | FsgnjxS | FminS | FmaxS | FeqS | FltS | FleS | FclassS
+                | FcvtWS | FcvtWuS | FcvtLS | FcvtLuS | FcvtSW | FcvtSWu | FcvtSL | FcvtSLu | FmvXW
+                | FmvWX | FmaddD | FmsubD | FnmsubD | FnmaddD | FaddD | FsubD | FmulD | FdivD
+                | FsqrtD | FsgnjD | FsgnjnD | FsgnjxD | FminD | FmaxD | FeqD | FltD | FleD
+                | FclassD | FcvtSD | FcvtDS | FcvtWD | FcvtWuD | FcvtLD | FcvtLuD | FcvtDW
+                | FcvtDWu | FcvtDL | FcvtDLu | FmvXD | FmvDX => {
                     if !float.operate(regs, op.get()) {
                         stop!(op, Exit::Illegal(0), 0)
                     }

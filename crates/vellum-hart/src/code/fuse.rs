@@ -1,15 +1,18 @@
 //! Fusing: two micro-operations that stand together become one, where that spares a dispatch.
 //!
-//! Both of a pair are plain operations on integer registers, or the second is a branch: nothing in
-//! them can fault, so a pair is retired as a whole or not begun. A run that must end between the two
-//! takes them from memory one by one. Which pairs there are follows from what a Linux boot and an
-//! integer workload execute most.
+//! A pair is two plain operations on integer registers, or one and a branch or an access, or two
+//! accesses. Where an access of it does not go through, the operation that it belongs to is put
+//! together again ([`first`], [`second`]), and the run stops there, exactly as without a pair. A run
+//! that must end between the two takes them from memory one by one. Which pairs there are follows
+//! from what a Linux boot and an integer workload execute most.
 //!
-//! The first operation keeps its registers, with a short immediate in `rs2`. The second is packed
-//! into `imm`: register numbers in bytes 0 and 1, and in byte 2 a third one or a short immediate, or
-//! in bytes 2 and 3 a branch's distance.
+//! The first operation keeps its registers, with a short immediate in `rs2`; a store, which has
+//! something in `rs2`, has it in `rd`; and the distance of an access is counted in its own size. The
+//! second is packed into `imm`: register numbers in bytes 0 and 1, and in byte 2 a third one or a
+//! short immediate, or in bytes 2 and 3 a distance.
 
 use super::MicroOp;
+use super::lower::is_access;
 use super::opcode::Code;
 
 /// A second operation, as `imm` holds it.
@@ -69,43 +72,126 @@ fn whole(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
     Some(MicroOp { op, imm, rs1: 0, rs2: 0, ..b })
 }
 
-fn pair(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
+/// Pairs, with what they are made of.
+const PAIRS: [(Code, Code, Code); 39] = {
     use Code::*;
-    let op = match (a.op, b.op) {
-        (Addi, Beq) => AddiBeq,
-        (Addi, Bne) => AddiBne,
-        (Addi, Bltu) => AddiBltu,
-        (Addi, Bgeu) => AddiBgeu,
-        (Addiw, Beq) => AddiwBeq,
-        (Addiw, Bne) => AddiwBne,
-        (Andi, Beq) => AndiBeq,
-        (Andi, Bne) => AndiBne,
-        (Addw, Beq) => AddwBeq,
-        (Addw, Bne) => AddwBne,
-        (Srliw, Beq) => SrliwBeq,
-        (Srliw, Bne) => SrliwBne,
-        (Or, Beq) => OrBeq,
-        (Or, Bne) => OrBne,
-        (Addi, Addi) => AddiAddi,
-        (Addi, Add) => AddiAdd,
-        (Add, Add) => AddAdd,
-        (Mulw, Addw) => MulwAddw,
-        (Slli, Srli) => SlliSrli,
-        (Slli, Add) => SlliAdd,
-        (Xor, Andi) => XorAndi,
-        (Xor, Slli) => XorSlli,
-        (Sltiu, Andi) => SltiuAndi,
-        (Andi, Or) => AndiOr,
-        (Addiw, Addi) => AddiwAddi,
-        _ => return None,
-    };
+    [
+        (Addi, Beq, AddiBeq),
+        (Addi, Bne, AddiBne),
+        (Addi, Bltu, AddiBltu),
+        (Addi, Bgeu, AddiBgeu),
+        (Addiw, Beq, AddiwBeq),
+        (Addiw, Bne, AddiwBne),
+        (Andi, Beq, AndiBeq),
+        (Andi, Bne, AndiBne),
+        (Addw, Beq, AddwBeq),
+        (Addw, Bne, AddwBne),
+        (Srliw, Beq, SrliwBeq),
+        (Srliw, Bne, SrliwBne),
+        (Or, Beq, OrBeq),
+        (Or, Bne, OrBne),
+        (Add, Beq, AddBeq),
+        (Add, Bne, AddBne),
+        (Addi, Addi, AddiAddi),
+        (Addi, Add, AddiAdd),
+        (Add, Add, AddAdd),
+        (Mulw, Addw, MulwAddw),
+        (Slli, Srli, SlliSrli),
+        (Slli, Add, SlliAdd),
+        (Xor, Andi, XorAndi),
+        (Xor, Slli, XorSlli),
+        (Sltiu, Andi, SltiuAndi),
+        (Andi, Or, AndiOr),
+        (Addiw, Addi, AddiwAddi),
+        (Xor, Xor, XorXor),
+        (Slli, Or, SlliOr),
+        (Srli, Slli, SrliSlli),
+        (Slliw, Xor, SlliwXor),
+        (Srliw, Xor, SrliwXor),
+        (Ld, Ld, LdLd),
+        (Lh, Lh, LhLh),
+        (Sd, Sd, SdSd),
+        (Sb, Sb, SbSb),
+        (Add, Ld, AddLd),
+        (Add, Lbu, AddLbu),
+        (Addi, Sd, AddiSd),
+    ]
+};
+
+/// How an operation's registers and immediate are laid out in a pair.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Registers,
+    Immediate,
+    Branch,
+    /// With the bytes that it moves; the first of a pair counts its distance in them.
+    Load(i32),
+    Store(i32),
+}
+
+fn shape(op: Code) -> Shape {
+    use Code::*;
+    match op {
+        Beq | Bne | Bltu | Bgeu => Shape::Branch,
+        Addi | Addiw | Andi | Slli | Slliw | Srli | Srliw | Sltiu => Shape::Immediate,
+        Ld => Shape::Load(8),
+        Lh => Shape::Load(2),
+        Lbu => Shape::Load(1),
+        Sd => Shape::Store(8),
+        Sb => Shape::Store(1),
+        _ => Shape::Registers,
+    }
+}
+
+fn pair(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
+    let &(.., op) = PAIRS.iter().find(|&&(x, y, _)| (x, y) == (a.op, b.op))?;
     let short = |imm: i32| i8::try_from(imm).ok().map(|imm| imm as u8);
-    let immediate = |op| matches!(op, Addi | Addiw | Andi | Slli | Srli | Srliw | Sltiu);
-    let rs2 = if immediate(a.op) { short(a.imm)? } else { a.rs2 };
-    let second = match b.op {
-        Beq | Bne | Bltu | Bgeu => Second::new(b.rs1, b.rs2, i16::try_from(b.imm).ok()?),
-        op if immediate(op) => Second::new(b.rd, b.rs1, i16::try_from(b.imm).ok()?),
-        _ => Second::new(b.rd, b.rs1, i16::from(b.rs2)),
+    let scaled = |imm: i32, size: i32| if imm % size == 0 { short(imm / size) } else { None };
+    let (rd, rs2) = match shape(a.op) {
+        Shape::Registers | Shape::Branch => (a.rd, a.rs2),
+        Shape::Immediate => (a.rd, short(a.imm)?),
+        Shape::Load(size) => (a.rd, scaled(a.imm, size)?),
+        Shape::Store(size) => (scaled(a.imm, size)?, a.rs2),
     };
-    Some(MicroOp { op, rd: a.rd, rs1: a.rs1, rs2, imm: second.0, ..b })
+    let distance = || i16::try_from(b.imm).ok();
+    let (imm, link) = match shape(b.op) {
+        Shape::Branch => (Second::new(b.rs1, b.rs2, distance()?), b.link),
+        Shape::Immediate | Shape::Load(_) => (Second::new(b.rd, b.rs1, distance()?), a.len.into()),
+        Shape::Store(_) => (Second::new(b.rs2, b.rs1, distance()?), a.len.into()),
+        Shape::Registers => (Second::new(b.rd, b.rs1, i16::from(b.rs2)), a.len.into()),
+    };
+    Some(MicroOp { op, rd, rs1: a.rs1, rs2, imm: imm.0, link, ..b })
+}
+
+/// The operations that a pair is made of.
+fn parts(pair: Code) -> (Code, Code) {
+    let found = PAIRS.iter().find(|&&(.., op)| op == pair);
+    found.map_or((Code::Illegal, Code::Illegal), |&(a, b, _)| (a, b))
+}
+
+/// The first operation of a pair that begins with an access, as it was before.
+#[cold]
+pub(crate) fn first(pair: MicroOp) -> MicroOp {
+    let (op, then) = parts(pair.op);
+    let len = pair.link as u8;
+    let (rd, rs2, imm) = match shape(op) {
+        Shape::Load(size) => (pair.rd, 0, i32::from(pair.rs2 as i8) * size),
+        Shape::Store(size) => (0, pair.rs2, i32::from(pair.rd as i8) * size),
+        _ => (pair.rd, pair.rs2, 0),
+    };
+    let accesses = pair.accesses - u8::from(is_access(then.op()));
+    let (offset, insns) = (pair.offset - len / 2, pair.insns - 1);
+    MicroOp { op, rd, rs2, imm, offset, insns, accesses, len, ..pair }
+}
+
+/// The second operation of a pair that ends with an access, as it was before.
+#[cold]
+pub(crate) fn second(pair: MicroOp) -> MicroOp {
+    let (_, op) = parts(pair.op);
+    let s = Second(pair.imm);
+    let (rd, rs2) = match shape(op) {
+        Shape::Store(_) => (0, s.first()),
+        _ => (s.first(), 0),
+    };
+    MicroOp { op, rd, rs1: s.source(), rs2, imm: s.distance() as i32, ..pair }
 }

@@ -54,6 +54,7 @@ pub(crate) fn run_on(before: MicroOp, offset: u32) -> MicroOp {
         imm: offset as i32,
         offset: (offset / 2) as u8,
         len: 0,
+        link: NO_LINK,
         ..before
     }
 }

@@ -8,7 +8,7 @@ mod opcode;
 
 pub(crate) use cache::fetch;
 pub use cache::{CodeCache, Counters};
-pub(crate) use fuse::Second;
+pub(crate) use fuse::{Second, first, second};
 pub(crate) use op::MicroOp;
 pub(crate) use opcode::Code;
 

@@ -29,7 +29,8 @@ pub(crate) struct MicroOp {
     pub(crate) accesses: u8,
     /// The instruction's length in bytes; 0 for the jump that ends a block which runs on.
     pub(crate) len: u8,
-    /// The block that a taken jump leads to, when it lies in the same page and is known.
+    /// The block that a taken jump leads to, when it lies in the same page and is known; of a pair
+    /// without a jump, the first one's length in bytes.
     pub(crate) link: u32,
 }
 

@@ -58,7 +58,12 @@ codes! {
     Illegal;
     // Pairs: an operation on integer registers, then a branch.
     AddiBeq AddiBne AddiBltu AddiBgeu AddiwBeq AddiwBne AndiBeq AndiBne
-    AddwBeq AddwBne SrliwBeq SrliwBne OrBeq OrBne
+    AddwBeq AddwBne SrliwBeq SrliwBne OrBeq OrBne AddBeq AddBne
     // Pairs: two operations on integer registers.
     AddiAddi AddiAdd AddAdd MulwAddw SlliSrli SlliAdd XorAndi XorSlli SltiuAndi AndiOr AddiwAddi
+    XorXor SlliOr SrliSlli SlliwXor SrliwXor
+    // Pairs: two accesses of one kind.
+    LdLd LhLh SdSd SbSb
+    // Pairs: an operation on integer registers, then an access.
+    AddLd AddLbu AddiSd
 }
