@@ -69,7 +69,7 @@ impl Machine {
     /// An access as the facade makes it: the host table is asked, and the pager until it grants.
     fn access(&mut self, page: u32, access: Access) -> Result<FrameId, Error> {
         for _ in 0..4 {
-            if let Resolved::Frame { frame, rights } = self.host.resolve(gfn(page))
+            if let Resolved::Frame { frame, rights, .. } = self.host.resolve(gfn(page))
                 && rights.contains(access.right())
             {
                 self.pager.touch(PageNo::new(page));

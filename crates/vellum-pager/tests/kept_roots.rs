@@ -53,7 +53,7 @@ impl Machine {
     /// As the facade has it: content first, which a shared page is copied for, then the guard.
     fn access(&mut self, page: u32, access: Access) -> Result<FrameId, Error> {
         for _ in 0..6 {
-            if let Resolved::Frame { frame, rights } = self.host.resolve(gfn(page)) {
+            if let Resolved::Frame { frame, rights, .. } = self.host.resolve(gfn(page)) {
                 if rights.contains(access.right()) {
                     return Ok(frame);
                 }
