@@ -154,7 +154,11 @@ proptest! {
 
 #[test]
 fn a_page_beyond_the_end_is_an_error_and_no_panic() {
-    for mut store in [fixed(512), stores().swap_remove(1), stores().swap_remove(6)] {
+    let file = || FileStore::new(tempfile::tempfile().unwrap(), "file", PAGES.into());
+    let tiers = TierOptions { pages: PAGES, fast: 8, batch: 3 };
+    let tiered = Tiered::new(CompressedPool::new(20_000), file(), tiers);
+    let stores: [Box<dyn PageStore>; 3] = [fixed(512), Box::new(file()), Box::new(tiered)];
+    for mut store in stores {
         let mut buffer = [0; PAGE];
         let page = PageNo::new(1 << 29);
         let mut get = [Get::new(page, &mut buffer)];

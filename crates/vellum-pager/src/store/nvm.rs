@@ -2,6 +2,7 @@
 
 use super::{Answer, Get, PageStore, Put, Traffic, failed};
 use crate::{LINE, Lines, PAGE, PageNo, StoreError};
+use std::collections::BTreeMap;
 use vellum_block::Instant;
 use vellum_nvm::{Nvm, NvmError};
 
@@ -20,7 +21,7 @@ pub struct NvmStore {
     nvm: Nvm,
     now: Instant,
     /// The place of each page on the device, and the places that are free.
-    placed: Vec<Option<u32>>,
+    placed: BTreeMap<PageNo, u32>,
     free: Vec<u32>,
     places: u32,
     name: String,
@@ -34,7 +35,7 @@ impl NvmStore {
         NvmStore {
             nvm,
             now: Instant::ZERO,
-            placed: Vec::new(),
+            placed: BTreeMap::new(),
             free: (0..places).rev().collect(),
             places,
             name: name.into(),
@@ -44,7 +45,7 @@ impl NvmStore {
 
     /// The first line of a page that is there.
     fn first_line(&self, page: PageNo) -> Option<u64> {
-        let place = self.placed.get(page.index()).copied().flatten()?;
+        let &place = self.placed.get(&page)?;
         Some(u64::from(place) * PAGE_LINES)
     }
 
@@ -64,10 +65,7 @@ impl NvmStore {
         let Some(place) = self.free.pop() else {
             return Err(StoreError::Full { store: self.name.clone(), used, limit, unit: "pages" });
         };
-        if page.index() >= self.placed.len() {
-            self.placed.resize(page.index() + 1, None);
-        }
-        self.placed[page.index()] = Some(place);
+        self.placed.insert(page, place);
         Ok(u64::from(place) * PAGE_LINES)
     }
 
@@ -147,8 +145,7 @@ impl PageStore for NvmStore {
 
     fn discard(&mut self, pages: &[PageNo]) -> Result<(), StoreError> {
         for page in pages {
-            let place = self.placed.get_mut(page.index()).and_then(Option::take);
-            self.free.extend(place);
+            self.free.extend(self.placed.remove(page));
         }
         Ok(())
     }
