@@ -16,7 +16,9 @@ use vellum_translate::{Access, Environment, Gva, Privilege};
 /// Instructions after which the small guest has its tables and runs its shell.
 const SMALL_GUEST: u64 = 20_000_000;
 
+// A group of its own name: boot's options are flattened in, and every `Args` would be called the same.
 #[derive(Debug, Clone, clap::Args)]
+#[group(id = "walk")]
 pub struct Args {
     /// The address: a number, or a register that holds it: pc, ra, sp, gp, tp, or x0 to x31
     #[arg(default_value = "pc")]
