@@ -35,9 +35,14 @@ impl VmMemory {
             tagged.rights -= Rights::WRITE;
         }
         self.host.touch(to.gfn);
-        // Whether the access gets a tag is the host's business; what the guest said is kept.
-        tlb.fill(va, access, tagged);
-        self.note(|| Event::TlbFill(tagged.rights));
+        // Whether the access gets a tag is the host's business. Where the TLB is the state that decides
+        // what the guest sees, its word is kept all the same; elsewhere the TLB may hold nothing that the
+        // policy does not, or a change of the guest's tables would never be told to it.
+        let tag = access == Access::Fetch || tagged.rights.contains(access.right());
+        if tag || self.paging.tlb_is_state() {
+            tlb.fill(va, access, tagged);
+            self.note(|| Event::TlbFill(tagged.rights));
+        }
         Ok(to)
     }
 
