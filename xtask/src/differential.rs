@@ -4,13 +4,13 @@
 //! of the registers and the memory that each leaves. The same image, with the same blocks behind it,
 //! runs here and under QEMU, and every digest must agree. A block that does not is printed.
 
+use crate::random::Random;
 use crate::shell::root;
 use anyhow::{Result, bail};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use vellum_isa::{Insn, Op, decode};
-use vellum_replay::Generator;
 
 const QEMU: &str = "qemu-system-riscv64";
 /// Where the blocks stand, counted from the start of the image.
@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     let bench = Bench { runner, image: folder.path().join("image") };
     for seed in args.seed..args.seed.saturating_add(args.runs) {
-        let mut random = Random(Generator::new(seed));
+        let mut random = Random::new(seed);
         let blocks: Vec<Block> =
             (0..args.blocks).map(|_| Block::new(&mut random, args.length)).collect();
         if let Some(at) = bench.first_difference(&blocks)? {
@@ -154,19 +154,7 @@ impl Block {
     }
 }
 
-struct Random(Generator);
-
 impl Random {
-    fn word(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.word() % limit
-    }
-
     /// A number as programs and floating point meet them: often small, or at an edge.
     fn value(&mut self) -> u64 {
         const EDGES: [u64; 12] = [
@@ -283,7 +271,7 @@ mod tests {
 
     #[test]
     fn no_block_leaves_its_memory_or_loses_its_base() {
-        let mut random = Random(Generator::new(5));
+        let mut random = Random::new(5);
         for _ in 0..20_000 {
             let insn = decode(random.instruction());
             assert_ne!(kind(insn.op), Kind::Leaves, "{insn:?}");

@@ -24,6 +24,7 @@ mod page_trace;
 mod planted;
 mod policies;
 mod powercut;
+mod random;
 mod riscv_tests;
 mod share;
 mod shell;

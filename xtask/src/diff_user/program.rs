@@ -1,10 +1,10 @@
 //! A program: its blocks, their pages, and the code around them.
 
-use super::random::{BASES, Random};
+use super::random::BASES;
+use crate::random::Random;
 use vellum_isa::asm::reg::*;
 use vellum_isa::asm::{Asm, F, X};
 use vellum_isa::{Insn, csr};
-use vellum_replay::Generator;
 
 /// Bytes of a block's page: what it starts with, what it ends with, scratch memory.
 pub const PAGE: usize = 4096;
@@ -34,7 +34,7 @@ pub struct Program {
 impl Program {
     /// The program of a seed.
     pub fn new(seed: u64, blocks: usize, length: usize) -> Self {
-        let mut random = Random(Generator::new(seed));
+        let mut random = Random::new(seed);
         let blocks: Vec<Vec<Insn>> = (0..blocks)
             .map(|_| {
                 let mut code = Vec::new();

@@ -1,8 +1,8 @@
 //! Random values and random instructions that stay within a block.
 
+use crate::random::Random;
 use vellum_isa::float::{F32, boxed};
 use vellum_isa::{Bank, Insn, Op, compress, decode, encode};
-use vellum_replay::Generator;
 
 /// Registers that point at the block's scratch memory and are never written: `sp` and `s1`, which
 /// short instructions can use, and `t6`.
@@ -14,20 +14,14 @@ const REACH: i32 = 2040;
 const FIELDS: [(u32, u32); 9] =
     [(7, 5), (15, 5), (20, 5), (12, 3), (20, 12), (25, 7), (27, 5), (25, 2), (12, 20)];
 
-pub struct Random(pub Generator);
-
 impl Random {
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.0.next_u64() % limit
-    }
-
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 
     /// An integer as programs meet them: small, at an edge, a run of bits, or anything.
     pub fn integer(&mut self) -> u64 {
-        let any = self.0.next_u64();
+        let any = self.word();
         let shift = self.below(64) as u32;
         match self.below(6) {
             0 => self.pick(&[0, 1, u64::MAX, i64::MAX as u64, 1 << 63, 0x7fff_ffff, 0x8000_0000]),
@@ -58,7 +52,7 @@ impl Random {
             3 => bias + self.below(80) - 10,
             _ => bias - 4 + self.below(8),
         };
-        let any = self.0.next_u64();
+        let any = self.word();
         let bits = match self.below(4) {
             0 => 0,
             1 => 1 << self.below(fraction.into()) | any & 1,
@@ -158,7 +152,7 @@ impl Random {
     /// A 16-bit instruction.
     fn short(&mut self) -> Insn {
         loop {
-            let insn = decode(self.0.next_u64() as u32 & 0xffff);
+            let insn = decode(self.word() as u32 & 0xffff);
             if insn.len == 2 && self.harmless(&insn) && !self.leaves(insn.op) {
                 return insn;
             }
@@ -196,7 +190,7 @@ impl Random {
             .expect("with all fields zero, every operation encodes");
         for (from, width) in FIELDS {
             let mask = ((1_u32 << width) - 1) << from;
-            let with = bits & !mask | (self.0.next_u64() as u32) << from & mask;
+            let with = bits & !mask | (self.word() as u32) << from & mask;
             if decode(with).op == op {
                 bits = with;
             }

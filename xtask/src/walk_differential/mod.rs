@@ -8,6 +8,7 @@
 mod riscv;
 mod x86;
 
+use crate::random::Random;
 use crate::table::Table;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -16,7 +17,6 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, ExitCode, Output, Stdio};
-use vellum_replay::Generator;
 use vellum_translate::explain::{Explanation, Verdict};
 use vellum_translate::{Access, Gpa, TableMemory};
 
@@ -153,7 +153,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let arches = args.arch.map_or(vec![Arch::X86, Arch::Riscv], |arch| vec![arch]);
     let mut unknown = 0;
     for arch in arches {
-        let mut random = Random(Generator::new(args.seed));
+        let mut random = Random::new(args.seed);
         let cases: Vec<Case> = (0..args.cases).map(|_| arch.case(&mut random)).collect();
         if let Some(number) = args.show {
             let case = cases.get(number as usize).context("there is no such case")?;
@@ -278,19 +278,7 @@ impl TableMemory for Ram {
     }
 }
 
-struct Random(Generator);
-
 impl Random {
-    fn word(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.word() % limit
-    }
-
     /// True once in `times`.
     fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
@@ -322,7 +310,7 @@ mod tests {
     #[test]
     fn cases_meet_every_rule_and_an_answer_like_ours_agrees() {
         for (arch, rules) in [(Arch::Riscv, 13), (Arch::X86, 6)] {
-            let mut random = Random(Generator::new(3));
+            let mut random = Random::new(3);
             let mut seen = BTreeMap::new();
             for _ in 0..4000 {
                 let case = arch.case(&mut random);

@@ -1,7 +1,8 @@
 //! Random paths of x86-64 tables: four levels, WP, NXE, SMEP, SMAP and AC. The emulator does not tell
 //! the error code, and its processor has neither protection keys nor five levels.
 
-use super::{Case, Ram, Random, kind};
+use super::{Case, Ram, kind};
+use crate::random::Random;
 use vellum_translate::explain::x86_walk;
 use vellum_translate::x86::{Access, Entry, FaultKind, Paging, Registers, walk};
 use vellum_translate::{Gfn, Gpa, Gva, Privilege};
