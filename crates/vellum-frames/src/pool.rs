@@ -469,6 +469,44 @@ impl FramePool {
         self.content_changed(frame);
     }
 
+    /// A frame's words, a cache line at a time: eight words as one loads them, which is as fast as
+    /// memory is. Words that someone else writes meanwhile may be old or new.
+    #[inline]
+    pub fn lines(&self, frame: FrameId) -> impl ExactSizeIterator<Item = [u64; 8]> {
+        let lines = self.map.words(frame).as_chunks::<8>().0.iter();
+        lines.map(|line| core::array::from_fn(|at| line[at].load(Ordering::Relaxed)))
+    }
+
+    /// As [`FramePool::lines`], while the lines of the frame that is wanted next are fetched: one for
+    /// each line that is taken, so that memory is never idle and never asked for too much at once.
+    #[inline]
+    pub fn lines_before(
+        &self,
+        frame: FrameId,
+        next: FrameId,
+    ) -> impl ExactSizeIterator<Item = [u64; 8]> {
+        self.lines(frame).enumerate().map(move |(at, line)| {
+            self.map.prefetch(next, at);
+            line
+        })
+    }
+
+    /// Whether two frames hold the same bytes, without copying either.
+    pub fn same(&self, one: FrameId, other: FrameId) -> bool {
+        one == other
+            || self.lines(one).zip(self.lines(other)).all(|(a, b)| {
+                let differ = |all: u64, at: usize| all | (a[at] ^ b[at]);
+                (0..8).fold(0, differ) == 0
+            })
+    }
+
+    /// Tells the processor that the frame will be read soon. Its content does not change, nor does
+    /// anything else; where there is no such instruction nothing happens.
+    #[inline]
+    pub fn prefetch(&self, frame: FrameId) {
+        (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch(frame, line));
+    }
+
     /// Whether every byte of the frame is zero.
     pub fn is_all_zero(&self, frame: FrameId) -> bool {
         // Eight words at a time: one branch a cache line.
