@@ -12,6 +12,7 @@
 //! checked before use, so a damaged delta is an error and never more than a page of work.
 
 use super::Page;
+use super::copy::copy;
 use thiserror::Error as ThisError;
 use vellum_frames::PAGE_SIZE;
 
@@ -166,10 +167,8 @@ impl Delta {
             let token = read.byte()?;
             let literals = read.length(usize::from(token >> 5), 7)?;
             let copied = read.length(usize::from(token & 15), 15)? + SHORTEST;
-            let source = read.take(literals)?;
-            let room = page[to..].get_mut(..literals).ok_or(read.error())?;
-            room.copy_from_slice(source);
-            to += literals;
+            copy(delta, read.at, page, to, literals).ok_or(read.error())?;
+            (read.at, to) = (read.at + literals, to + literals);
             if to == PAGE_SIZE {
                 break;
             }
@@ -178,9 +177,8 @@ impl Delta {
                 displacement = isize::from(i16::from_le_bytes([from[0], from[1]])) - to as isize;
             }
             let from = to.wrapping_add_signed(displacement);
-            let source = base.get(from..from.saturating_add(copied)).ok_or(read.error())?;
-            let room = page[to..].get_mut(..copied).ok_or(read.error())?;
-            room.copy_from_slice(source);
+            let inside = from < PAGE_SIZE && copied <= PAGE_SIZE - from;
+            inside.then(|| copy(base, from, page, to, copied)).flatten().ok_or(read.error())?;
             to += copied;
         }
         if read.at == delta.len() { Ok(()) } else { Err(read.error()) }

@@ -1,6 +1,7 @@
 //! What a page holds, and in how few bytes it can be said: classes, hashes, deltas, codecs.
 
 mod codec;
+mod copy;
 mod delta;
 mod features;
 mod hash;

@@ -1,9 +1,9 @@
 //! Identical pages: by hash, compared in full, put on one frame that nobody may write.
 
 use super::Scavenger;
+use super::ahead::Hashed;
 use super::objects::{Home, Object};
-use crate::content::same_filled;
-use crate::index::Target;
+use crate::index::{ALIKE, Slot, Target};
 use crate::policy::work;
 use crate::report::Class;
 use crate::set::{Backing, Look, PageSet, Withhold};
@@ -11,21 +11,59 @@ use crate::{Domain, Error, ObjectId};
 use vellum_frames::FrameId;
 
 impl Scavenger {
-    /// Reads a page into `self.page` and hashes it with its domain's key.
+    /// Hashes a page with its domain's key, where it is.
     pub(super) fn hash(&mut self, domain: Domain, frame: FrameId) -> u64 {
         self.counters.hashed += 1;
         self.counters.work += work::HASH;
+        self.keys[&domain].hash_frame(&self.vault.pool, frame)
+    }
+
+    /// Reads a page into `self.page`.
+    pub(super) fn load(&mut self, frame: FrameId) {
         self.vault.pool.read(frame, 0, &mut self.page[..]);
-        self.keys[&domain].hash(&self.page)
     }
 
     /// Points a hash at a page or an object; what has gone is left out when the table grows.
     pub(super) fn note(&mut self, hash: u64, target: Target) {
-        let objects = &self.vault.objects;
-        self.index.insert(hash, target, |target| match target {
-            Target::Object(number) => objects.find(number).is_some(),
-            Target::Page(_) => true,
+        self.tag(hash, target);
+        // A page that becomes an object was noted itself, as a rule.
+        if let (Target::Object(_), Some((slot, Target::Page(_)))) = (target, self.index.find(hash))
+        {
+            self.index.replace(slot, target);
+            return;
+        }
+        let (objects, sets) = (&self.vault.objects, &self.sets);
+        self.index.insert(hash, target, |upper, target| match target {
+            Target::Object(number) => {
+                objects.tag(number) == upper as u8 && objects.find(number).is_some()
+            }
+            Target::Page(page) => sets.iter().flatten().any(|set| {
+                let marks = page.checked_sub(set.first).map(|at| set.marks.get(at as usize));
+                marks.flatten().is_some_and(|marks| marks.tag() == upper as u8 & 3)
+            }),
         });
+    }
+
+    /// Turns an entry to another target.
+    fn turn(&mut self, hash: u64, slot: Slot, target: Target) {
+        self.tag(hash, target);
+        self.index.replace(slot, target);
+    }
+
+    /// Leaves a part of the hash with what it leads to, by which old entries are known.
+    fn tag(&mut self, hash: u64, target: Target) {
+        let tag = (hash >> 32) as u8;
+        match target {
+            Target::Object(number) => self.vault.objects.set_tag(number, tag),
+            Target::Page(page) => {
+                let marks = self
+                    .sets
+                    .iter_mut()
+                    .flatten()
+                    .find_map(|set| set.marks.get_mut(page.checked_sub(set.first)? as usize));
+                marks.into_iter().for_each(|marks| marks.set_tag(tag & 3));
+            }
+        }
     }
 
     /// Puts `with` behind a page; the frame that was there goes back.
@@ -47,69 +85,97 @@ impl Scavenger {
         page: u64,
         frame: FrameId,
     ) -> Result<Class, Error> {
-        if self.vault.pool.is_all_zero(frame) {
-            self.counters.work += work::COMPARE;
-            self.counters.zeroed += 1;
-            self.put_behind(pages, page, Backing::Frame(FrameId::ZERO));
-            return Ok(Class::Zero);
-        }
-        let (domain, first) = {
-            let set = self.set(at);
-            (set.domain, set.first)
+        let hash = match self.hashed(at, page, frame) {
+            Hashed::Hash(hash) => hash,
+            Hashed::Zeros => {
+                self.counters.zeroed += 1;
+                self.put_behind(pages, page, Backing::Frame(FrameId::ZERO));
+                return Ok(Class::Zero);
+            }
         };
-        let own = first + page as u32;
-        let hash = self.hash(domain, frame);
+        let own = {
+            let set = self.set(at);
+            set.first + page as u32
+        };
         if let Some(number) = self.vault.object_in(frame) {
             // Shared already, and read by all since.
             self.note(hash, Target::Object(number));
-            return Ok(self.shared_class());
+            return Ok(self.shared_class(frame));
         }
-        let Some((slot, target)) = self.index.find(hash) else {
-            self.note(hash, Target::Page(own));
-            return Ok(Class::Unique);
+        let mut last = None;
+        for _ in 0..ALIKE {
+            let next = match last {
+                None => self.index.find(hash),
+                Some(slot) => self.index.find_after(hash, slot),
+            };
+            let Some((slot, target)) = next else { break };
+            if target == Target::Page(own) {
+                return Ok(Class::Unique);
+            }
+            if let Some(class) = self.meet(at, pages, (page, frame), (hash, slot), target)? {
+                return Ok(class);
+            }
+            self.counters.mismatched += 1;
+            last = Some(slot);
+        }
+        match last {
+            // What was there holds something else by now, or did all along.
+            Some(slot) => self.turn(hash, slot, Target::Page(own)),
+            None => self.note(hash, Target::Page(own)),
+        }
+        Ok(Class::Unique)
+    }
+
+    /// Compares a page with what the index says may be its like; what the page is then, if it is.
+    fn meet(
+        &mut self,
+        at: usize,
+        pages: &mut dyn PageSet,
+        (page, frame): (u64, FrameId),
+        (hash, slot): (u64, Slot),
+        target: Target,
+    ) -> Result<Option<Class>, Error> {
+        let (domain, first, count) = {
+            let set = self.set(at);
+            (set.domain, set.first, set.marks.len() as u32)
         };
-        let pages_here = self.set(at).marks.len() as u32;
-        let merged = match target {
-            Target::Page(other) if other == own => return Ok(Class::Unique),
-            Target::Object(number) => self.join(domain, pages, page, frame, number)?,
-            Target::Page(other) if other.wrapping_sub(first) < pages_here => {
-                let twin = u64::from(other - first);
-                match self.pair(domain, pages, (page, frame), twin)? {
-                    Some(number) => {
-                        self.index.replace(slot, Target::Object(number));
-                        true
-                    }
-                    None => false,
+        match target {
+            Target::Object(number) => {
+                if !self.join(domain, pages, page, frame, number)? {
+                    return Ok(None);
                 }
             }
-            Target::Page(other) if self.call(domain, other) => {
+            Target::Page(other) if other.wrapping_sub(first) < count => {
+                let twin = u64::from(other - first);
+                let Some(number) = self.pair(domain, pages, (page, frame), twin)? else {
+                    return Ok(None);
+                };
+                self.turn(hash, slot, Target::Object(number));
+            }
+            Target::Page(other) => {
+                if !self.call(domain, other) {
+                    return Ok(None);
+                }
                 // The twin is of another set, which is not at hand: this page's frame becomes the
                 // object, and the twin is looked at before anything else there.
                 let number = self.vault.add_frame(frame, false, domain)?;
-                self.index.replace(slot, Target::Object(number));
+                self.turn(hash, slot, Target::Object(number));
                 pages.withhold(page, Withhold::Write);
-                return Ok(Class::Unique);
+                return Ok(Some(Class::Unique));
             }
-            Target::Page(_) => false,
-        };
-        if !merged {
-            self.counters.mismatched += 1;
-            self.index.replace(slot, Target::Page(own));
-            return Ok(Class::Unique);
         }
-        Ok(self.shared_class())
+        Ok(Some(self.shared_class(frame)))
     }
 
-    fn shared_class(&self) -> Class {
-        if same_filled(&self.page).is_some() { Class::SameFilled } else { Class::Identical }
+    fn shared_class(&self, frame: FrameId) -> Class {
+        if self.repeats(frame) { Class::SameFilled } else { Class::Identical }
     }
 
-    /// Whether a frame holds what `self.page` does.
-    fn equal(&mut self, frame: FrameId) -> bool {
+    /// Whether two frames hold the same.
+    fn equal(&mut self, frame: FrameId, other: FrameId) -> bool {
         self.counters.compared += 1;
         self.counters.work += work::COMPARE;
-        self.vault.pool.read(frame, 0, &mut self.other[..]);
-        self.page == self.other
+        self.vault.pool.same(frame, other)
     }
 
     /// Puts a page on the frame of an object that seems to hold the same; whether it does.
@@ -127,14 +193,14 @@ impl Scavenger {
         };
         match object.home {
             Home::Frame { frame: shared, .. } => {
-                if !self.equal(shared) {
+                if !self.equal(frame, shared) {
                     return Ok(false);
                 }
                 self.share(pages, page, shared);
                 Ok(true)
             }
             Home::Record { .. } | Home::Spilled { .. } => {
-                if !self.holds(number)? {
+                if !self.holds(number, frame)? {
                     return Ok(false);
                 }
                 self.vault.move_to_frame(number, frame)?;
@@ -144,12 +210,16 @@ impl Scavenger {
         }
     }
 
-    /// Whether a packed object holds what `self.page` does.
-    pub(super) fn holds(&mut self, number: u32) -> Result<bool, Error> {
+    /// Whether an object holds what a frame does.
+    pub(super) fn holds(&mut self, number: u32, frame: FrameId) -> Result<bool, Error> {
+        if let Some(other) = self.vault.frame(number) {
+            return Ok(self.equal(frame, other));
+        }
         self.counters.compared += 1;
         self.counters.work += work::DECODE + work::COMPARE;
         self.vault.content(number, &mut self.other)?;
-        Ok(self.page == self.other)
+        let words = self.other.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        Ok(self.vault.pool.lines(frame).flatten().eq(words))
     }
 
     fn share(&mut self, pages: &mut dyn PageSet, page: u64, shared: FrameId) {
@@ -168,7 +238,7 @@ impl Scavenger {
         twin: u64,
     ) -> Result<Option<u32>, Error> {
         let Look::Frame { frame: shared, .. } = pages.look(twin) else { return Ok(None) };
-        if shared.is_zero_frame() || shared == frame || !self.equal(shared) {
+        if shared.is_zero_frame() || shared == frame || !self.equal(frame, shared) {
             return Ok(None);
         }
         let number = match self.vault.object_in(shared) {
@@ -193,7 +263,7 @@ impl Scavenger {
         true
     }
 
-    /// The object that holds what `self.page` does, if there is one. `frame` is the page's own.
+    /// The object that holds what a page does whose frame is `frame`, if there is one.
     pub(super) fn known(
         &mut self,
         domain: Domain,
@@ -203,17 +273,23 @@ impl Scavenger {
         if let Some(number) = self.vault.object_in(frame) {
             return Ok(Some((number, self.vault.objects.get(number)?)));
         }
-        let Some((_, Target::Object(number))) = self.index.find(hash) else { return Ok(None) };
-        let Some(object) = self.vault.objects.find(number).filter(|o| o.domain == domain) else {
-            return Ok(None);
-        };
-        Ok(self.holds(number)?.then_some((number, object)))
+        let mut next = self.index.find(hash);
+        while let Some((slot, target)) = next {
+            if let Target::Object(number) = target
+                && let Some(object) = self.vault.objects.find(number).filter(|o| o.domain == domain)
+                && self.holds(number, frame)?
+            {
+                return Ok(Some((number, object)));
+            }
+            next = self.index.find_after(hash, slot);
+        }
+        Ok(None)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::index::Target;
+    use crate::index::{ALIKE, Target};
     use crate::{Domain, Mode, Options, Pages, Scavenger};
     use std::sync::Arc;
     use vellum_frames::{FramePool, Options as PoolOptions, PAGE_SIZE};
@@ -252,8 +328,8 @@ mod tests {
         let counters = scavenger.counters();
         assert!(counters.mismatched > 100, "{counters:?}");
         assert!(
-            counters.compared <= counters.hashed,
-            "at most one comparison a look: {counters:?}"
+            counters.compared <= counters.hashed * ALIKE as u64,
+            "a few comparisons a look at most: {counters:?}"
         );
         assert_eq!(pool.counters().used, PAGES, "no two pages are equal");
     }

@@ -1,5 +1,6 @@
 //! The scavenger itself: sets of pages, looked at in turn.
 
+mod ahead;
 mod detect;
 mod lottery;
 mod objects;
@@ -17,6 +18,7 @@ use crate::store::Spill;
 use crate::{Domain, Error, PageSet, Policy, SetId, SharedScavenger};
 pub use restore::Kept;
 
+use ahead::Ahead;
 use lottery::Lottery;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -109,6 +111,7 @@ pub struct Scavenger {
     sets: Vec<Option<Set>>,
     index: HashIndex,
     similar: Similar,
+    ahead: Ahead,
     lottery: Lottery,
     lottery_size: u64,
     page: Box<Page>,
@@ -133,6 +136,7 @@ impl Scavenger {
             sets: Vec::new(),
             index: HashIndex::default(),
             similar: Similar::default(),
+            ahead: Ahead::default(),
             lottery: Lottery::new(options.lottery, options.key),
             lottery_size: options.lottery as u64,
             page: Box::new([0; PAGE_SIZE]),
@@ -251,6 +255,7 @@ impl Scavenger {
     pub fn step(&mut self, set: SetId, pages: &mut dyn PageSet, work: u64) -> Result<Step, Error> {
         let at = self.set_at(set)?;
         let until = self.counters.work.saturating_add(work);
+        self.ahead.clear();
         if self.set(at).cursor.is_none() {
             let epoch = pages.open_epoch();
             let set = self.set(at);
@@ -272,6 +277,7 @@ impl Scavenger {
                 return Ok(Step::Done);
             }
             set.cursor = Some(page + 1);
+            self.look_ahead(at, pages, page, until - self.counters.work);
             let class = self.visit(at, pages, page);
             self.set(at).tally[class] += 1;
         }

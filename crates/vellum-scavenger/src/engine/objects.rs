@@ -6,7 +6,9 @@
 //! u64 bits 0..4    home: 0 free, 1 frame, 2 reference frame, 3 spilled, 8 + codec: record
 //!     bits 4..8    age in passes
 //!     bits 8..16   domain
-//!     bits 16..64  frame, slot, place of the record, or the next free object
+//!     bits 16..24  a part of the content's hash, by which the index tells its own entries from those
+//!                  of an object that had the number before
+//!     bits 24..64  frame, slot, place of the record, or the next free object
 //! ```
 
 use crate::content::Codec;
@@ -55,27 +57,31 @@ const RECORD: u64 = 8;
 /// Objects that the table grows by.
 const CHUNK: usize = 1024;
 
+/// Where the position begins in the word.
+const POSITION: u32 = 24;
+
 impl Packed {
-    fn pack(object: &Object) -> Packed {
+    fn pack(object: &Object, tag: u8) -> Packed {
         let (kind, position) = match object.home {
             Home::Frame { frame, reference: false } => (FRAME, u64::from(frame.index())),
             Home::Frame { frame, reference: true } => (REFERENCE, u64::from(frame.index())),
             Home::Spilled { slot } => (SPILLED, slot),
             Home::Record { codec, place } => (RECORD + codec as u64, place.bits()),
         };
-        debug_assert!(position >> Place::BITS == 0, "48 bits are enough");
+        debug_assert!(position >> Place::BITS == 0, "40 bits are enough");
         Packed {
             references: object.references,
             base: object.base.unwrap_or(NONE),
             word: kind
                 | u64::from(object.age.min(15)) << 4
                 | u64::from(object.domain.0) << 8
-                | position << 16,
+                | u64::from(tag) << 16
+                | position << POSITION,
         }
     }
 
     fn unpack(self) -> Option<Object> {
-        let position = self.word >> 16;
+        let position = self.word >> POSITION;
         let home = match self.word & 15 {
             FREE => return None,
             kind @ (FRAME | REFERENCE) => Home::Frame {
@@ -109,10 +115,10 @@ pub(crate) struct Objects {
 impl Objects {
     /// Adds an object; its number.
     pub(crate) fn add(&mut self, object: Object, limit: u32) -> Result<u32, Error> {
-        let packed = Packed::pack(&object);
+        let packed = Packed::pack(&object, 0);
         let number = match self.free {
             Some(number) => {
-                let next = (self.table[number as usize].word >> 16) as u32;
+                let next = (self.table[number as usize].word >> POSITION) as u32;
                 self.free = (next != NONE).then_some(next);
                 self.table[number as usize] = packed;
                 number
@@ -144,13 +150,25 @@ impl Objects {
     }
 
     pub(crate) fn set(&mut self, number: u32, object: Object) {
-        self.table[number as usize] = Packed::pack(&object);
+        let tag = self.tag(number);
+        self.table[number as usize] = Packed::pack(&object, tag);
+    }
+
+    /// A part of the hash of the object's content.
+    pub(crate) fn tag(&self, number: u32) -> u8 {
+        self.table.get(number as usize).map_or(0, |packed| (packed.word >> 16) as u8)
+    }
+
+    pub(crate) fn set_tag(&mut self, number: u32, tag: u8) {
+        if let Some(packed) = self.table.get_mut(number as usize) {
+            packed.word = packed.word & !(0xff << 16) | u64::from(tag) << 16;
+        }
     }
 
     pub(crate) fn free(&mut self, number: u32) {
         let next = self.free.unwrap_or(NONE);
         self.table[number as usize] =
-            Packed { references: 0, base: NONE, word: FREE | u64::from(next) << 16 };
+            Packed { references: 0, base: NONE, word: FREE | u64::from(next) << POSITION };
         self.free = Some(number);
         self.live -= 1;
     }
@@ -179,8 +197,8 @@ mod tests {
         let homes = [
             Home::Frame { frame: FrameId::from_index(u32::MAX), reference: false },
             Home::Frame { frame: FrameId::from_index(7), reference: true },
-            Home::Spilled { slot: (1 << 48) - 1 },
-            Home::Record { codec: Codec::DeltaDense, place: Place::from_bits((1 << 48) - 1) },
+            Home::Spilled { slot: (1 << 40) - 1 },
+            Home::Record { codec: Codec::DeltaDense, place: Place::from_bits((1 << 40) - 1) },
             Home::Record { codec: Codec::Same, place: Place::from_bits(0) },
         ];
         let mut objects = Objects::default();
@@ -189,6 +207,9 @@ mod tests {
             let object = Object { home, references: 9, base, age: 15, domain: Domain(255) };
             let number = objects.add(object, 100).unwrap();
             assert_eq!(objects.find(number), Some(object));
+            objects.set_tag(number, 0xa5);
+            objects.set(number, object);
+            assert_eq!((objects.find(number), objects.tag(number)), (Some(object), 0xa5));
         }
         objects.free(1);
         objects.free(3);

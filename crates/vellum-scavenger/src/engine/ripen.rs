@@ -70,9 +70,9 @@ impl Scavenger {
         }
     }
 
-    fn repeats(&self, frame: FrameId) -> bool {
+    pub(super) fn repeats(&self, frame: FrameId) -> bool {
         let first = self.vault.pool.load(frame, 0, 8);
-        (8..PAGE_SIZE).step_by(8).all(|at| self.vault.pool.load(frame, at, 8) == first)
+        self.vault.pool.lines(frame).all(|line| line == [first; 8])
     }
 
     /// Gives a page's frame away for an object that holds the same.
@@ -105,6 +105,7 @@ impl Scavenger {
             self.give_up(pages, page, number)?;
             return Ok(Class::Compressed);
         }
+        self.load(frame);
         let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
         let features = Features::of(&content);
         self.counters.work += work::FEATURES;
@@ -190,6 +191,7 @@ impl Scavenger {
         frame: FrameId,
     ) -> Result<Class, Error> {
         let hash = self.hash(domain, frame);
+        self.load(frame);
         if let Some((number, object)) = self.known(domain, hash, frame)? {
             let others = match object.home {
                 Home::Frame { frame: shared, .. } => {
@@ -285,6 +287,7 @@ impl Scavenger {
             }
             None => {
                 let place = self.lottery.draw(&self.vault.pool)?;
+                self.load(frame);
                 self.vault.pool.write(place, 0, &self.page[..]);
                 let number = self.vault.add_frame(place, false, domain);
                 // The object holds it now, or nobody does.

@@ -132,11 +132,18 @@ impl Scavenger {
     fn recode(&mut self, number: u32, object: &Object, now: Codec) -> Result<(), Error> {
         let policy = self.policy;
         let base_codec = object.base.and_then(|base| self.vault.codec(base));
-        // A reference is read for each of its deltas: it may get slower only if they may.
-        let dense_base = object.base.is_none() && object.references > 1;
+        // A reference is read for each of its deltas: it may get slower only if they may. They are
+        // fast ones if they were not told so that even the slowest reference fits the budget.
+        let is_base = object.base.is_none() && object.references > 1;
         let allowed = |codec: Codec, base| {
-            policy.allows(codec, base)
-                && (!dense_base || policy.allows(Codec::DeltaDense, Some(codec)))
+            policy.allows(codec, base) && (!is_base || policy.allows(Codec::DeltaFast, Some(codec)))
+        };
+        let slowest = match base_codec {
+            Some(Codec::Lz4) if policy.allows(Codec::DeltaFast, Some(Codec::Zstd)) => {
+                Some(Codec::Zstd)
+            }
+            None => Some(Codec::Zstd),
+            other => other,
         };
         self.vault.content(number, &mut self.page)?;
         self.counters.work += work::DECODE + work::ZSTD;
@@ -153,7 +160,7 @@ impl Scavenger {
             consider(policy.worth(encoded.bytes.len(), object.age, Codec::Zstd, None), encoded);
         }
         if let Some(base) = object.base
-            && policy.allows(Codec::DeltaDense, base_codec)
+            && policy.allows(Codec::DeltaDense, slowest)
             && self.vault.content(base, &mut self.other).is_ok()
         {
             self.counters.work += work::DECODE + work::ZSTD;

@@ -3,7 +3,7 @@
 use super::objects::{Home, Object, Objects};
 use crate::content::{Codec, Coder, Page};
 use crate::index::{HashIndex, Similar, Target};
-use crate::store::{Spill, Store};
+use crate::store::{Place, Spill, Store};
 use crate::{Domain, Error, ObjectId, Policy};
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
@@ -41,6 +41,15 @@ fn scatter(frame: FrameId) -> u64 {
     (u64::from(frame.index()) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+/// Whether an entry of the table of frames leads to an object that lives in the frame it is for.
+fn in_frame(objects: &Objects, hash: u64, target: Target) -> bool {
+    let Target::Object(number) = target else { return false };
+    objects.find(number).is_some_and(|object| match object.home {
+        Home::Frame { frame, .. } => scatter(frame) >> 32 == hash >> 32,
+        _ => false,
+    })
+}
+
 impl Vault {
     pub(crate) fn new(pool: Arc<FramePool>, level: i32, spill: Option<Box<dyn Spill>>) -> Self {
         Vault {
@@ -71,30 +80,49 @@ impl Vault {
         if self.pool.is_exclusive(frame) {
             return None;
         }
-        let (_, Target::Object(number)) = self.frames.find(scatter(frame))? else { return None };
-        let home = self.objects.find(number)?.home;
-        matches!(home, Home::Frame { frame: of, .. } if of == frame).then_some(number)
+        let mut next = self.frames.find(scatter(frame));
+        while let Some((slot, target)) = next {
+            if let Target::Object(number) = target
+                && let Some(Object { home: Home::Frame { frame: of, .. }, .. }) =
+                    self.objects.find(number)
+                && of == frame
+            {
+                return Some(number);
+            }
+            next = self.frames.find_after(scatter(frame), slot);
+        }
+        None
+    }
+
+    /// The frame that an object lives in, if it does.
+    pub(crate) fn frame(&self, number: u32) -> Option<FrameId> {
+        match self.objects.find(number)?.home {
+            Home::Frame { frame, .. } => Some(frame),
+            _ => None,
+        }
     }
 
     fn note_frame(&mut self, frame: FrameId, number: u32) {
         let objects = &self.objects;
-        self.frames.insert(scatter(frame), Target::Object(number), |target| match target {
-            Target::Object(number) => {
-                objects.find(number).is_some_and(|o| matches!(o.home, Home::Frame { .. }))
+        let target = Target::Object(number);
+        // The frame may have been another object's, which has left it.
+        let mut next = self.frames.find(scatter(frame));
+        while let Some((slot, found)) = next {
+            if !in_frame(objects, scatter(frame), found) {
+                self.frames.replace(slot, target);
+                return;
             }
-            Target::Page(_) => false,
+            next = self.frames.find_after(scatter(frame), slot);
+        }
+        self.frames.insert(scatter(frame), target, |upper, target| {
+            in_frame(objects, u64::from(upper) << 32, target)
         });
     }
 
     /// Shrinks the table of frames when most objects have left theirs.
     pub(crate) fn shrink_frames(&mut self, live: usize) {
         let objects = &self.objects;
-        self.frames.shrink(live, |target| match target {
-            Target::Object(number) => {
-                objects.find(number).is_some_and(|o| matches!(o.home, Home::Frame { .. }))
-            }
-            Target::Page(_) => false,
-        });
+        self.frames.shrink(live, |upper, target| in_frame(objects, u64::from(upper) << 32, target));
     }
 
     /// Bytes of the table of frames.
@@ -154,7 +182,7 @@ impl Vault {
         let Some(spill) = &mut self.spill else { return Ok(None) };
         let slot = match self.slots.pop() {
             Some(slot) => slot,
-            None if self.slots_used < spill.capacity() => {
+            None if self.slots_used < spill.capacity().min(1 << Place::BITS) => {
                 self.slots_used += 1;
                 self.slots_used - 1
             }

@@ -17,12 +17,16 @@ const OLDEST: u8 = 15;
 pub(super) struct Marks {
     /// Low nibble: age in passes. High nibble: the flags below.
     state: u8,
-    /// Low nibble: looks without finding a like. High nibble: looks to skip.
+    /// Bits 0 to 3: looks without finding a like. 3 to 6: looks to skip. 6 and 7: a part of the hash
+    /// that the index knows the page by, from which it sees that most of its old entries are.
     luck: u8,
 }
 
+/// Looks without a like are counted up to here.
+const TRIES: u8 = 7;
+
 /// Looked at since the pass before began.
-const LOOKED: u8 = 0x10;
+pub(super) const LOOKED: u8 = 0x10;
 /// All rights are withheld.
 const PROBED: u8 = 0x20;
 /// A similar page was looked for.
@@ -60,7 +64,16 @@ impl Marks {
     /// Nothing is known of the page: look at it again.
     pub(super) fn forget(&mut self) {
         self.state = 0;
-        self.luck &= 15;
+        self.luck &= 0o307;
+    }
+
+    /// The part of a hash that is kept.
+    pub(super) fn tag(self) -> u8 {
+        self.luck >> 6
+    }
+
+    pub(super) fn set_tag(&mut self, tag: u8) {
+        self.luck = self.luck & 0x3f | tag << 6;
     }
 
     /// It was used just now.
@@ -74,28 +87,33 @@ impl Marks {
         }
     }
 
+    /// Whether the next look is to be skipped.
+    pub(super) fn skips(self) -> bool {
+        self.luck >> 3 & 7 > 0
+    }
+
     /// It was written since it was last looked at. Whether this look is to be skipped: pages that
-    /// found no like three times rest for 1, 2, 4 and at last 8 looks, as KSM's smart scan does
+    /// found no like three times rest for 1, 2, 4 and at last 7 looks, about as KSM's smart scan does
     /// (Linux, `mm/ksm.c`, `skip_age`).
     fn unlucky(&mut self) -> bool {
-        if self.luck >> 4 > 0 {
-            self.luck -= 0x10;
+        if self.skips() {
+            self.luck -= 1 << 3;
             return true;
         }
-        let tries = self.luck & 15;
+        let tries = self.luck & TRIES;
         let skip = match tries {
             0..=2 => 0,
             3 => 1,
-            4..=5 => 2,
-            6..=8 => 4,
-            _ => 8,
+            4 => 2,
+            5..=6 => 4,
+            _ => 7,
         };
-        self.luck = (tries + 1).min(15) | skip << 4;
+        self.luck = self.tag() << 6 | skip << 3 | (tries + 1).min(TRIES);
         false
     }
 
     pub(super) fn lucky(&mut self) {
-        self.luck = 0;
+        self.luck &= 0xc0;
     }
 }
 

@@ -3,5 +3,5 @@
 mod hash;
 mod similar;
 
-pub(crate) use hash::{HashIndex, Target};
+pub(crate) use hash::{ALIKE, HashIndex, Slot, Target};
 pub(crate) use similar::Similar;

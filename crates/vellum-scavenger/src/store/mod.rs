@@ -30,7 +30,7 @@ pub(crate) struct Place(u64);
 
 impl Place {
     /// Bits that a place takes.
-    pub(crate) const BITS: u32 = 48;
+    pub(crate) const BITS: u32 = 40;
 
     fn new(segment: usize, offset: usize) -> Self {
         Place((segment * SEGMENT + offset) as u64)
