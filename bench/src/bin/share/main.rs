@@ -21,9 +21,20 @@ struct Args {
     /// Rounds in which the contestants take turns
     #[arg(long, default_value_t = 3)]
     rounds: u32,
+    /// Measure one part only
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// What is found, and in what time
+    Speed,
+    /// In how few bytes it is kept, and how soon it is back
+    Size,
 }
 
 const SKIPPED: &str = "skipped: KSM takes root and a kernel that has it";
@@ -33,8 +44,12 @@ fn main() -> Result<()> {
     let images = images::load(&args.data)?;
     let pages: u64 = images.iter().map(|image| image.len() as u64 / 4096).sum();
     let mut table = Table::new(&["measure", "vellum", "peer", "ratio", "reach", "reached"]);
-    speed(&args, &images, pages, &mut table)?;
-    size(&images, &mut table)?;
+    if args.only != Some(Part::Size) {
+        speed(&args, &images, pages, &mut table)?;
+    }
+    if args.only != Some(Part::Speed) {
+        size(&images, &mut table)?;
+    }
     table.print(args.json)
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use vellum_frames::{FramePool, Options as PoolOptions, PAGE_SIZE};
 use vellum_scavenger::content::{Codec, Coder, Page, PageKey, same_filled};
 use vellum_scavenger::{
-    Backing, Domain, Look, Mode, Options, PageSet, Pages, Policy, Report, Scavenger, SetId,
-    Withhold,
+    Backing, Domain, Look, Mode, ObjectId, Options, PageSet, Pages, Policy, Report, Scavenger,
+    SetId, Withhold,
 };
 
 /// Passes after which nothing changes any more on memory that nobody uses.
@@ -160,25 +160,33 @@ pub fn rest(images: &[Vec<u8>]) -> Result<Rest> {
     })
 }
 
-/// Times the way back of pages of each kind, spread over memory.
+/// Times the way back of pages of each kind, spread over memory: in sweeps over all of them, so that
+/// what else the machine does hits no page each time.
 fn time_restores(guests: &mut Guests, times: &mut BTreeMap<(Codec, Option<Codec>), Vec<u64>>) {
-    let mut out = [0; PAGE_SIZE];
+    let mut samples: BTreeMap<(Codec, Option<Codec>), Vec<(ObjectId, u64)>> = BTreeMap::new();
     for set in &guests.sets {
         for page in (0..set.pages()).map(|n| n * 7919 % set.pages()) {
             let Look::Packed(object) = set.look(page) else { continue };
             let Some(kept) = guests.scavenger.kept(object) else { continue };
-            let kind = times.entry((kept.codec, kept.base)).or_default();
-            if kind.len() >= SAMPLES {
-                continue;
+            let kind = samples.entry((kept.codec, kept.base)).or_default();
+            let before = times.get(&(kept.codec, kept.base)).map_or(0, Vec::len);
+            if before + kind.len() < SAMPLES {
+                kind.push((object, u64::MAX));
             }
-            let best = (0..TIMES).filter_map(|_| {
-                #[expect(clippy::disallowed_methods, reason = "this measures real time")]
-                let start = std::time::Instant::now();
-                guests.scavenger.peek(object, &mut out).ok()?;
-                Some(start.elapsed().as_nanos() as u64)
-            });
-            kind.extend(best.min());
         }
+    }
+    let mut out = [0; PAGE_SIZE];
+    for _ in 0..TIMES {
+        for (object, best) in samples.values_mut().flatten() {
+            #[expect(clippy::disallowed_methods, reason = "this measures real time")]
+            let start = std::time::Instant::now();
+            if guests.scavenger.peek(*object, &mut out).is_ok() {
+                *best = (*best).min(start.elapsed().as_nanos() as u64);
+            }
+        }
+    }
+    for (kind, measured) in samples {
+        times.entry(kind).or_default().extend(measured.into_iter().map(|(_, best)| best));
     }
 }
 
