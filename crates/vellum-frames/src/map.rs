@@ -117,7 +117,7 @@ impl Map {
 
     /// Asks for a line of 64 bytes of a frame.
     #[inline]
-    pub(crate) fn prefetch(&self, frame: FrameId, line: usize) {
+    pub(crate) fn prefetch_line(&self, frame: FrameId, line: usize) {
         #[cfg(target_arch = "x86_64")]
         {
             use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
