@@ -115,19 +115,26 @@ impl Map {
         self.at(frame, offset)
     }
 
-    /// Asks for a line of 64 bytes of a frame.
+    /// Has the processor fetch a line of 64 bytes of a frame, to be read soon or, with `WRITE`, to be
+    /// written: it comes while whoever calls does other things. A hint; nothing but time depends on it.
     #[inline]
-    pub(crate) fn prefetch_line(&self, frame: FrameId, line: usize) {
+    pub(crate) fn prefetch_line<const WRITE: bool>(&self, frame: FrameId, line: usize) {
+        let at = self.pointer(frame).as_ptr().wrapping_add(line % (PAGE_SIZE / 64) * 64);
         #[cfg(target_arch = "x86_64")]
         {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let at = self.pointer(frame).as_ptr().wrapping_add(line % (PAGE_SIZE / 64) * 64);
-            // SAFETY: a hint reads nothing that the program sees, wherever it points; `at` is inside
-            // the frame.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+            use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+            // SAFETY: a hint reads and writes nothing that the program sees, and never faults, wherever
+            // it points; `at` is inside the frame.
+            unsafe {
+                if WRITE {
+                    _mm_prefetch::<_MM_HINT_ET0>(at.cast());
+                } else {
+                    _mm_prefetch::<_MM_HINT_T0>(at.cast());
+                }
+            }
         }
         #[cfg(not(target_arch = "x86_64"))]
-        let _ = (frame, line);
+        let _ = at;
     }
 
     pub(crate) fn copy(&self, from: FrameId, to: FrameId) {
@@ -148,21 +155,6 @@ impl Map {
         // it, and nobody was told its number since. So for the time of the borrow no other access to
         // these bytes, atomic or not, can be.
         fill(unsafe { self.pointer(frame.id()).cast().as_mut() })
-    }
-
-    /// Has the processor fetch a frame's lines, to be written soon: they come while whoever calls does
-    /// other things. A hint; nothing but time depends on it.
-    #[inline]
-    pub(crate) fn prefetch(&self, frame: FrameId) {
-        let base = self.pointer(frame);
-        #[cfg(target_arch = "x86_64")]
-        for line in 0..PAGE_SIZE / 64 {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            // SAFETY: a prefetch reads and writes nothing, and never faults.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(base.as_ptr().cast::<i8>().add(line * 64)) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = base;
     }
 
     pub(crate) fn clear(&self, frame: FrameId) {

@@ -240,7 +240,7 @@ impl FramePool {
         drop(free);
         if next == Some(frame) {
             // Whoever makes room does so for a page that comes now, and into this frame.
-            self.map.prefetch(frame);
+            (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch_line::<true>(frame, line));
         }
         if give_back {
             // A kernel that can't punch holes costs memory, not correctness.
@@ -486,7 +486,7 @@ impl FramePool {
         next: FrameId,
     ) -> impl ExactSizeIterator<Item = [u64; 8]> {
         self.lines(frame).enumerate().map(move |(at, line)| {
-            self.map.prefetch_line(next, at);
+            self.map.prefetch_line::<false>(next, at);
             line
         })
     }
@@ -504,7 +504,7 @@ impl FramePool {
     /// anything else; where there is no such instruction nothing happens.
     #[inline]
     pub fn prefetch(&self, frame: FrameId) {
-        (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch_line(frame, line));
+        (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch_line::<false>(frame, line));
     }
 
     /// Whether every byte of the frame is zero.
