@@ -57,6 +57,7 @@ fn every_shadow_entry_is_guest_after_host_all_through_a_boot() {
     let ran = run(&mut machine(config(SHORT, Paging::Shadow), 1), 200_000, |machine| {
         let mismatches = machine.memory().audit();
         assert!(mismatches.is_empty(), "at {}: {mismatches:?}", machine.instructions());
+        assert_eq!(machine.audit_tlbs(), vec![], "at {}", machine.instructions());
         looks += 1;
     });
     assert_eq!(ran.stop, GOOD);
@@ -101,6 +102,7 @@ fn what_a_lazy_policy_keeps_is_saved_and_restored_to_the_last_entry() {
         second.restore_from(&first.save()).expect("what was kept can be restored");
         assert_eq!(second.state_hash(), first.state_hash(), "{paging}, right after the restore");
         assert_eq!(second.memory().audit(), vec![], "{paging}");
+        assert_eq!(second.audit_tlbs(), vec![], "{paging}");
         second.run(straight.instructions() - second.instructions());
         assert_eq!(second.instructions(), straight.instructions(), "{paging}");
         assert_eq!(second.state_hash(), straight.state_hash(), "{paging}, translations and all");
@@ -168,6 +170,7 @@ proptest! {
                 false => disturbed.memory_mut().drop_some_shadow(choice),
             }
             prop_assert_eq!(disturbed.memory().audit(), vec![]);
+            prop_assert_eq!(disturbed.audit_tlbs(), vec![]);
         }
         let mut text = String::from_utf8_lossy(&text).into_owned();
         if stop == Stop::Slice {

@@ -73,6 +73,16 @@ impl Environment {
         }
     }
 
+    /// The environment with this [`Environment::index`], or one that allows the same.
+    pub const fn from_index(index: u16) -> Environment {
+        let user = index & 4 != 0;
+        Environment {
+            privilege: if user { Privilege::User } else { Privilege::Supervisor },
+            sum: !user && index & 1 != 0,
+            mxr: index & 2 != 0,
+        }
+    }
+
     /// What this environment may do with a leaf that has the rights `leaf` and the user bit `user`
     /// (privileged specification, section "Virtual Address Translation Process", steps 5 and 6).
     #[inline]

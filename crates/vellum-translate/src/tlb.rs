@@ -10,10 +10,12 @@
 //! [`Environment`]'s index; toggling `sstatus.SUM` or entering the kernel flushes nothing.
 
 mod entry;
+mod held;
 mod shootdown;
 mod state;
 
 pub use entry::{Known, PageFlags};
+pub use held::{Held, HeldHost};
 pub use shootdown::{Mailbox, Shootdown};
 
 use crate::riscv::{Mode, Satp};

@@ -4,7 +4,7 @@
 use crate::VmMemory;
 use vellum_translate::Gva;
 use vellum_translate::riscv::Satp;
-use vellum_translate::shadow::{AfterFence, Fence, Mismatch};
+use vellum_translate::shadow::{AfterFence, Fence};
 use vellum_translate::tlb::Tlb;
 
 impl VmMemory {
@@ -40,12 +40,5 @@ impl VmMemory {
     pub fn drop_some_shadow(&mut self, choice: u64) {
         self.with_policy(|policy, cx| policy.drop_some(choice, cx));
         self.broadcast();
-    }
-
-    /// Checks what the shadow tables keep against guest ∘ host. TLBs are not looked at, under any policy,
-    /// and the virtual TLB's and nested's answer is always empty: what those hold may be what the
-    /// guest's tables said before a fence, and no history of the tables is kept to compare with.
-    pub fn audit(&self) -> Vec<Mismatch> {
-        self.policy.audit(&self.tables(), &self.host)
     }
 }

@@ -35,14 +35,11 @@ impl VmMemory {
             tagged.rights -= Rights::WRITE;
         }
         self.host.touch(to.gfn);
-        // Whether the access gets a tag is the host's business. Where the TLB is the state that decides
-        // what the guest sees, its word is kept all the same; elsewhere the TLB may hold nothing that the
-        // policy does not, or a change of the guest's tables would never be told to it.
-        let tag = access == Access::Fetch || tagged.rights.contains(access.right());
-        if tag || self.paging.tlb_is_state() {
-            tlb.fill(va, access, tagged);
-            self.note(|| Event::TlbFill(tagged.rights));
-        }
+        // Whether the access gets a tag is the host's business; the guest's word is kept all the same.
+        // Where the policy decides what the guest sees, it holds everything that is put in here, so
+        // that a change of the guest's tables is told to the TLB ([`VmMemory::audit_tlb`]).
+        tlb.fill(va, access, tagged);
+        self.note(|| Event::TlbFill(tagged.rights));
         Ok(to)
     }
 

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod audit;
 mod builder;
 mod bytes;
 mod counters;
@@ -27,6 +28,7 @@ mod transfer;
 mod translations;
 mod vm;
 
+pub use audit::TlbMismatch;
 pub use builder::Builder;
 pub use counters::Counters;
 pub use device::{DeviceMemory, NoMemory, NoRegion};

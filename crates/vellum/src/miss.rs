@@ -120,16 +120,18 @@ impl VmMemory {
         let Miss { hart, va, access } = miss;
         self.note(|| Event::GuestLeaf(leaf.gfn, leaf.rights));
         let host_work = self.counters.host_work();
-        let behind = match self.resolve(leaf.gfn, access, va)? {
-            Host::Frame(behind) => behind,
-            Host::Table(Behind { frame, rights, .. }) => {
-                let rights = (rights & leaf.rights) - Rights::WRITE;
-                return Ok(self.translation(leaf.gfn, frame, rights, flags));
-            }
+        let (behind, table) = match self.resolve(leaf.gfn, access, va)? {
+            Host::Frame(behind) => (behind, false),
+            // A store to a followed table: a trap of its own, and no hidden fault. What leads to the
+            // page is kept all the same, so that the TLB may hold it: the next store to the table is
+            // then found there.
+            Host::Table(behind) => (behind, true),
             Host::Device => return Err(self.device(leaf.gfn, va)),
             Host::Nothing => return Err(access_fault(access, va)),
         };
-        self.count_join(self.counters.host_work() != host_work, behind.loads, word);
+        if !table {
+            self.count_join(self.counters.host_work() != host_work, behind.loads, word);
+        }
         let Behind { frame, mut rights, .. } = behind;
         let path = if let Word::Walked(path) = word { path } else { &[] };
         let what = Install { satp: tlb.satp(), va, leaf: *leaf, path, frame, rights };
@@ -147,7 +149,9 @@ impl VmMemory {
             }
         }
         rights &= leaf.rights;
-        if !matches!(word, Word::Passing(_)) {
+        if table {
+            rights -= Rights::WRITE;
+        } else if !matches!(word, Word::Passing(_)) {
             self.note(|| Event::Installed(frame, rights));
         }
         Ok(self.translation(leaf.gfn, frame, rights, flags))

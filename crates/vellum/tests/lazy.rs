@@ -370,6 +370,7 @@ fn run(paging: Paging, steps: &[Step]) {
         }
         let wrong = world.vm.audit();
         assert!(wrong.is_empty(), "{paging}, after {step:?}: {wrong:?}");
+        assert_eq!(world.vm.audit_tlb(&world.tlb), vec![], "{paging}, after {step:?}");
         for (table, index, known) in world.vm.policy().unfollowed() {
             let at = Gpa::new(table.base().get() + index as u64 * 8);
             let said = history.values(at).unwrap().into_iter().map(Pte).any(|pte| {

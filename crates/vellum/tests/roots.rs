@@ -144,6 +144,7 @@ impl World {
             Step::Dirty => self.check_log(),
         }
         assert_eq!(self.vm.audit(), vec![], "after {step:?}");
+        assert_eq!(self.vm.audit_tlb(&self.tlb), vec![], "after {step:?}");
     }
 
     fn check_log(&mut self) {

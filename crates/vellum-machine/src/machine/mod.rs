@@ -21,7 +21,7 @@ use crate::monitor::Supervisor;
 use crate::sbi::Hsm;
 use devices::Devices;
 use std::collections::VecDeque;
-use vellum::VmMemory;
+use vellum::{TlbMismatch, VmMemory};
 use vellum_hart::{CodeCache, Hart, Memory};
 use vellum_replay::{Outside, Stamp};
 use vellum_translate::riscv::Mode;
@@ -118,6 +118,13 @@ impl Machine {
     /// The machine's memory.
     pub fn memory(&self) -> &VmMemory {
         &self.memory
+    }
+
+    /// What is wrong in the TLBs of the harts that have carried out what others asked of them
+    /// ([`VmMemory::audit_tlb`]).
+    pub fn audit_tlbs(&self) -> Vec<TlbMismatch> {
+        let caught_up = (0..).zip(&self.cores).filter(|(hart, _)| self.memory.is_caught_up(*hart));
+        caught_up.flat_map(|(_, core)| self.memory.audit_tlb(&core.hart.tlb)).collect()
     }
 
     /// The machine's memory, to look at or to disturb between runs.

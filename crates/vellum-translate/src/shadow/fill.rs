@@ -71,8 +71,18 @@ impl Shadow {
     fn root(&mut self, cx: &mut Context<'_>, satp: Satp) -> u32 {
         let key = Key::Table { gfn: satp.root, level: satp.mode.levels() - 1 };
         let index = match self.of_table(satp.root, key.level()) {
-            Some(root) => root,
-            None => self.make(cx, key, Gva::new(0)),
+            Some(root) => {
+                // Made as a table that another leads to, under a mode of more levels.
+                if !self.page(root).signed {
+                    self.alias(root);
+                }
+                root
+            }
+            None => {
+                let root = self.make(cx, key, Gva::new(0));
+                self.page_mut(root).signed = true;
+                root
+            }
         };
         let page = self.page_mut(index);
         page.writes = 0;
@@ -123,7 +133,8 @@ impl Shadow {
             }
             None => self.make(cx, key, base),
         };
-        if self.page(child).va != base || self.page(parent).aliased {
+        let below = self.page(child);
+        if below.va != base || below.root.is_some() || self.page(parent).aliased {
             self.alias(child);
         }
         let page = self.page_mut(parent);

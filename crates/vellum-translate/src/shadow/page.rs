@@ -62,6 +62,8 @@ pub(super) struct Page {
     pub(super) present: u16,
     /// The virtual address that entry 0 translates, as it was first linked.
     pub(super) va: Gva,
+    /// Made as a root: its upper half translates addresses whose unused bits are all set.
+    pub(super) signed: bool,
     /// Linked at a second virtual address too: `va` does not say it all.
     pub(super) aliased: bool,
     /// Out of step: the guest writes the table freely.
@@ -84,6 +86,7 @@ impl Page {
             mapped: matches!(key, Key::Table { level: 0, .. }).then(|| Box::new([0; ENTRIES])),
             present: 0,
             va,
+            signed: false,
             aliased: false,
             loose: false,
             parents: Vec::new(),
@@ -116,8 +119,9 @@ impl Page {
 
     /// The virtual address that entry `slot` translates, when only one does.
     pub(super) fn va_of(&self, slot: usize) -> Gva {
-        Gva::new(
-            self.va.get().wrapping_add((slot as u64) << (12 + 9 * u32::from(self.key.level()))),
-        )
+        let shift = 12 + 9 * u32::from(self.key.level());
+        let va = self.va.get().wrapping_add((slot as u64) << shift);
+        let unused = if self.signed { 64 - 9 - shift } else { 0 };
+        Gva::new(((va << unused) as i64 >> unused) as u64)
     }
 }

@@ -119,7 +119,8 @@ pub trait Policy: Debug + Send {
         references: &mut u64,
     ) -> Found;
 
-    /// What is kept for an address, entry by entry, for people: nothing is counted or changed.
+    /// What is kept for an address of any address space, whether a hart has it loaded or not, entry by
+    /// entry: for people and for audits. Nothing is counted or changed.
     fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail>;
 
     /// Keeps what a walk found out.

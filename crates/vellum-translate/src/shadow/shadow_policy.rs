@@ -32,8 +32,8 @@ impl Policy for Shadow {
         self.walk(hart, satp, va, generation, references)
     }
 
-    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
-        self.trail_of(hart, satp, va, generation)
+    fn trail(&self, _: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
+        self.trail_of(satp, va, generation)
     }
 
     fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {

@@ -139,6 +139,7 @@ impl Shadow {
         page.writes = words.below(1 << 32, "too many writes")? as u32;
         let root = words.below(3, "a root's kind")?;
         let (asid, fenced) = (words.below(1 << 16, "an ASID")? as u16, words.next()?);
+        page.signed = root > 0;
         page.root = (root > 0).then_some(Root { asid, several: root == 2, fenced });
         for _ in 0..words.below(ENTRIES as u64 + 1, "more entries than a page has")? {
             let slot = words.below(ENTRIES as u64, "an entry's index")? as usize;

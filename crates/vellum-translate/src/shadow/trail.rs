@@ -4,8 +4,7 @@ use super::Shadow;
 use super::entry::Entry;
 use super::page::{ENTRIES, Key};
 use super::policy::Known;
-use super::table::NO_ROOT;
-use crate::riscv::Satp;
+use crate::riscv::{Mode, Satp};
 use crate::{Gfn, Gva};
 use alloc::vec::Vec;
 
@@ -37,12 +36,12 @@ pub enum Kept {
 
 impl Shadow {
     /// The entries that [`Shadow::walk`] would read.
-    pub(super) fn trail_of(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
+    pub(super) fn trail_of(&self, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
         let mut trail = Vec::new();
-        let mut at = self.active[hart];
-        if at == NO_ROOT || !satp.mode.is_canonical(va) {
+        if satp.mode == Mode::Bare || !satp.mode.is_canonical(va) {
             return trail;
         }
+        let Some(mut at) = self.of_table(satp.root, satp.mode.levels() - 1) else { return trail };
         let mut superpage = 0;
         for level in (0..satp.mode.levels()).rev() {
             let page = self.page(at);
