@@ -4,7 +4,12 @@
 //! An area is a file here and a line in [`AREAS`].
 
 mod boot;
+mod disk;
 mod ecc;
+mod flash;
+mod page;
+mod recover;
+mod share;
 
 use crate::table::Table;
 use anyhow::{Result, bail};
@@ -25,9 +30,34 @@ const AREAS: &[Area] = &[
         run: boot::run,
     },
     Area {
+        name: "disk",
+        about: "random reads of the drives that ship, by depth and order of the queue, in virtual time",
+        run: disk::run,
+    },
+    Area {
         name: "ecc",
         about: "LDPC frames lost and iterations by error rate; what is miscorrected beyond t",
         run: ecc::run,
+    },
+    Area {
+        name: "flash",
+        about: "write amplification under uniform traffic beside theory",
+        run: flash::run,
+    },
+    Area {
+        name: "page",
+        about: "misses of each eviction policy on skewed, scanned, looping and moving references",
+        run: page::run,
+    },
+    Area {
+        name: "recover",
+        about: "log bytes and flushes of a transaction of recoverable memory",
+        run: recover::run,
+    },
+    Area {
+        name: "share",
+        about: "what pages of known content come to when they are shared and compressed",
+        run: share::run,
     },
 ];
 
