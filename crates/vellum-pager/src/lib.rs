@@ -19,7 +19,7 @@ pub mod trace;
 pub use error::{Error, StoreError};
 pub use names::{NamedFrames, Names};
 pub use page::{LINE, Lines, PAGE, Page, PageNo};
-pub use pager::{Counters, MAX_PAGES, Options, Pager, Resolved};
+pub use pager::{Counters, MAX_PAGES, Options, Pager, Resolved, Stands};
 pub use pressure::Pressure;
 pub use rules::{Handler, Reason, Verdict};
 pub use vellum_translate::{Access, Rights};

@@ -29,12 +29,20 @@ pub struct Names {
     inner: Mutex<Inner>,
 }
 
+/// What the pager's store has of a page.
+#[derive(Debug, Default, Clone, Copy)]
+struct Current {
+    version: u16,
+    /// Entries that name it.
+    entries: u32,
+}
+
 #[derive(Debug)]
 struct Inner {
-    /// Entries by the token that they name.
+    /// By page, up to the last one that was ever named: each fault comes by here twice.
+    current: Vec<Current>,
+    /// Entries that name older versions, by the token that they name.
     named: BTreeMap<u64, u32>,
-    /// The version of what the pager's store has, where it is not 0.
-    current: BTreeMap<u32, u16>,
     /// Where older versions are in `kept`, and their checksums.
     old: BTreeMap<u64, (u32, u32)>,
     kept: Box<dyn PageStore>,
@@ -46,8 +54,8 @@ struct Inner {
 impl Names {
     /// Names of pages that host tables know `owner` for. Older versions go to `kept`.
     pub fn new(owner: OwnerId, kept: Box<dyn PageStore>) -> Arc<Self> {
-        let (named, current, old) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let inner = Inner { named, current, old, kept, free: Vec::new(), fresh: 0 };
+        let (current, named, old) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let inner = Inner { current, named, old, kept, free: Vec::new(), fresh: 0 };
         Arc::new(Names { owner, inner: Mutex::new(inner) })
     }
 
@@ -56,10 +64,17 @@ impl Names {
     /// [`Names::release`].
     pub fn entry(&self, page: PageNo) -> HostEntry {
         let mut inner = self.inner.lock();
-        let token = inner.token(page);
-        *inner.named.entry(token).or_default() += 1;
-        let token = Token::new(token).expect("32 and 16 bits");
+        let current = inner.current_mut(page);
+        current.entries += 1;
+        let token = Token::new(named(page, current.version)).expect("32 and 16 bits");
         HostEntry::Absent { owner: self.owner, token }
+    }
+
+    /// One more entry names what `token` does: a leaf of a host table was copied.
+    pub fn retain(&self, owner: OwnerId, token: Token) {
+        if owner == self.owner {
+            *self.inner.lock().entries(token) += 1;
+        }
     }
 
     /// An entry that was in a host table is there no more, or stands for nothing.
@@ -74,14 +89,15 @@ impl Names {
         self.inner.lock().old.len()
     }
 
-    fn unname(&self, owner: OwnerId, token: Token) {
+    /// One entry fewer names what `token` does.
+    pub fn unname(&self, owner: OwnerId, token: Token) {
         if owner != self.owner {
             return;
         }
         let mut inner = self.inner.lock();
-        let Some(count) = inner.named.get_mut(&token.get()) else { return };
-        *count -= 1;
-        if *count > 0 {
+        let entries = inner.entries(token);
+        *entries = entries.saturating_sub(1);
+        if *entries > 0 || inner.is_current(token) {
             return;
         }
         inner.named.remove(&token.get());
@@ -96,8 +112,12 @@ impl Names {
 
     /// Whether an entry names what the pager's store has of a page now.
     pub(crate) fn is_named(&self, page: PageNo) -> bool {
-        let inner = self.inner.lock();
-        !inner.named.is_empty() && inner.named.contains_key(&inner.token(page))
+        self.inner.lock().current.get(page.index()).is_some_and(|current| current.entries > 0)
+    }
+
+    /// Whether a token names another version than what the pager's store has.
+    pub(crate) fn is_older(&self, token: Token) -> bool {
+        !self.inner.lock().is_current(token)
     }
 
     /// Keeps the content that the pager's store has of a page now; what is put there next is another
@@ -132,7 +152,7 @@ impl Names {
         token: Token,
         into: &mut Page,
     ) -> (PageNo, Option<Result<(), StoreError>>) {
-        let page = PageNo::new(token.get() as u32);
+        let page = page_of(token);
         let mut inner = self.inner.lock();
         let Some(&(slot, expected)) = inner.old.get(&token.get()) else { return (page, None) };
         let mut get = [Get::new(PageNo::new(slot), into)];
@@ -151,23 +171,51 @@ impl Names {
 }
 
 impl Inner {
+    fn current_mut(&mut self, page: PageNo) -> &mut Current {
+        if self.current.len() <= page.index() {
+            self.current.resize(page.index() + 1, Current::default());
+        }
+        &mut self.current[page.index()]
+    }
+
     fn token(&self, page: PageNo) -> u64 {
-        named(page, self.current.get(&page.get()).copied().unwrap_or(0))
+        named(page, self.current.get(page.index()).map_or(0, |current| current.version))
+    }
+
+    fn is_current(&self, token: Token) -> bool {
+        self.token(page_of(token)) == token.get()
+    }
+
+    /// How many entries name what `token` does.
+    fn entries(&mut self, token: Token) -> &mut u32 {
+        if self.is_current(token) {
+            &mut self.current_mut(page_of(token)).entries
+        } else {
+            self.named.entry(token.get()).or_default()
+        }
     }
 
     /// The page's next content gets another version than all that are named.
     fn renew(&mut self, page: PageNo) {
-        let current = self.current.entry(page.get()).or_default();
-        *current = current.wrapping_add(1);
-        // One that is named still, after 65,536 others, is passed over.
-        while self.named.contains_key(&named(page, *current)) {
-            *current = current.wrapping_add(1);
+        let was = *self.current_mut(page);
+        if was.entries > 0 {
+            self.named.insert(named(page, was.version), was.entries);
         }
+        let mut version = was.version.wrapping_add(1);
+        // One that is named still, after 65,536 others, is passed over.
+        while self.named.contains_key(&named(page, version)) {
+            version = version.wrapping_add(1);
+        }
+        *self.current_mut(page) = Current { version, entries: 0 };
     }
 }
 
 /// The slot of a version that could not be kept: no store has it.
 const NOWHERE: u32 = u32::MAX;
+
+fn page_of(token: Token) -> PageNo {
+    PageNo::new(token.get() as u32)
+}
 
 fn named(page: PageNo, version: u16) -> u64 {
     u64::from(page.get()) | u64::from(version) << VERSION
@@ -196,9 +244,7 @@ impl FrameStore for NamedFrames {
     }
 
     fn retain_absent(&self, owner: OwnerId, token: Token) {
-        if owner == self.names.owner {
-            *self.names.inner.lock().named.entry(token.get()).or_default() += 1;
-        }
+        self.names.retain(owner, token);
     }
 
     fn release_absent(&self, owner: OwnerId, token: Token) {

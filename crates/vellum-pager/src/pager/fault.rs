@@ -82,7 +82,7 @@ impl Pager {
 
     fn is_worth_bringing(&self, page: PageNo) -> bool {
         let state = self.state.get(page.index()).copied().unwrap_or(0);
-        state & flag::PRESENT == 0
+        state & (flag::PRESENT | flag::OLDER) == 0
             && state & (flag::STORED | flag::FOREIGN) != 0
             && self.rules.withheld(page).is_empty()
     }
@@ -129,6 +129,9 @@ impl Pager {
         access: Access,
     ) -> Result<Resolved, Error> {
         let writable = self.writable(page, access);
+        if self.has(page, flag::OLDER) {
+            return self.bring_older(space, page);
+        }
         if !self.has(page, flag::STORED | flag::FOREIGN) {
             return self.fill_zero(space, page, writable);
         }
@@ -158,6 +161,21 @@ impl Pager {
         Ok(if found { Resolved::Brought } else { Resolved::Zero })
     }
 
+    /// Brings a page that the names have: its slot in the store holds another version, so it is dirty
+    /// from the start.
+    fn bring_older(&mut self, space: &mut dyn Space, page: PageNo) -> Result<Resolved, Error> {
+        let writable = !self.rules.withheld(page).contains(Rights::WRITE);
+        // Whether it was there already or not: nothing is known of what the store has.
+        space.fill(page, writable, &mut |content| self.get_older(page, content))?;
+        self.older.remove(&page.get());
+        self.state[page.index()] &= !flag::OLDER;
+        if !writable {
+            self.state[page.index()] |= flag::PROTECTED;
+        }
+        self.arrive(page, true);
+        Ok(Resolved::Brought)
+    }
+
     fn fill_zero(
         &mut self,
         space: &mut dyn Space,
@@ -183,10 +201,10 @@ impl Pager {
         access: Access,
         wanted: &[PageNo],
     ) -> Result<Resolved, Error> {
-        if !self.has(page, flag::STORED | flag::FOREIGN) {
-            let zero = self.bring(space, page, access)?;
+        if self.has(page, flag::OLDER) || !self.has(page, flag::STORED | flag::FOREIGN) {
+            let alone = self.bring(space, page, access)?;
             self.prefault(space, wanted)?;
-            return Ok(zero);
+            return Ok(alone);
         }
         let all: Vec<PageNo> = [page].into_iter().chain(wanted.iter().copied()).collect();
         let mut buffers = vec![[0; PAGE]; all.len()];

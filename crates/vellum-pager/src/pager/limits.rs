@@ -68,6 +68,7 @@ impl Pager {
                 kept = Err(error);
             }
             self.mark_clean(page);
+            self.older.remove(&page.get());
             self.state[page.index()] &= flag::BEFORE | flag::QUEUED;
         }
         self.store.discard(&stored)?;

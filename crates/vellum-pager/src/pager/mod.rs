@@ -19,7 +19,7 @@ use crate::pressure::Pressure;
 use crate::rules::{Handler, Reason, Rules};
 use crate::space::Space;
 use crate::store::{PageStore, Traffic};
-use crate::{Error, Page, PageNo};
+use crate::{Error, Page, PageNo, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use vellum_translate::host::Token;
@@ -45,6 +45,19 @@ mod flag {
     pub(super) const LOST: u16 = 128;
     /// It stands in the queue of dirty pages, dirty or not any more.
     pub(super) const QUEUED: u16 = 256;
+    /// Its entry names an older version than the store has, which the names have.
+    pub(super) const OLDER: u16 = 512;
+}
+
+/// How a page stands in a kept root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// In a frame.
+    Present,
+    /// On the shared frame of zeros.
+    Zeros,
+    /// Absent; its entry names this.
+    Absent(Token),
 }
 
 /// What became of a fault.
@@ -70,6 +83,8 @@ pub struct Pager {
     prefetch: Box<dyn Prefetch>,
     rules: Rules,
     names: Option<Arc<Names>>,
+    /// What the entries of pages that are [`flag::OLDER`] name.
+    older: BTreeMap<u32, Token>,
     state: Box<[u16]>,
     sums: Box<[u32]>,
     pins: BTreeMap<u32, u32>,
@@ -107,6 +122,7 @@ impl Pager {
             prefetch: Box::new(()),
             rules: Rules::default(),
             names: None,
+            older: BTreeMap::new(),
             state: vec![state; pages].into(),
             sums: vec![0; pages].into(),
             pins: BTreeMap::new(),
@@ -141,6 +157,11 @@ impl Pager {
     pub fn with_names(mut self, names: Arc<Names>) -> Self {
         self.names = Some(names);
         self
+    }
+
+    /// The names that it was given.
+    pub fn names(&self) -> Option<&Arc<Names>> {
+        self.names.as_ref()
     }
 
     /// Pages of the space.
@@ -307,6 +328,44 @@ impl Pager {
         self.arrive(page, true);
     }
 
+    /// The host table behind the space went back to a kept root: this page stands as it did then,
+    /// whatever it was a moment ago. The caller tells of every page, and then makes room where the root
+    /// has more pages than the quota.
+    ///
+    /// # Errors
+    /// When there is no such page.
+    pub fn went_back(&mut self, page: PageNo, stands: Stands) -> Result<(), Error> {
+        self.check(page)?;
+        if self.is_present(page) {
+            self.policy.forget(page.get());
+        }
+        self.mark_clean(page);
+        self.older.remove(&page.get());
+        let gone = flag::PRESENT | flag::AHEAD | flag::PROTECTED | flag::LOST | flag::OLDER;
+        self.state[page.index()] &= !gone;
+        match stands {
+            // Whether the store has this content is not known any more.
+            Stands::Present => self.arrive(page, true),
+            Stands::Zeros => {}
+            Stands::Absent(token) => {
+                if self.names.as_ref().is_some_and(|names| names.is_older(token)) {
+                    self.state[page.index()] |= flag::OLDER;
+                    self.older.insert(page.get(), token);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an older version of a page that its entry names.
+    fn get_older(&self, page: PageNo, into: &mut Page) -> Result<(), StoreError> {
+        let older = self.older.get(&page.get()).zip(self.names.as_ref());
+        match older.and_then(|(&token, names)| names.read(token, into).1) {
+            Some(read) => read,
+            None => Err(StoreError::Lost { store: self.store.name().into(), page }),
+        }
+    }
+
     /// Reads a page of the store without bringing it: what a save of all memory needs. `None` when
     /// nothing is stored.
     ///
@@ -314,10 +373,10 @@ impl Pager {
     /// As for a fault.
     pub fn peek(&mut self, page: PageNo, into: &mut Page) -> Result<bool, Error> {
         self.check(page)?;
-        if !self.has(page, flag::STORED | flag::FOREIGN) {
-            return Ok(false);
+        if self.has(page, flag::OLDER) {
+            return Ok(self.get_older(page, into).map(|()| true)?);
         }
-        Ok(self.get_checked(page, into)?)
+        self.peek_current(page, into)
     }
 
     /// Reads what a host table's entry of an absent page names, an older version of the page as well,
@@ -329,9 +388,18 @@ impl Pager {
         let named = self.names.as_ref().map(|names| names.read(token, into));
         match named {
             Some((_, Some(read))) => Ok(read.map(|()| true)?),
-            Some((page, None)) => self.peek(page, into),
-            None => self.peek(PageNo::new(token.get() as u32), into),
+            Some((page, None)) => self.peek_current(page, into),
+            None => self.peek_current(PageNo::new(token.get() as u32), into),
         }
+    }
+
+    /// Reads what the store has of a page.
+    fn peek_current(&mut self, page: PageNo, into: &mut Page) -> Result<bool, Error> {
+        self.check(page)?;
+        if !self.has(page, flag::STORED | flag::FOREIGN) {
+            return Ok(false);
+        }
+        Ok(self.get_checked(page, into)?)
     }
 
     fn check(&self, page: PageNo) -> Result<(), Error> {

@@ -159,16 +159,10 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         self.remove(page, "discarding")
     }
 
-    /// Pinned by a device, or shared: taking a shared page would give no frame back. The frame of zeros
-    /// is shared by all and none to give back; pages of it may go.
+    /// Pinned by a device. A page whose frame a kept root has as well may go: that frame stays, but the
+    /// running machine has one page fewer.
     fn is_held(&self, page: PageNo) -> bool {
         let gfn = self.gfn(page);
-        self.host.is_pinned(gfn)
-            || match self.host.get(gfn) {
-                HostEntry::Frame { frame, .. } => {
-                    !frame.is_zero_frame() && !self.pool.is_exclusive(frame)
-                }
-                _ => true,
-            }
+        self.host.is_pinned(gfn) || !matches!(self.host.get(gfn), HostEntry::Frame { .. })
     }
 }
