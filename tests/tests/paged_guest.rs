@@ -54,6 +54,22 @@ fn a_run_is_the_same_with_a_pager_and_without() {
     }
 }
 
+/// As few frames as one instruction needs at once, its page tables among them: slow, and the same run.
+#[test]
+fn a_guest_gets_ahead_in_sixteen_pages() {
+    for (paging, policy) in
+        [(Paging::Shadow, "selector"), (Paging::Nested, "lru"), (Paging::Unsync, "clock")]
+    {
+        let mut whole = machine(config(WORDS, paging), 5);
+        whole.run(300_000);
+        let mut machine = paged(paging, 1, 16, policy, Box::new(RamStore::new(PAGES.into())));
+        machine.run(300_000);
+        assert_eq!(whole.instructions(), machine.instructions(), "{paging}, {policy}");
+        assert!(machine.report().frames.peak <= 16);
+        assert_same_state(paging, &whole, &machine, policy);
+    }
+}
+
 #[test]
 fn a_paged_machine_is_kept_and_restored_like_another() {
     let mut first = paged(Paging::Shadow, 1, 160, "clock", Box::new(RamStore::new(PAGES.into())));

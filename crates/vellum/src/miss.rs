@@ -256,7 +256,10 @@ impl VmMemory {
         access: Access,
         mut entry: impl FnMut(u8, Pte),
     ) -> Result<(Leaf, u64), Stop> {
-        let mut brought = 0;
+        // Tables that were brought stay until the walk is through: where frames are few, one of them
+        // would make room for the next.
+        let mut brought = [Gfn::new(0); 5];
+        let mut count = 0;
         let (walked, host_references) = loop {
             let view = View { host: &self.host, pool: &self.pool, references: Cell::new(0) };
             let mut references = 0;
@@ -273,13 +276,17 @@ impl VmMemory {
             let host_references = view.references.get();
             match walked {
                 Err(Fault { kind: FaultKind::Access, entry: Some(at), .. })
-                    if brought < tlb.satp().mode.levels() && self.bring_table(at.gfn()) =>
+                    if count < usize::from(tlb.satp().mode.levels())
+                        && self.bring_table(at.gfn()) =>
                 {
-                    brought += 1;
+                    self.host.pin(at.gfn());
+                    brought[count] = at.gfn();
+                    count += 1;
                 }
                 walked => break (walked, host_references),
             }
         };
+        brought[..count].iter().for_each(|&table| self.host.unpin(table));
         match walked {
             Ok(leaf) => Ok((leaf, host_references)),
             Err(fault) => {
