@@ -1,13 +1,16 @@
-//! Who holds what the host table names: frames are counted by their pool at once; absent pages that
-//! the scavenger packed are noted here and told to it before it is asked for anything.
+//! Who holds what the host table names: frames are counted by their pool at once, and the pager's
+//! absent pages by its names; absent pages that the scavenger packed are noted here and told to it
+//! before it is asked for anything.
 //!
 //! The host table copies a leaf when a machine writes what a kept root or a clone shares with it, and
 //! drops one with its last owner. That may happen in the middle of the scavenger's own work, so the
 //! news waits until it is at rest.
 
+use crate::pager::PAGER;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use vellum_frames::{FrameId, FramePool};
+use vellum_pager::Names;
 use vellum_scavenger::{ObjectId, Scavenger, SharedScavenger};
 use vellum_translate::host::{FrameStore, OwnerId, Token};
 
@@ -15,6 +18,8 @@ use vellum_translate::host::{FrameStore, OwnerId, Token};
 pub(crate) struct Holders {
     pool: Arc<FramePool>,
     packed: Mutex<Packed>,
+    /// The pager's names, once there is a pager.
+    names: OnceLock<Arc<Names>>,
 }
 
 #[derive(Debug, Default)]
@@ -26,12 +31,22 @@ struct Packed {
 
 impl Holders {
     pub(crate) fn new(pool: Arc<FramePool>) -> Self {
-        Holders { pool, packed: Mutex::default() }
+        Holders { pool, packed: Mutex::default(), names: OnceLock::new() }
     }
 
     /// From here on, absent pages of `owner` are the scavenger's.
     pub(crate) fn watch(&self, owner: OwnerId, scavenger: SharedScavenger) {
         self.packed.lock().scavenger = Some((owner, scavenger));
+    }
+
+    /// From here on, absent pages of the pager's have these names. A machine has one pager for good.
+    pub(crate) fn name(&self, names: Arc<Names>) {
+        let set = self.names.set(names);
+        debug_assert!(set.is_ok(), "a pager is attached once");
+    }
+
+    pub(crate) fn names(&self) -> Option<&Names> {
+        self.names.get().map(|names| &**names)
     }
 
     fn note(&self, owner: OwnerId, token: Token, more: bool) {
@@ -79,10 +94,16 @@ impl FrameStore for Holders {
     }
 
     fn retain_absent(&self, owner: OwnerId, token: Token) {
-        self.note(owner, token, true);
+        match self.names.get() {
+            Some(names) if owner == PAGER => names.retain(owner, token),
+            _ => self.note(owner, token, true),
+        }
     }
 
     fn release_absent(&self, owner: OwnerId, token: Token) {
-        self.note(owner, token, false);
+        match self.names.get() {
+            Some(names) if owner == PAGER => names.unname(owner, token),
+            _ => self.note(owner, token, false),
+        }
     }
 }

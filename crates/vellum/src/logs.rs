@@ -38,14 +38,15 @@ impl VmMemory {
     /// hart runs meanwhile, and the guest does not notice.
     ///
     /// # Errors
-    /// When memory is flat, or has a pager, whose store has one version of a page.
+    /// When memory is flat, or the frames that the root would hold and the pager's quota are together
+    /// more than the machine may have.
     pub fn keep_root(&mut self) -> Result<Snapshot, Error> {
         let refuse = |why| Err(Error::Builder { field: "kept root", value: 1, why });
         if self.paging == Paging::Flat {
             return refuse("flat memory is written in place");
         }
-        if self.pager.is_some() {
-            return refuse("the pager's store has one version of a page");
+        if !self.root_fits() {
+            return refuse("the frames that it holds and the pager's quota are over the machine's");
         }
         let root = self.host.snapshot();
         self.shoot.push(Shootdown::AllWrites);
@@ -58,21 +59,23 @@ impl VmMemory {
     /// becomes another is in the next dirty log. No hart runs meanwhile.
     ///
     /// # Errors
-    /// When the root is of a machine of another size, or the machine has a pager or a scavenger, whose
-    /// books are of the memory as it is.
+    /// When the root is of a machine of another size, or the machine has a scavenger, whose books are of
+    /// the memory as it is; or when the root has more pages than a pager's quota, and those over it
+    /// can't go: memory is the root's all the same then.
     pub fn reset_to_root(&mut self, root: &Snapshot) -> Result<(), Error> {
         let refuse = |value, why| Err(Error::Builder { field: "kept root", value, why });
         if root.pages() != self.host.pages() {
             return refuse(root.pages(), "pages are not those of this machine");
         }
-        if self.pager.is_some() || self.scavenging.is_some() {
-            return refuse(1, "a service has books of the memory as it is");
+        if self.scavenging.is_some() {
+            return refuse(1, "the scavenger has books of the memory as it is");
         }
         self.with_policy(|policy, cx| policy.clear(cx));
         self.host.reset_to(root);
         self.shoot.push(Shootdown::All);
+        let followed = self.pager_went_back();
         self.broadcast();
-        Ok(())
+        followed
     }
 }
 

@@ -8,10 +8,12 @@
 use crate::{Error, Paging, VmMemory};
 use parking_lot::Mutex;
 use std::io::Write;
-use vellum_frames::FrameId;
+use std::sync::Arc;
+use vellum_frames::{FrameId, PAGE_SIZE};
 use vellum_pager::space::{Changed, HostSpace};
+use vellum_pager::store::{CompressedPool, PageStore};
 use vellum_pager::trace::Recorder;
-use vellum_pager::{Counters, Error as PagerError, Page, PageNo, Pager};
+use vellum_pager::{Counters, Error as PagerError, Names, Page, PageNo, Pager, Stands};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId};
 use vellum_translate::{Access, Gfn, Rights};
 
@@ -55,16 +57,34 @@ impl Changed for &mut Moved {
 
 impl VmMemory {
     /// From now on, at most as many pages of RAM have frames as the pager's quota says; it takes
-    /// the others to its store. Pages that have frames already count.
+    /// the others to its store. Pages that have frames already count. What kept roots need of pages
+    /// that have changed since is compressed in the host's memory, in as many bytes as RAM has.
     ///
     /// # Errors
-    /// When memory is flat or has a pager, the pager is of another size, or it may hold more than the
-    /// machine may have frames.
+    /// When memory is flat or has a pager or a scavenger, the pager is of another size, or it may hold
+    /// more than the machine may have frames.
     pub fn attach_pager(&mut self, pager: Pager) -> Result<(), Error> {
+        let limit = (self.ram.end - self.ram.start) * PAGE_SIZE as u64;
+        self.attach_pager_with(pager, Box::new(CompressedPool::new(limit)))
+    }
+
+    /// As [`VmMemory::attach_pager`], and what kept roots need of pages that have changed since is put
+    /// into `kept`. While that takes nothing more, such a page can't leave its frame.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn attach_pager_with(
+        &mut self,
+        pager: Pager,
+        kept: Box<dyn PageStore>,
+    ) -> Result<(), Error> {
         let wrong = |field, value: u64, why| Err(Error::Builder { field, value, why });
         let pages = self.ram.end - self.ram.start;
         if self.paging == Paging::Flat || self.pager.is_some() {
             return wrong("pager", 1, "flat memory has no absent pages, and one pager is all");
+        }
+        if self.scavenging.is_some() {
+            return wrong("pager", 1, "a scavenger has its pages");
         }
         if u64::from(pager.pages()) != pages {
             return wrong("pager's pages", pager.pages().into(), "not those of RAM");
@@ -74,7 +94,9 @@ impl VmMemory {
         }
         let guard = self.host.register_guard(Rights::WRITE);
         let clean = guard.ok_or(Error::Exhausted { what: "guard", limit: Guard::MAX })?;
-        let pager = Mutex::new(pager);
+        let names = Names::new(PAGER, kept);
+        self.holders.name(Arc::clone(&names));
+        let pager = Mutex::new(pager.with_names(names));
         self.pager = Some(Box::new(GuestPager { pager, clean, recorder: None, failed: None }));
         for page in self.ram.clone().map(Gfn::new) {
             if let HostEntry::Frame { frame, .. } = self.host.get(page)
@@ -145,7 +167,7 @@ impl VmMemory {
             pool: &self.pool,
             first: Gfn::new(self.ram.start),
             owner: PAGER,
-            names: None,
+            names: self.holders.names(),
             clean: guest.clean,
             changed: &mut moved,
         };
@@ -154,6 +176,38 @@ impl VmMemory {
             self.page_changed(page, was);
         }
         out
+    }
+
+    /// A kept root holds frames beside those that the machine may have.
+    pub(crate) fn root_fits(&self) -> bool {
+        let Some(guest) = &self.pager else { return true };
+        let quota = u64::from(guest.pager.lock().quota());
+        self.pool.counters().used.saturating_add(quota) <= self.pool.quota()
+    }
+
+    /// The host table went back to a kept root: the pager's books follow it.
+    ///
+    /// # Errors
+    /// When the root has more pages than the quota, and those over it can't go.
+    pub(crate) fn pager_went_back(&mut self) -> Result<(), Error> {
+        if self.pager.is_none() {
+            return Ok(());
+        }
+        for page in self.ram.clone().map(Gfn::new) {
+            let stands = match self.host.get(page) {
+                HostEntry::Frame { frame, .. } if frame.is_zero_frame() => Stands::Zeros,
+                HostEntry::Frame { .. } => Stands::Present,
+                HostEntry::Absent { owner: PAGER, token } => Stands::Absent(token),
+                HostEntry::Absent { .. } | HostEntry::Hole => continue,
+            };
+            let number = self.page_no(page);
+            let guest = self.pager.as_mut().expect("looked at above");
+            self.host.remove_guard(page, guest.clean);
+            let told = guest.pager.get_mut().went_back(number, stands);
+            told.map_err(|error| source(page, &error))?;
+        }
+        self.with_pager(|pager, space| pager.make_room(space, 0, None))
+            .map_err(|error| source(Gfn::new(self.ram.start), &error))
     }
 
     fn page_no(&self, page: Gfn) -> PageNo {
@@ -205,7 +259,7 @@ impl VmMemory {
             return Ok(());
         }
         let number = self.page_no(page);
-        let (quota, pool) = (self.pool.quota(), std::sync::Arc::clone(&self.pool));
+        let (quota, pool) = (self.pool.quota(), Arc::clone(&self.pool));
         let made = self.with_pager(|pager, space| {
             let incoming = (!pager.is_present(number)).then_some(number);
             pager.make_room(space, 1, incoming)?;

@@ -7,6 +7,8 @@ use vellum::translate::host::Snapshot;
 use vellum::translate::riscv::{Mode, Pte, Satp};
 use vellum::translate::tlb::Tlb;
 use vellum::translate::{Environment, Gfn, Gpa, Gva};
+use vellum::vellum_pager::store::RamStore;
+use vellum::vellum_pager::{Options, Pager};
 use vellum::{Builder, Paging, VmMemory};
 use vellum_hart::Memory;
 
@@ -66,13 +68,19 @@ struct World {
 }
 
 impl World {
-    fn new(paging: Paging) -> Self {
+    /// With a `quota`, a pager takes the pages over it.
+    fn new(paging: Paging, quota: Option<u32>) -> Self {
         let mut vm = Builder::new(Gpa::new(BASE), PAGES << 12)
             .paging(paging)
             .shadow_pages(16)
             .frame_quota(2000)
             .build()
             .unwrap();
+        if let Some(quota) = quota {
+            let options = Options { twins: 2, ..Options::new(PAGES as u32, quota) };
+            let pager = Pager::new(options, Box::new(RamStore::new(PAGES))).unwrap();
+            vm.attach_pager(pager).unwrap();
+        }
         let mut store = |page, index: u64, pte: Pte| {
             let at = Gpa::new(gfn(page).base().get() + index * 8);
             vm.write(at, &pte.0.to_le_bytes()).unwrap();
@@ -187,9 +195,22 @@ proptest! {
     #[test]
     fn a_kept_root_stays_what_it_was_while_the_guest_runs(steps in steps()) {
         for paging in Paging::ALL.into_iter().filter(|paging| *paging != Paging::Flat) {
-            let mut world = World::new(paging);
+            let mut world = World::new(paging, None);
             steps.iter().for_each(|step| world.step(step));
             world.check_all();
+        }
+    }
+
+    /// The store has a slot a page, which the running machine uses again and again.
+    #[test]
+    fn a_kept_root_stays_what_it_was_while_a_pager_moves_pages(steps in steps(), quota in 6..10_u32) {
+        for paging in Paging::ALL.into_iter().filter(|paging| *paging != Paging::Flat) {
+            let mut world = World::new(paging, Some(quota));
+            steps.iter().for_each(|step| world.step(step));
+            world.check_all();
+            let pool = std::sync::Arc::clone(world.vm.pool());
+            drop(world);
+            prop_assert_eq!(pool.counters().used, 0, "every frame is given back");
         }
     }
 }
@@ -204,4 +225,40 @@ fn roots_are_refused_where_they_can_not_be_kept() {
     let wrong = large.reset_to_root(&root).unwrap_err().to_string();
     assert!(wrong.contains("0x80004") || wrong.contains("524292"), "{wrong}");
     small.reset_to_root(&root).unwrap();
+    // The machine's frames are all that its pager may use: none are left for a root to keep.
+    let options = Options::new(4, 2);
+    let pager = Pager::new(options, Box::new(RamStore::new(4))).unwrap();
+    let mut tight = Builder::new(Gpa::new(BASE), 4 << 12).frame_quota(2).build().unwrap();
+    tight.attach_pager(pager).unwrap();
+    tight.write(Gpa::new(BASE), b"one").unwrap();
+    assert!(tight.keep_root().unwrap_err().to_string().contains("over the machine's"));
+}
+
+/// Going back costs no page of the store: the old content is read when the page is touched.
+#[test]
+fn a_page_comes_back_as_a_root_has_it() {
+    let options = Options::new(4, 1);
+    let pager = Pager::new(options, Box::new(RamStore::new(4))).unwrap();
+    let mut vm = Builder::new(Gpa::new(BASE), 4 << 12).frame_quota(9).build().unwrap();
+    vm.attach_pager(pager).unwrap();
+    let word = |vm: &mut VmMemory, page| {
+        let mut word = [0; 3];
+        vm.read(gfn(page).base(), &mut word).unwrap();
+        word
+    };
+    for page in 0..3 {
+        vm.write(gfn(page).base(), b"old").unwrap();
+    }
+    let root = vm.keep_root().unwrap();
+    for page in 0..3 {
+        vm.write(gfn(page).base(), b"new").unwrap();
+    }
+    assert_eq!(word(&mut vm, 0), *b"new");
+    let read = vm.pager_counters().unwrap().pages_read;
+    vm.reset_to_root(&root).unwrap();
+    assert_eq!(vm.pager_counters().unwrap().pages_read, read);
+    for page in [1, 0, 2, 1] {
+        assert_eq!(word(&mut vm, page), *b"old", "page {page}");
+    }
+    assert_eq!(word(&mut vm, 3), [0; 3]);
 }
