@@ -74,6 +74,7 @@ pub fn pieces(list: &[Buffer], limit: u64) -> Result<Vec<Piece>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn check(list: &[(u64, u64)], want: &[(u64, usize, u64, bool)]) {
         let list: Vec<Buffer> = list.iter().map(|&(at, bytes)| Buffer::new(at, bytes)).collect();
@@ -107,5 +108,57 @@ mod tests {
         assert!(matches!(pieces(&[Buffer::new(u64::MAX, 2)], 10), Err(Error::Wraps { .. })));
         let list = [Buffer::new(0, 6), Buffer::new(9, 6)];
         assert_eq!(pieces(&list, 10), Err(Error::TooLarge { bytes: 12, limit: 10 }));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        /// Against the plain definition: byte by byte, in order, each once.
+        #[test]
+        fn pieces_are_the_list_cut_at_pages(
+            list in prop::collection::vec(
+                (
+                    prop_oneof![0..20_000_u64, (u64::MAX - 9000)..=u64::MAX, any::<u64>()],
+                    prop_oneof![0..20_000_u64, any::<u64>()],
+                ),
+                0..6,
+            ),
+            limit in prop_oneof![0..50_000_u64, Just(u64::MAX)],
+        ) {
+            let buffers: Vec<Buffer> = list.iter().map(|&(at, bytes)| Buffer::new(at, bytes)).collect();
+            let total = list.iter().fold(0_u64, |sum, &(_, bytes)| sum.saturating_add(bytes));
+            let wraps = list.iter().any(|&(at, bytes)| at.checked_add(bytes).is_none());
+            let cut = match pieces(&buffers, limit) {
+                Ok(cut) => cut,
+                Err(Error::Wraps { at, bytes }) => {
+                    prop_assert!(at.checked_add(bytes).is_none());
+                    return Ok(());
+                }
+                Err(Error::TooLarge { bytes, limit: of }) => {
+                    prop_assert!(bytes > limit && of == limit && total > limit);
+                    return Ok(());
+                }
+                Err(other) => return Err(TestCaseError::fail(format!("{other}"))),
+            };
+            prop_assert!(!wraps && total <= limit);
+            let mut cut = cut.into_iter();
+            let mut offset = 0;
+            for buffer in buffers {
+                let (mut at, end) = (buffer.at, buffer.at + buffer.bytes);
+                while at < end {
+                    let piece = cut.next().expect("every byte is in a piece");
+                    prop_assert_eq!((piece.at, piece.offset), (at, offset));
+                    let last = piece.at + piece.bytes as u64;
+                    prop_assert!(piece.bytes > 0 && last <= end);
+                    let aligned = |at: u64| at.is_multiple_of(PAGE as u64);
+                    prop_assert_eq!(piece.whole, aligned(piece.at) && aligned(last));
+                    // What is not whole holds no whole page.
+                    let first = piece.at.checked_next_multiple_of(PAGE as u64).unwrap_or(u64::MAX);
+                    prop_assert!(piece.whole || last.saturating_sub(first) < PAGE as u64);
+                    (at, offset) = (last, offset + piece.bytes as u64);
+                }
+            }
+            prop_assert!(cut.next().is_none());
+        }
     }
 }
