@@ -41,10 +41,14 @@ pub struct Args {
     /// Frames of host memory that the guest may take, as a size
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub quota: Option<u64>,
-    /// Where pages go that the quota has no room for: memory, pool (compressed), file, or disk (a
-    /// model of one). Without it a guest that needs more than its quota stops
+    /// Where pages go that the quota has no room for. Without it a guest that needs more than its
+    /// quota stops
     #[arg(long, value_enum, value_name = "STORE", requires = "quota")]
     pub pager: Option<PagerKind>,
+    /// A server that the pager's pages go to; several are a cluster
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "redis://HOST:PORT", required_if_eq("pager", "redis"))]
+    pub pager_at: Vec<String>,
     /// Which pages go
     #[arg(long, value_name = "POLICY", default_value = "selector", requires = "pager",
         value_parser = clap::builder::PossibleValuesParser::new(vellum::vellum_pager::policy::NAMES))]
@@ -132,6 +136,13 @@ pub enum PagerKind {
     File,
     /// A model of a disk, with the time that it would take
     Disk,
+    /// A model of a flash chip behind its translation layer, likewise
+    Flash,
+    /// A model of phase-change memory, of which changed lines are written
+    Nvm,
+    /// A server of the Redis protocol
+    #[cfg(feature = "redis")]
+    Redis,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

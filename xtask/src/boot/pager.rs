@@ -4,17 +4,24 @@ use super::options::{Args, PagerKind};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::BufWriter;
-use vellum::vellum_pager::store::{CompressedPool, FileStore, PageStore, RamStore, VolumeStore};
+use vellum::vellum_pager::store::{
+    CompressedPool, FileStore, NvmStore, PageStore, RamStore, VolumeStore,
+};
 use vellum::vellum_pager::{Options, Pager};
 use vellum_block::{Device, SparseFile, Volume};
 use vellum_disk::{Disk, Policy, profiles};
+use vellum_ftl::{Config, FlashDevice, Ftl};
 use vellum_machine::Machine;
+use vellum_nand::{Geometry, Model, ModelConfig};
+use vellum_nvm::Nvm;
 
-/// The fewest pages that a guest is paged in: what a hart needs at once for one instruction (its tables,
-/// its code, both ends of an access), and some for it to get ahead.
-const LEAST: u32 = 64;
+/// The fewest pages that a guest is paged in: what a hart needs at once for one instruction (up to five
+/// tables, its code, both ends of an access), twice.
+const LEAST: u32 = 16;
 /// The drive that a pager's disk is a model of.
 const DRIVE: &str = "desktop7200";
+/// The non-volatile memory that a pager's is a model of.
+const MEMORY: &str = "pcm";
 
 /// The pager that was asked for.
 pub fn make(args: &Args) -> Result<Option<Pager>> {
@@ -33,6 +40,14 @@ pub fn make(args: &Args) -> Result<Option<Pager>> {
             Box::new(FileStore::new(tempfile::tempfile()?, "temporary file", pages.into()))
         }
         Some(PagerKind::Disk) => disk()?,
+        Some(PagerKind::Flash) => flash(args.memory)?,
+        Some(PagerKind::Nvm) => {
+            let profile = vellum_nvm::profiles::find(MEMORY).context("its profile is missing")?;
+            let lines = args.memory / vellum_nvm::LINE as u64;
+            Box::new(NvmStore::new(Nvm::new(profile, lines, 1)?, MEMORY))
+        }
+        #[cfg(feature = "redis")]
+        Some(PagerKind::Redis) => redis(args)?,
     };
     let options = Options { policy: args.evict.clone(), ..Options::new(pages, quota.min(pages)) };
     let pager = Pager::new(options, store);
@@ -41,10 +56,40 @@ pub fn make(args: &Args) -> Result<Option<Pager>> {
 
 fn disk() -> Result<Box<dyn PageStore>> {
     let profile = profiles::find(DRIVE).context("the drive's profile is missing")?;
-    let disk = Disk::new(&profile, Policy::Sptf)?;
-    let (folder, shape) = (tempfile::tempdir()?, disk.shape());
-    let media = SparseFile::create(&folder.path().join("disk"), shape.sectors, shape.sector_bytes)?;
-    Ok(Box::new(VolumeStore::new(Volume::new(disk, media)?, DRIVE)?))
+    on(Disk::new(&profile, Policy::Sptf)?, DRIVE)
+}
+
+/// A flash chip that has room for `memory` bytes and a quarter more, which is what its translation layer
+/// collects in.
+fn flash(memory: u64) -> Result<Box<dyn PageStore>> {
+    let chip = Geometry::slc_1gbit();
+    let block = u64::from(chip.pages_per_block) * u64::from(chip.page_bytes);
+    let blocks = u32::try_from((memory * 5 / 4).div_ceil(block)).context("too much memory")?;
+    let geometry = Geometry { blocks: blocks.max(chip.blocks), ..chip };
+    let pages = u32::try_from(memory / u64::from(chip.page_bytes)).context("too much memory")?;
+    let chip = Model::new(ModelConfig::perfect(geometry))?;
+    on(FlashDevice::new(Ftl::format(chip, Config::new(pages))?), "flash")
+}
+
+/// A model's time, and a temporary file for what it holds.
+fn on<D: Device + Send + std::fmt::Debug + 'static>(
+    device: D,
+    name: &str,
+) -> Result<Box<dyn PageStore>> {
+    let (folder, shape) = (tempfile::tempdir()?, device.shape());
+    let media =
+        SparseFile::create(&folder.path().join("pages"), shape.sectors, shape.sector_bytes)?;
+    Ok(Box::new(VolumeStore::new(Volume::new(device, media)?, name)?))
+}
+
+/// Servers of the Redis protocol; several are a cluster.
+#[cfg(feature = "redis")]
+fn redis(args: &Args) -> Result<Box<dyn PageStore>> {
+    use vellum::vellum_pager::store::RedisStore;
+    let servers: Vec<&str> = args.pager_at.iter().map(String::as_str).collect();
+    let patience = std::time::Duration::from_secs(5);
+    let prefix = format!("vellum-boot-{}", std::process::id());
+    Ok(Box::new(RedisStore::connect(&servers, &prefix, patience)?))
 }
 
 /// Begins the trace.
