@@ -100,7 +100,7 @@ impl VmMemory {
         let index = offset / 8;
         let pte = Pte(self.pool.load(frame, index * 8, 8));
         self.note(|| Event::TableStore(gfn, index, pte));
-        self.with_policy(|policy, cx| policy.stored(gfn, index, pte, cx));
+        self.with_policy(|policy, cx| policy.stored(gfn, index, pte.0, cx));
         self.host.stamp(gfn);
         self.deliver(hart, tlb);
         self.code_store(hart, tlb, frame, index * 8, 8)

@@ -30,7 +30,7 @@ enum Word<'a> {
     /// The policy had it; it gets the host's beside it.
     Known,
     /// A walk from the root, whose entries these are: the policy keeps what it wants.
-    Walked(&'a [Pte]),
+    Walked(&'a [u64]),
     /// A walk that began in a table which the policy does not shadow.
     Continued,
     /// A walk, or none where the hart's paging is off, of which nothing is kept. So many loads of the
@@ -97,11 +97,11 @@ impl VmMemory {
             Found::Nothing => {}
         }
         self.note(|| Event::ShadowMiss);
-        let mut path = [Pte(0); 5];
+        let mut path = [0; 5];
         let mut depth = 0;
         let leaf = self.walk_guest(tlb, va, access, |level, pte| {
             depth = usize::from(satp.mode.levels() - level);
-            path[depth - 1] = pte;
+            path[depth - 1] = pte.0;
         })?;
         let flags = flags_of(&leaf, environment);
         self.join(tlb, miss, &leaf, flags, Word::Walked(&path[..depth]))
@@ -134,7 +134,8 @@ impl VmMemory {
         }
         let Behind { frame, mut rights, .. } = behind;
         let path = if let Word::Walked(path) = word { path } else { &[] };
-        let what = Install { satp: tlb.satp(), va, leaf: *leaf, path, frame, rights };
+        let Leaf { gfn, level, .. } = *leaf;
+        let what = Install { satp: tlb.satp(), va, gfn, level, path, frame, rights };
         match word {
             Word::Passing(_) => {}
             Word::Recalled | Word::Known => {

@@ -14,7 +14,7 @@ const NOTHING: u8 = 0xff;
 impl VmMemory {
     /// Saves them, with the TLBs of all harts in order.
     pub fn save_translations(&self, tlbs: &[&Tlb], w: &mut Writer<'_>) {
-        w.section(*b"TRAN", 2, |w| {
+        w.section(*b"TRAN", 3, |w| {
             if self.paging.in_step() {
                 w.u8(NOTHING);
                 return;
@@ -37,7 +37,7 @@ impl VmMemory {
         tlbs: &mut [&mut Tlb],
         r: &mut Reader<'_>,
     ) -> Result<(), Error> {
-        r.section(*b"TRAN", 2, |r| {
+        r.section(*b"TRAN", 3, |r| {
             let paging = r.u8()?;
             if paging == NOTHING {
                 return Ok(());

@@ -2,11 +2,11 @@
 //! host says of the page that the guest's entry named.
 
 use super::entry::{Entry, ShadowLeaf, era};
+use super::format::{Format, Meaning, Said};
 use super::loose::says;
 use super::page::Key;
 use super::table::Shadow;
 use crate::host::{HostTable, Resolved, TableReader};
-use crate::riscv::Pte;
 use crate::{Gfn, Rights};
 use alloc::vec::Vec;
 
@@ -21,7 +21,7 @@ pub struct Mismatch {
     pub why: &'static str,
 }
 
-impl Shadow {
+impl<F: Format> Shadow<F> {
     /// Compares every present entry with the guest's tables and the host table. An entry may grant
     /// less than both together, never more. Costs a load of guest memory an entry.
     pub(super) fn audit_all(&self, memory: &dyn TableReader, host: &HostTable) -> Vec<Mismatch> {
@@ -38,26 +38,28 @@ impl Shadow {
             for (slot, &entry) in present {
                 count += 1;
                 let mut say = |why| wrong.push(Mismatch { page: page.key, slot, why });
-                let pte = match page.key {
-                    Key::Table { gfn, .. } => memory.entry(host, gfn, slot).map(Pte),
+                let meaning = match page.key {
+                    Key::Table { gfn, .. } => {
+                        memory.entry(host, gfn, slot).map(|entry| self.meaning(page.key, entry))
+                    }
                     Key::Piece { base, level, flags } => {
                         let gfn = base.plus((slot as u64) << (9 * u32::from(level)));
-                        Some(Pte::leaf(gfn, flags.into()))
+                        Some(Meaning::Page(gfn, Said::unpack(flags)))
                     }
                 };
-                let Some(pte) = pte else {
+                let Some(meaning) = meaning else {
                     say("the guest's entry is outside memory");
                     continue;
                 };
                 if let Some(child) = entry.child() {
-                    check_link(page.key, self.key_of(child), pte, &mut say);
+                    check_link(page.key, self.key_of(child), meaning, &mut say);
                 } else if let Some(table) = entry.table() {
-                    let points_on = !pte.is_invalid() && !pte.is_leaf() && !pte.is_bad_pointer();
-                    if !points_on || pte.gfn() != table || page.key.level() != 1 {
+                    let there = matches!(meaning, Meaning::Table(gfn, _) if gfn == table);
+                    if !there || page.key.level() != 1 {
                         say("the guest goes on elsewhere");
                     }
                 } else {
-                    if !page.loose && !says(page, slot, pte) {
+                    if !page.loose && !says(page, slot, meaning) {
                         say("another word than the guest's");
                     }
                     // An entry of an earlier era of generations is looked through before it is used.
@@ -82,7 +84,7 @@ impl Shadow {
 
 /// What a leaf grants, against what the host grants to the page that it names.
 fn check_host(leaf: &ShadowLeaf, gfn: Gfn, host: &HostTable, say: &mut impl FnMut(&'static str)) {
-    if !leaf.guest.contains(leaf.rights) {
+    if !leaf.said.most().contains(leaf.rights) {
         say("more rights than the guest gives");
     }
     if leaf.rights.is_empty() {
@@ -104,18 +106,18 @@ fn check_host(leaf: &ShadowLeaf, gfn: Gfn, host: &HostTable, say: &mut impl FnMu
     }
 }
 
-fn check_link(parent: Key, child: Key, pte: Pte, say: &mut impl FnMut(&'static str)) {
+fn check_link(parent: Key, child: Key, meaning: Meaning, say: &mut impl FnMut(&'static str)) {
     if child.level() + 1 != parent.level() {
         say("a link skips a level");
     }
     match (parent, child) {
-        (Key::Table { .. }, Key::Table { gfn, .. }) => {
-            if pte.is_invalid() || pte.is_leaf() || pte.is_bad_pointer() || pte.gfn() != gfn {
+        (Key::Table { .. }, Key::Table { gfn, role, .. }) => {
+            if meaning != Meaning::Table(gfn, role) {
                 say("the guest points elsewhere");
             }
         }
         (_, Key::Piece { base, flags, .. }) => {
-            if pte.is_invalid() || !pte.is_leaf() || pte.gfn() != base || pte.0 as u8 != flags {
+            if meaning.page().is_none_or(|(gfn, said)| (gfn, said.pack()) != (base, flags)) {
                 say("a piece of another superpage");
             }
         }

@@ -1,23 +1,28 @@
 //! A shadow entry, packed into 64 bits.
 //!
 //! ```text
-//! bit  0       leaf             bit 4  user      bits 7..10  what the guest allows: R, W, X
-//! bits 1..4    R, W, X now      bit 6  global    bits 10..32 generation in which W was granted
+//! bit  0       leaf             bits 7..10  what the guest allows: R, W, X
+//! bits 1..4    R, W, X now      bit  10     written by supervisors that heed no such bit alone
+//! bit  4       user             bits 11..15 protection key
+//! bit  6       global           bits 16..32 generation in which W was granted
 //! bit  5       points to a shadow page; with bit 0: to a guest table that is walked itself
 //! bits 32..64  frame of a leaf, number of a shadow page, number of the guest table's page
 //! ```
 
+use super::format::Said;
 use crate::{FrameId, Gfn, Rights};
 
 const LEAF: u64 = 1;
 const USER: u64 = 1 << 4;
 const LINK: u64 = 1 << 5;
 const GLOBAL: u64 = 1 << 6;
-const GENERATION_SHIFT: u32 = 10;
-const GENERATION_BITS: u32 = 22;
+const SHIELDED: u64 = 1 << 10;
+const KEY_SHIFT: u32 = 11;
+const GENERATION_SHIFT: u32 = 16;
+const GENERATION_BITS: u32 = 16;
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 /// What the guest said: everything but the host's frame, rights and generation.
-const GUEST_PART: u64 = LEAF | USER | LINK | GLOBAL | 7 << 7;
+const GUEST_PART: u64 = LEAF | USER | LINK | GLOBAL | 7 << 7 | SHIELDED | 15 << KEY_SHIFT;
 
 /// How often the part of a generation that an entry holds has begun anew. Grants of another era must
 /// be taken out of the entries: their generations come again.
@@ -32,12 +37,8 @@ pub struct ShadowLeaf {
     pub frame: FrameId,
     /// Guest's rights (A and D considered) and host's rights together. None: the host must be asked.
     pub rights: Rights,
-    /// What the guest allows (A and D considered), whatever the host says.
-    pub guest: Rights,
-    /// The guest's user bit.
-    pub user: bool,
-    /// The guest's global bit.
-    pub global: bool,
+    /// What the guest allows, whatever the host says.
+    pub said: Said,
 }
 
 /// A packed entry.
@@ -48,14 +49,23 @@ impl Entry {
     pub(super) const NONE: Entry = Entry(0);
 
     pub(super) fn leaf(leaf: ShadowLeaf, generation: u64) -> Entry {
-        let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         Entry(
-            LEAF | u64::from(leaf.rights.bits()) << 1
-                | flag(leaf.user, USER)
-                | flag(leaf.global, GLOBAL)
-                | u64::from(leaf.guest.bits()) << 7
+            Entry::said(leaf.said).0
+                | u64::from(leaf.rights.bits()) << 1
                 | (generation & GENERATION_MASK) << GENERATION_SHIFT
                 | u64::from(leaf.frame.index()) << 32,
+        )
+    }
+
+    /// A leaf of the guest's word alone.
+    pub(super) fn said(said: Said) -> Entry {
+        let flag = |on: bool, bit: u64| if on { bit } else { 0 };
+        Entry(
+            LEAF | flag(said.user, USER)
+                | flag(said.global, GLOBAL)
+                | flag(said.shielded, SHIELDED)
+                | u64::from(said.guest.bits()) << 7
+                | u64::from(said.key) << KEY_SHIFT,
         )
     }
 
@@ -94,13 +104,14 @@ impl Entry {
         if self.0 >> GENERATION_SHIFT & GENERATION_MASK != generation & GENERATION_MASK {
             rights -= Rights::WRITE;
         }
-        Some(ShadowLeaf {
-            frame: FrameId::from_index((self.0 >> 32) as u32),
-            rights,
+        let said = Said {
             guest: Rights::from_bits_truncate((self.0 >> 7) as u8 & 7),
             user: self.0 & USER != 0,
             global: self.0 & GLOBAL != 0,
-        })
+            shielded: self.0 & SHIELDED != 0,
+            key: (self.0 >> KEY_SHIFT & 15) as u8,
+        };
+        Some(ShadowLeaf { frame: FrameId::from_index((self.0 >> 32) as u32), rights, said })
     }
 
     /// Whether the guest said the same of both.

@@ -1,10 +1,10 @@
 //! Filling: shadow pages on the way to an address, and the leaf; and what may be filled beside it.
 
 use super::entry::{Entry, ShadowLeaf};
+use super::format::{Format, Meaning, Said};
 use super::page::{ENTRIES, Key, Page, Root};
 use super::policy::{Context, Install};
 use super::{Shadow, Tricks};
-use crate::riscv::{Pte, Satp};
 use crate::{Gfn, Gva, Rights};
 
 /// Entries that a hidden fault fills: an aligned group. KVM's constant.
@@ -12,10 +12,10 @@ pub const PREFETCH: usize = 8;
 /// Walks through a switched table after which it is shadowed again.
 const WALKS_OF_A_QUIET_TABLE: u32 = 256;
 
-impl Shadow {
+impl<F: Format> Shadow<F> {
     /// Installs what a hidden fault found.
-    pub(super) fn fill(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
-        let levels = what.satp.mode.levels();
+    pub(super) fn fill(&mut self, hart: usize, what: &Install<'_, F::Space>, cx: &mut Context<'_>) {
+        let levels = self.format.levels(what.satp);
         if self.counters.pages + u64::from(levels) + 2 > u64::from(self.budget) {
             self.reclaim(cx);
         }
@@ -25,52 +25,56 @@ impl Shadow {
         }
         let root = self.root(cx, what.satp);
         self.active[hart] = root;
-        let Some(at) = self.way(root, what, cx) else { return };
+        let Some((at, said)) = self.way(root, what, cx) else { return };
         let slot = what.va.page() as usize % ENTRIES;
-        // Shadowing a table on the way may have withdrawn the right to write this very page.
-        let withheld = if self.is_guarded(what.leaf.gfn) { Rights::WRITE } else { Rights::empty() };
-        let leaf = ShadowLeaf {
-            frame: what.frame,
-            rights: (what.leaf.leaf_rights & what.rights) - withheld,
-            guest: what.leaf.leaf_rights,
-            user: what.leaf.user,
-            // An entry above may have been global; the leaf's own bit is what a change is seen by.
-            global: what.path.last().is_some_and(|pte| pte.has(Pte::G)),
-        };
-        self.set_leaf(at, slot, what.leaf.gfn, leaf, cx);
+        let rights = said.most() & what.rights;
+        self.set_leaf(at, slot, what.gfn, self.leaf(what, said, rights), cx);
         self.counters.fills += 1;
         if self.has(Tricks::PREFETCH) {
             self.prefetch(at, slot, cx);
         }
     }
 
-    /// The shadow page of the lowest level; none where the way leads through a switched table.
-    fn way(&mut self, root: u32, what: &Install<'_>, cx: &mut Context<'_>) -> Option<u32> {
-        let mut at = root;
-        let mut level = what.satp.mode.levels() - 1;
-        for &pte in what.path {
-            if level == 0 || level <= what.leaf.level {
-                break;
-            }
-            let key = Key::Table { gfn: pte.gfn(), level: level - 1 };
-            at = self.child(cx, root, at, what.va, key)?;
-            level -= 1;
+    /// A leaf for what was found. Shadowing a table on the way may have withdrawn the right to write
+    /// this very page.
+    fn leaf(&self, what: &Install<'_, F::Space>, said: Said, mut rights: Rights) -> ShadowLeaf {
+        if self.is_guarded(what.gfn) {
+            rights -= Rights::WRITE;
         }
-        // Inside a superpage: the parts that this address lies in.
-        let flags = what.path.last().map_or(0, |pte| pte.0 as u8);
-        while level > 0 {
-            let below = (1_u64 << (9 * u32::from(level))) - 1;
-            let base = Gfn::new(what.leaf.gfn.get() & !below);
-            let key = Key::Piece { base, level: level - 1, flags };
-            at = self.child(cx, root, at, what.va, key)?;
-            level -= 1;
-        }
-        Some(at)
+        ShadowLeaf { frame: what.frame, rights, said }
     }
 
-    fn root(&mut self, cx: &mut Context<'_>, satp: Satp) -> u32 {
-        let key = Key::Table { gfn: satp.root, level: satp.mode.levels() - 1 };
-        let index = match self.of_table(satp.root, key.level()) {
+    /// The shadow page of the lowest level, and what the guest says of the page that the walk led to;
+    /// none where the way leads through a switched table, or through entries that changed meanwhile.
+    fn way(
+        &mut self,
+        root: u32,
+        what: &Install<'_, F::Space>,
+        cx: &mut Context<'_>,
+    ) -> Option<(u32, Said)> {
+        let (&last, above) = what.path.split_last()?;
+        let mut at = root;
+        for &entry in above {
+            let key = self.page(at).key;
+            let Meaning::Table(gfn, role) = self.meaning(key, entry) else { return None };
+            let key = Key::Table { gfn, level: key.level() - 1, role };
+            at = self.child(cx, root, at, what.va, key)?;
+        }
+        let key = self.page(at).key;
+        let (_, said) = self.meaning(key, last).page()?;
+        // Inside a superpage: the parts that this address lies in.
+        for level in (0..key.level()).rev() {
+            let below = (1_u64 << (9 * (u32::from(level) + 1))) - 1;
+            let base = Gfn::new(what.gfn.get() & !below);
+            let key = Key::Piece { base, level, flags: said.pack() };
+            at = self.child(cx, root, at, what.va, key)?;
+        }
+        Some((at, said))
+    }
+
+    fn root(&mut self, cx: &mut Context<'_>, space: F::Space) -> u32 {
+        let (gfn, role) = self.format.root(space);
+        let index = match self.root_of(space) {
             Some(root) => {
                 // Made as a table that another leads to, under a mode of more levels.
                 if !self.page(root).signed {
@@ -79,15 +83,17 @@ impl Shadow {
                 root
             }
             None => {
-                let root = self.make(cx, key, Gva::new(0));
+                let level = self.format.levels(space) - 1;
+                let root = self.make(cx, Key::Table { gfn, level, role }, Gva::new(0));
                 self.page_mut(root).signed = true;
                 root
             }
         };
+        let asid = self.format.tag(space);
         let page = self.page_mut(index);
         page.writes = 0;
-        let root = page.root.get_or_insert(Root { asid: satp.asid, several: false, fenced: 0 });
-        root.several |= root.asid != satp.asid;
+        let root = page.root.get_or_insert(Root { asid, several: false, fenced: 0 });
+        root.several |= root.asid != asid;
         index
     }
 
@@ -113,7 +119,7 @@ impl Shadow {
         if old != Entry::NONE {
             self.drop_entry(cx, parent, slot);
         }
-        if let Key::Table { gfn, level: 0 } = key
+        if let Key::Table { gfn, level: 0, .. } = key
             && self.walked.contains_key(&gfn)
         {
             let page = self.page_mut(parent);
@@ -123,7 +129,7 @@ impl Shadow {
         }
         let base = Gva::new(va.get() >> shift << shift);
         let found = match key {
-            Key::Table { gfn, level } => self.of_table(gfn, level),
+            Key::Table { gfn, level, role } => self.of_table(gfn, level, role),
             Key::Piece { .. } => self.pieces.get(&key).copied(),
         };
         let child = match found {
@@ -202,13 +208,17 @@ impl Shadow {
             if self.page(at).entries[near] != Entry::NONE {
                 continue;
             }
-            let pte = match self.page(at).key {
-                Key::Table { gfn, .. } => cx.memory.entry(cx.host, gfn, near).map(Pte),
+            let key = self.page(at).key;
+            let meaning = match key {
+                Key::Table { gfn, .. } => cx
+                    .memory
+                    .entry(cx.host, gfn, near)
+                    .map_or(Meaning::Nothing, |entry| self.meaning(key, entry)),
                 Key::Piece { base, flags, .. } => {
-                    Some(Pte::leaf(base.plus(near as u64), flags.into()))
+                    Meaning::Page(base.plus(near as u64), Said::unpack(flags))
                 }
             };
-            if let Some((gfn, leaf)) = pte.and_then(|pte| self.ready_leaf(cx.host, pte)) {
+            if let Some((gfn, leaf)) = self.ready_leaf(cx.host, meaning) {
                 self.set_leaf(at, near, gfn, leaf, cx);
                 self.counters.prefetched += 1;
             }
@@ -216,27 +226,31 @@ impl Shadow {
     }
 
     /// The host's word on a leaf that is there without it.
-    pub(super) fn add_host(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+    pub(super) fn add_host(
+        &mut self,
+        hart: usize,
+        what: &Install<'_, F::Space>,
+        cx: &mut Context<'_>,
+    ) {
         let Some((at, slot)) = self.leaf_page(hart, what.satp, what.va) else { return };
-        let withheld = if self.is_guarded(what.leaf.gfn) { Rights::WRITE } else { Rights::empty() };
-        let page = self.page_mut(at);
-        if page.entries[slot] == Entry::NONE || page.gfn_of(slot) != what.leaf.gfn {
+        let generation = cx.host.generation();
+        let page = self.page(at);
+        if page.entries[slot] == Entry::NONE || page.gfn_of(slot) != what.gfn {
             return;
         }
-        if let Some(mut leaf) = page.entries[slot].as_leaf(cx.host.generation()) {
-            leaf.frame = what.frame;
-            leaf.rights = (leaf.guest & what.rights) - withheld;
-            page.entries[slot] = Entry::leaf(leaf, cx.host.generation());
+        if let Some(leaf) = page.entries[slot].as_leaf(generation) {
+            let leaf = self.leaf(what, leaf.said, leaf.said.most() & what.rights);
+            self.page_mut(at).entries[slot] = Entry::leaf(leaf, generation);
         }
     }
 
     /// A walk went through a switched table. When it has been quiet for long, it is shadowed again.
-    fn walked_through(&mut self, hart: usize, satp: Satp, va: Gva, cx: &mut Context<'_>) {
+    fn walked_through(&mut self, hart: usize, satp: F::Space, va: Gva, cx: &mut Context<'_>) {
         let mut at = self.active[hart];
         if at == super::table::NO_ROOT {
             return;
         }
-        for level in (1..satp.mode.levels()).rev() {
+        for level in (1..self.format.levels(satp)).rev() {
             let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
             let entry = self.page(at).entries[slot];
             if let Some(table) = entry.table() {

@@ -13,12 +13,12 @@
 //! compares the two numbers: only if the table is behind is it compared first.
 
 use super::entry::Entry;
+use super::format::{Format, Meaning};
 use super::page::{ENTRIES, Key, Page};
 use super::policy::{Context, Fence, Known};
 use super::{Shadow, Tricks};
-use crate::riscv::{Mode, Pte, Satp};
 use crate::tlb::Shootdown;
-use crate::{Access, Environment, Gfn, Gpa, Gva, Privilege};
+use crate::{Gfn, Gva};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -51,7 +51,7 @@ impl Loose {
     }
 }
 
-impl Shadow {
+impl<F: Format> Shadow<F> {
     /// A store to a followed table: whether the table goes out of step instead.
     pub(super) fn loosen(&mut self, gfn: Gfn, cx: &mut Context<'_>) -> bool {
         let head = self.tables.get(gfn.get() as usize).copied().unwrap_or(0);
@@ -95,10 +95,10 @@ impl Shadow {
 
     /// The table in this page is used at a second level, or otherwise must be in step.
     pub(super) fn tighten(&mut self, gfn: Gfn, cx: &mut Context<'_>) {
-        if let Some(at) = self.of_table(gfn, 0)
-            && self.page(at).loose
-        {
-            self.follow_again(at, cx);
+        // A loose table has one shadow page.
+        let head = self.tables.get(gfn.get() as usize).copied().unwrap_or(0);
+        if head != 0 && self.page(head - 1).loose {
+            self.follow_again(head - 1, cx);
         }
     }
 
@@ -132,7 +132,13 @@ impl Shadow {
     }
 
     /// A fence. In step there is nothing to do.
-    pub(super) fn fenced(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) {
+    pub(super) fn fenced(
+        &mut self,
+        hart: usize,
+        satp: F::Space,
+        fence: Fence,
+        cx: &mut Context<'_>,
+    ) {
         if !self.has(Tricks::LOOSE) {
             return;
         }
@@ -151,7 +157,7 @@ impl Shadow {
         }
     }
 
-    fn fence_address(&mut self, hart: usize, satp: Satp, va: Gva, cx: &mut Context<'_>) {
+    fn fence_address(&mut self, hart: usize, satp: F::Space, va: Gva, cx: &mut Context<'_>) {
         let slot = va.page() as usize % ENTRIES;
         let region = va.get() >> REGION;
         for at in 0..self.loose.len() {
@@ -160,14 +166,14 @@ impl Shadow {
                 self.compare_entry(loose.page, slot, None, cx);
             }
         }
-        if !self.has(Tricks::REFILL_AT_FENCE) || satp.mode == Mode::Bare {
+        if !self.has(Tricks::REFILL_AT_FENCE) || self.format.levels(satp) == 0 {
             return;
         }
         match self.leaf_page(hart, satp, va) {
             Some((at, slot)) if self.page(at).entries[slot] == Entry::NONE => {
                 if let Key::Table { gfn, .. } = self.page(at).key {
-                    let pte = cx.memory.entry(cx.host, gfn, slot);
-                    self.fill_empty(at, slot, pte, cx);
+                    let entry = cx.memory.entry(cx.host, gfn, slot);
+                    self.fill_empty(at, slot, entry, cx);
                 }
             }
             Some(_) => {}
@@ -176,26 +182,32 @@ impl Shadow {
     }
 
     /// Fills an address whose leaf table has no shadow yet, if the guest's tables lead somewhere.
-    fn fill_way(&mut self, hart: usize, satp: Satp, va: Gva, cx: &mut Context<'_>) {
-        let all = Environment { privilege: Privilege::Supervisor, sum: true, mxr: true };
-        let mut path = [Pte(0); 5];
-        let mut depth = 0;
-        let tables = Through { memory: cx.memory, host: cx.host };
-        let walked = crate::riscv::walk(&tables, satp, all, va, Access::Load, |_, _, pte| {
-            path[depth] = pte;
-            depth += 1;
-        });
-        let Ok(leaf) = walked else { return };
-        if leaf.level > 0 {
+    fn fill_way(&mut self, hart: usize, satp: F::Space, va: Gva, cx: &mut Context<'_>) {
+        if !self.format.is_canonical(satp, va) {
             return;
         }
-        let Some((_, ready)) = self.ready_leaf(cx.host, path[depth - 1]) else { return };
-        let path = &path[..depth];
-        let (frame, rights) = (ready.frame, ready.rights);
-        let what = super::Install { satp, va, leaf, path, frame, rights };
-        self.fill(hart, &what, cx);
-        self.counters.refills += 1;
-        self.counters.fills -= 1;
+        let (mut table, mut role) = self.format.root(satp);
+        let mut path = Vec::new();
+        for level in (0..self.format.levels(satp)).rev() {
+            let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
+            let Some(entry) = cx.memory.entry(cx.host, table, slot) else { return };
+            path.push(entry);
+            let meaning = self.format.meaning(role, level, entry);
+            if let (Meaning::Table(below, its), true) = (meaning, level > 0) {
+                (table, role) = (below, its);
+                continue;
+            }
+            if level == 0
+                && let Some((gfn, leaf)) = self.ready_leaf(cx.host, meaning)
+            {
+                let (frame, rights) = (leaf.frame, leaf.rights);
+                let what = super::Install { satp, va, gfn, level, path: &path, frame, rights };
+                self.fill(hart, &what, cx);
+                self.counters.refills += 1;
+                self.counters.fills -= 1;
+            }
+            return;
+        }
     }
 
     fn fence_tables(&mut self, asid: Option<u16>, cx: &mut Context<'_>) {
@@ -260,9 +272,10 @@ impl Shadow {
         if old == Entry::NONE {
             return false;
         }
-        self.counters.compared += 1;
         let now = now.unwrap_or_else(|| cx.memory.entry(cx.host, table, slot));
-        if now.is_some_and(|bits| says(self.page(at), slot, Pte(bits))) {
+        let same = now.is_some_and(|bits| says(page, slot, self.meaning(page.key, bits)));
+        self.counters.compared += 1;
+        if same {
             return false;
         }
         self.counters.changed += 1;
@@ -273,8 +286,10 @@ impl Shadow {
         true
     }
 
-    fn fill_empty(&mut self, at: u32, slot: usize, pte: Option<u64>, cx: &mut Context<'_>) {
-        if let Some((gfn, leaf)) = pte.and_then(|bits| self.ready_leaf(cx.host, Pte(bits))) {
+    fn fill_empty(&mut self, at: u32, slot: usize, entry: Option<u64>, cx: &mut Context<'_>) {
+        let key = self.page(at).key;
+        let meaning = entry.map_or(Meaning::Nothing, |entry| self.meaning(key, entry));
+        if let Some((gfn, leaf)) = self.ready_leaf(cx.host, meaning) {
             self.set_leaf(at, slot, gfn, leaf, cx);
             self.counters.refills += 1;
         }
@@ -293,27 +308,10 @@ impl Shadow {
 }
 
 /// Whether the guest's entry says what the shadow entry in `slot` does.
-pub(super) fn says(page: &Page, slot: usize, pte: Pte) -> bool {
-    let Some(leaf) = page.entries[slot].as_leaf(0) else { return false };
-    !pte.is_invalid()
-        && pte.is_leaf()
-        && pte.has(Pte::A)
-        && page.gfn_of(slot) == pte.gfn()
-        && leaf.guest == pte.rights_now()
-        && leaf.user == pte.has(Pte::U)
-        && leaf.global == pte.has(Pte::G)
-}
-
-/// The guest's tables, for a walk.
-struct Through<'a> {
-    memory: &'a dyn crate::host::TableReader,
-    host: &'a crate::host::HostTable,
-}
-
-impl crate::riscv::TableMemory for Through<'_> {
-    fn load_entry(&self, at: Gpa) -> Option<u64> {
-        self.memory.entry(self.host, at.gfn(), at.page_offset() / 8)
-    }
+pub(super) fn says(page: &Page, slot: usize, meaning: Meaning) -> bool {
+    meaning.page().is_some_and(|(gfn, said)| {
+        page.gfn_of(slot) == gfn && page.entries[slot].same_guest(Entry::said(said))
+    })
 }
 
 /// Everything that a TLB holds of one address, whichever hart's.

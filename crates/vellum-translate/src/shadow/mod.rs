@@ -2,9 +2,10 @@
 //! their place.
 //!
 //! A *shadow page* mirrors one guest table at one level ([`Key::Table`]), or a part of a guest
-//! superpage ([`Key::Piece`]). RISC-V gives no rights at inner levels, so a shadow page depends on
-//! its guest table alone and is shared by every address space that points to that table, the
-//! kernel's half as a rule. Entries are filled on demand. A guest table that has a shadow page
+//! superpage ([`Key::Piece`]), in one [`Role`]: what decides the meaning of a table beside its
+//! entries, as the rights that x86-64's entries above it grant. RISC-V gives no rights at inner levels,
+//! so there a shadow page depends on its guest table alone. It is shared by every address space that
+//! points to that table, the kernel's half as a rule. Whose tables they are is a [`Format`]. Entries are filled on demand. A guest table that has a shadow page
 //! carries a guard that withholds writing; the store traps, is done, and the one shadow entry it
 //! concerns is brought up to date, or the table goes out of step until a fence.
 //!
@@ -17,6 +18,7 @@ mod counters;
 mod entry;
 mod fill;
 mod follow;
+mod format;
 mod loose;
 mod nested;
 mod page;
@@ -34,6 +36,7 @@ pub use audit::Mismatch;
 pub use counters::Counters;
 pub use fill::PREFETCH;
 pub use follow::FLOOD;
+pub use format::{Format, Meaning, RiscV, Role, Said};
 pub use loose::{LOOSE, QUIET};
 pub use nested::Nested;
 pub use page::{Key, PAGE_BYTES};

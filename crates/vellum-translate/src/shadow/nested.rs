@@ -3,7 +3,7 @@
 use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
 use super::{Counters, Mismatch, Trail};
 use crate::host::{Guard, HostTable, TableReader};
-use crate::riscv::{Pte, Satp};
+use crate::riscv::Satp;
 use crate::tlb::Shootdown;
 use crate::{Gfn, Gva};
 use alloc::vec::Vec;
@@ -49,7 +49,7 @@ impl Policy for Nested {
         cx.host.remove_guard(gfn, self.guard)
     }
 
-    fn stored(&mut self, _: Gfn, _: usize, _: Pte, _: &mut Context<'_>) {}
+    fn stored(&mut self, _: Gfn, _: usize, _: u64, _: &mut Context<'_>) {}
 
     fn fence(&mut self, _: usize, _: Satp, _: Fence, _: &mut Context<'_>) -> AfterFence {
         AfterFence::FenceTlb

@@ -1,6 +1,7 @@
 //! A shadow page: 512 entries, what they mirror, and who points here.
 
 use super::entry::Entry;
+use super::format::Role;
 use crate::{Gfn, Gva};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -16,6 +17,8 @@ pub enum Key {
         gfn: Gfn,
         /// 0 for a table of 4 KiB leaves.
         level: u8,
+        /// What else decides the meaning of its entries.
+        role: Role,
     },
     /// A part of a guest superpage: entry `i` stands for `base + i · 512^level` pages.
     Piece {
@@ -23,8 +26,8 @@ pub enum Key {
         base: Gfn,
         /// 0 for a part of 512 pages.
         level: u8,
-        /// The low byte of the guest's entry: rights, user, global, A and D.
-        flags: u8,
+        /// What the guest's entry says of the page, packed.
+        flags: u16,
     },
 }
 

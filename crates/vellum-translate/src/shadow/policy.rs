@@ -5,9 +5,10 @@
 //! set of [`Tricks`](super::Tricks); [`VirtualTlb`](super::VirtualTlb) protects nothing and lives by
 //! the guest's fences; [`Nested`](super::Nested) keeps nothing and walks both tables each time.
 
+use super::format::{Format, RiscV};
 use super::{Counters, Mismatch, Trail};
 use crate::host::{HostTable, TableReader};
-use crate::riscv::{Leaf, Pte, Satp};
+use crate::riscv::Satp;
 use crate::tlb::Shootdown;
 use crate::{FrameId, Gfn, Gva, Rights};
 use alloc::vec::Vec;
@@ -35,6 +36,10 @@ pub struct Known {
     pub user: bool,
     /// The guest's global bit.
     pub global: bool,
+    /// Writing is withheld, but not from a supervisor that heeds no such bit.
+    pub shielded: bool,
+    /// The guest's protection key.
+    pub key: u8,
     /// The level of the guest's leaf.
     pub level: u8,
     /// The frame, and what may be done with it right now; no right where the host must be asked.
@@ -57,15 +62,17 @@ pub enum Found {
 
 /// What a walk found out, to be kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Install<'a> {
+pub struct Install<'a, S = Satp> {
     /// The address space.
-    pub satp: Satp,
+    pub satp: S,
     /// The address.
     pub va: Gva,
-    /// Where the guest's walk ended.
-    pub leaf: Leaf,
+    /// The guest physical page that it leads to.
+    pub gfn: Gfn,
+    /// The level of the guest's leaf.
+    pub level: u8,
     /// The entries that the walk read, the root's first; empty where it did not begin at the root.
-    pub path: &'a [Pte],
+    pub path: &'a [u64],
     /// The frame behind the page.
     pub frame: FrameId,
     /// The host's rights to it.
@@ -98,14 +105,14 @@ pub enum AfterFence {
 /// [`Policy::stored`]; [`Policy::fence`] for each `sfence.vma`; [`Policy::host_changed`] whenever
 /// the host table's entries or guards of pages changed. What a call leaves in [`Context::shoot`] must be
 /// delivered to every TLB before a hart runs again.
-pub trait Policy: Debug + Send {
+pub trait Policy<F: Format = RiscV>: Debug + Send {
     /// Whether what is kept is always what the tables say, so that a fence has nothing to do and
     /// everything may be dropped at any instant without effect. Otherwise what is kept is a part of
     /// the machine's state ([`Policy::save`]).
     fn in_step(&self) -> bool;
 
     /// A hart loads `satp`.
-    fn load_root(&mut self, hart: usize, satp: Satp);
+    fn load_root(&mut self, hart: usize, satp: F::Space);
 
     /// What is kept for an address, adding the loads that it took to `references`. A right to write
     /// counts only if it was granted in `generation`, the host table's, so that whoever revokes rights
@@ -113,7 +120,7 @@ pub trait Policy: Debug + Send {
     fn lookup(
         &mut self,
         hart: usize,
-        satp: Satp,
+        satp: F::Space,
         va: Gva,
         generation: u64,
         references: &mut u64,
@@ -121,13 +128,13 @@ pub trait Policy: Debug + Send {
 
     /// What is kept for an address of any address space, whether a hart has it loaded or not, entry by
     /// entry: for people and for audits. Nothing is counted or changed.
-    fn trail(&self, hart: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail>;
+    fn trail(&self, hart: usize, satp: F::Space, va: Gva, generation: u64) -> Vec<Trail>;
 
     /// Keeps what a walk found out.
-    fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>);
+    fn install(&mut self, hart: usize, what: &Install<'_, F::Space>, cx: &mut Context<'_>);
 
     /// The host's word on a leaf that [`Policy::lookup`] found without it.
-    fn grant(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>);
+    fn grant(&mut self, hart: usize, what: &Install<'_, F::Space>, cx: &mut Context<'_>);
 
     /// Whether stores to this page are withheld to follow the guest's edits.
     fn is_followed(&self, gfn: Gfn) -> bool;
@@ -136,11 +143,23 @@ pub trait Policy: Debug + Send {
     /// guard away, so that the store and the ones after it are stores like any others.
     fn let_go(&mut self, gfn: Gfn, cx: &mut Context<'_>) -> bool;
 
-    /// A store into a followed table is done: the entry at `index` is `pte` now.
-    fn stored(&mut self, gfn: Gfn, index: usize, pte: Pte, cx: &mut Context<'_>);
+    /// A store into a followed table is done: the entry at `index` is `entry` now.
+    fn stored(&mut self, gfn: Gfn, index: usize, entry: u64, cx: &mut Context<'_>);
+
+    /// A walk has set accessed or dirty bits of the entry at `index`, whether the table is followed or
+    /// not: no trap, and no sign that the guest uses the page for something else.
+    fn marked(&mut self, gfn: Gfn, index: usize, entry: u64, cx: &mut Context<'_>) {
+        let _ = (gfn, index, entry, cx);
+    }
 
     /// The guest executes a fence on `hart`, whose address space is `satp`.
-    fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence;
+    fn fence(
+        &mut self,
+        hart: usize,
+        satp: F::Space,
+        fence: Fence,
+        cx: &mut Context<'_>,
+    ) -> AfterFence;
 
     /// The host's entries or guards of `count` pages changed: no right to them counts any more that
     /// the host does not grant now. The guest's word on the pages stays. A run costs one pass and few

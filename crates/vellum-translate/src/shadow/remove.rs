@@ -7,12 +7,12 @@ use super::page::{ENTRIES, Key};
 use super::policy::Context;
 use super::rmap::Place;
 use super::table::NO_ROOT;
-use super::{Shadow, Tricks};
+use super::{Format, Shadow, Tricks};
 use crate::Gfn;
 use crate::tlb::Shootdown;
 use alloc::vec::Vec;
 
-impl Shadow {
+impl<F: Format> Shadow<F> {
     /// Drops one entry and, if it was the last link to a shadow page, that page.
     pub(super) fn drop_entry(&mut self, cx: &mut Context<'_>, at: u32, slot: usize) {
         let page = self.page_mut(at);

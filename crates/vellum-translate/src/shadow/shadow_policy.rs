@@ -2,26 +2,25 @@
 
 use super::entry::era;
 use super::policy::{AfterFence, Context, Fence, Found, Install, Known, Policy};
-use super::{Counters, Mismatch, Shadow, Trail, Tricks};
+use super::{Counters, Format, Mismatch, Shadow, Trail, Tricks};
 use crate::host::{HostTable, TableReader};
-use crate::riscv::{Pte, Satp};
 use crate::tlb::Shootdown;
 use crate::{Gfn, Gva};
 use alloc::vec::Vec;
 
-impl Policy for Shadow {
+impl<F: Format> Policy<F> for Shadow<F> {
     fn in_step(&self) -> bool {
         self.tricks.in_step()
     }
 
-    fn load_root(&mut self, hart: usize, satp: Satp) {
+    fn load_root(&mut self, hart: usize, satp: F::Space) {
         self.root_loaded(hart, satp);
     }
 
     fn lookup(
         &mut self,
         hart: usize,
-        satp: Satp,
+        satp: F::Space,
         va: Gva,
         generation: u64,
         references: &mut u64,
@@ -32,15 +31,15 @@ impl Policy for Shadow {
         self.walk(hart, satp, va, generation, references)
     }
 
-    fn trail(&self, _: usize, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
+    fn trail(&self, _: usize, satp: F::Space, va: Gva, generation: u64) -> Vec<Trail> {
         self.trail_of(satp, va, generation)
     }
 
-    fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+    fn install(&mut self, hart: usize, what: &Install<'_, F::Space>, cx: &mut Context<'_>) {
         self.fill(hart, what, cx);
     }
 
-    fn grant(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
+    fn grant(&mut self, hart: usize, what: &Install<'_, F::Space>, cx: &mut Context<'_>) {
         self.add_host(hart, what, cx);
     }
 
@@ -52,11 +51,21 @@ impl Policy for Shadow {
         self.loosen(gfn, cx)
     }
 
-    fn stored(&mut self, gfn: Gfn, index: usize, pte: Pte, cx: &mut Context<'_>) {
-        self.follow(gfn, index, pte, cx);
+    fn stored(&mut self, gfn: Gfn, index: usize, entry: u64, cx: &mut Context<'_>) {
+        self.follow(gfn, index, entry, cx);
     }
 
-    fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence {
+    fn marked(&mut self, gfn: Gfn, index: usize, entry: u64, cx: &mut Context<'_>) {
+        self.follow_marks(gfn, index, entry, cx);
+    }
+
+    fn fence(
+        &mut self,
+        hart: usize,
+        satp: F::Space,
+        fence: Fence,
+        cx: &mut Context<'_>,
+    ) -> AfterFence {
         self.fenced(hart, satp, fence, cx);
         if self.has(Tricks::SWITCH) { AfterFence::FenceTlb } else { AfterFence::Done }
     }

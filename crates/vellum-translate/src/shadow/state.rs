@@ -9,13 +9,14 @@
 //! walked count · (table, walks)*
 //! loose count · (page, epoch, quiet)*
 //! page count · page*
-//! page: slot · kind (0 table, 1 piece) · gfn · level · flags · va · aliased · writes
+//! page: slot · kind (0 table, 1 piece) · gfn · level · role, or what is said of the piece · va · aliased · writes
 //!       root (0 none, 1, 2 several) · asid · fenced · entry count · (index, tag, value)*
 //! entry: tag 0 link: value the page · tag 1 switch: value the table
 //!        else the entry's bits of the guest's word: value the page that it maps
 //! ```
 
 use super::entry::Entry;
+use super::format::{Format, Role};
 use super::loose::Loose;
 use super::page::{ENTRIES, Key, Page, Root};
 use super::policy::Context;
@@ -43,7 +44,7 @@ impl Words<'_> {
     }
 }
 
-impl Shadow {
+impl<F: Format> Shadow<F> {
     pub(super) fn to_words(&self) -> Vec<u64> {
         let mut out = Vec::new();
         out.extend([u64::from(self.budget), self.epoch, self.fenced_all]);
@@ -128,9 +129,10 @@ impl Shadow {
     ) -> Read<()> {
         let index = words.below(slots, "a page's slot is not there")? as u32;
         let (kind, gfn) = (words.below(2, "a kind of page")?, words.next()?);
-        let (level, flags) = (words.below(5, "a level")? as u8, words.below(256, "flags")? as u8);
+        let (level, flags) =
+            (words.below(5, "a level")? as u8, words.below(1 << 16, "flags")? as u16);
         let key = match kind {
-            0 if gfn < gfns => Key::Table { gfn: Gfn::new(gfn), level },
+            0 if gfn < gfns => Key::Table { gfn: Gfn::new(gfn), level, role: Role(flags) },
             1 => Key::Piece { base: Gfn::new(gfn), level, flags },
             _ => return Err("a table outside memory"),
         };
@@ -166,8 +168,8 @@ impl Shadow {
             page.present += 1;
         }
         match key {
-            Key::Table { gfn, level } => {
-                if self.of_table(gfn, level).is_some() {
+            Key::Table { gfn, level, role } => {
+                if self.of_table(gfn, level, role).is_some() {
                     return Err("a table twice");
                 }
                 let head = &mut self.tables[gfn.get() as usize];
@@ -213,7 +215,7 @@ impl Shadow {
     ) -> Read<()> {
         let page =
             self.pages[at as usize].as_mut().ok_or("a table out of step that is not there")?;
-        let Key::Table { gfn, level: 0 } = page.key else {
+        let Key::Table { gfn, level: 0, .. } = page.key else {
             return Err("only leaf tables go out of step");
         };
         if page.loose || page.next_of_table != 0 || self.tables[gfn.get() as usize] != at + 1 {
@@ -230,7 +232,7 @@ impl Shadow {
 
 fn page_words(index: usize, page: &Page, out: &mut Vec<u64>) {
     let (kind, gfn, level, flags) = match page.key {
-        Key::Table { gfn, level } => (0, gfn, level, 0),
+        Key::Table { gfn, level, role } => (0, gfn, level, role.0),
         Key::Piece { base, level, flags } => (1, base, level, flags),
     };
     out.extend([index as u64, kind, gfn.get(), level.into(), flags.into(), page.va.get()]);

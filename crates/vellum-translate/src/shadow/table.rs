@@ -1,13 +1,13 @@
 //! The shadow tables of one machine: how they hang together, and how they are walked.
 
 use super::entry::{Entry, ShadowLeaf, era};
+use super::format::{Format, Meaning, RiscV, Role};
 use super::loose::Loose;
 use super::page::{ENTRIES, Key, Page};
 use super::policy::{Context, Found, Known};
 use super::rmap::{Place, Rmap};
 use super::{Counters, Tricks};
 use crate::host::{Guard, HostTable, Resolved};
-use crate::riscv::{Mode, Pte, Satp};
 use crate::tlb::Shootdown;
 use crate::{FrameId, Gfn, Gva, Rights};
 use alloc::collections::BTreeMap;
@@ -18,7 +18,8 @@ pub(super) const NO_ROOT: u32 = u32::MAX;
 
 /// The shadow tables of one machine, for all its harts.
 #[derive(Debug)]
-pub struct Shadow {
+pub struct Shadow<F: Format = RiscV> {
+    pub(super) format: F,
     pub(super) tricks: Tricks,
     pub(super) pages: Vec<Option<Page>>,
     pub(super) free: Vec<u32>,
@@ -47,10 +48,25 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    /// Empty shadow tables over `host`, for `harts` harts, of at most `budget` shadow pages.
-    /// `guard` is the reason that guest tables get; it must withhold writing.
+    /// Empty shadow tables of a RISC-V guest over `host`, for `harts` harts, of at most `budget` shadow
+    /// pages. `guard` is the reason that guest tables get; it must withhold writing.
     pub fn new(host: &HostTable, guard: Guard, harts: usize, budget: u32, tricks: Tricks) -> Self {
+        Shadow::of(RiscV, host, guard, harts, budget, tricks)
+    }
+}
+
+impl<F: Format> Shadow<F> {
+    /// The same, of a guest whose tables have this format.
+    pub fn of(
+        format: F,
+        host: &HostTable,
+        guard: Guard,
+        harts: usize,
+        budget: u32,
+        tricks: Tricks,
+    ) -> Self {
         Shadow {
+            format,
             tricks,
             pages: Vec::new(),
             free: Vec::new(),
@@ -87,11 +103,19 @@ impl Shadow {
         self.tricks.contains(trick)
     }
 
-    pub(super) fn of_table(&self, gfn: Gfn, level: u8) -> Option<u32> {
+    /// The shadow page of an address space's root, if it translates and there is one.
+    pub(super) fn root_of(&self, space: F::Space) -> Option<u32> {
+        let level = self.format.levels(space).checked_sub(1)?;
+        let (gfn, role) = self.format.root(space);
+        self.of_table(gfn, level, role)
+    }
+
+    pub(super) fn of_table(&self, gfn: Gfn, level: u8, role: Role) -> Option<u32> {
+        let key = Key::Table { gfn, level, role };
         let mut at = self.tables.get(gfn.get() as usize).copied().unwrap_or(0);
         while at != 0 {
             let page = self.page(at - 1);
-            if page.key.level() == level {
+            if page.key == key {
                 return Some(at - 1);
             }
             at = page.next_of_table;
@@ -114,17 +138,18 @@ impl Shadow {
 
     /// A hart loads `satp`: remembers its root, and that the guest still uses it as one. All roots
     /// whose shadow is still there are found again: there is no smaller cache of previous roots.
-    pub(super) fn root_loaded(&mut self, hart: usize, satp: Satp) {
+    pub(super) fn root_loaded(&mut self, hart: usize, satp: F::Space) {
         self.active[hart] = NO_ROOT;
-        if satp.mode == Mode::Bare {
+        if self.format.levels(satp) == 0 {
             return;
         }
-        match self.of_table(satp.root, satp.mode.levels() - 1) {
+        match self.root_of(satp) {
             Some(root) => {
+                let asid = self.format.tag(satp);
                 let page = self.page_mut(root);
                 page.writes = 0;
                 if let Some(known) = &mut page.root {
-                    known.several |= known.asid != satp.asid;
+                    known.several |= known.asid != asid;
                 }
                 self.active[hart] = root;
                 self.counters.roots_found += 1;
@@ -138,17 +163,17 @@ impl Shadow {
     pub(super) fn walk(
         &self,
         hart: usize,
-        satp: Satp,
+        satp: F::Space,
         va: Gva,
         generation: u64,
         references: &mut u64,
     ) -> Found {
         let root = self.active[hart];
-        if root == NO_ROOT || !satp.mode.is_canonical(va) {
+        if root == NO_ROOT || !self.format.is_canonical(satp, va) {
             return Found::Nothing;
         }
         let mut page = self.page(root);
-        let mut level = u32::from(satp.mode.levels()) - 1;
+        let mut level = u32::from(self.format.levels(satp)) - 1;
         let mut superpage = 0;
         loop {
             let slot = (va.page() >> (9 * level)) as usize % ENTRIES;
@@ -166,25 +191,17 @@ impl Shadow {
                 return Found::Continue(table, level as u8 - 1);
             }
             let Some(leaf) = entry.as_leaf(generation) else { return Found::Nothing };
-            return Found::Leaf(Known {
-                gfn: page.gfn_of(slot),
-                guest: leaf.guest,
-                user: leaf.user,
-                global: leaf.global,
-                level: superpage,
-                frame: leaf.frame,
-                rights: leaf.rights,
-            });
+            return Found::Leaf(leaf.known(page.gfn_of(slot), superpage));
         }
     }
 
     /// The shadow page of the lowest level that an address leads to, and the slot in it.
-    pub(super) fn leaf_page(&self, hart: usize, satp: Satp, va: Gva) -> Option<(u32, usize)> {
+    pub(super) fn leaf_page(&self, hart: usize, satp: F::Space, va: Gva) -> Option<(u32, usize)> {
         let mut at = self.active[hart];
-        if at == NO_ROOT || !satp.mode.is_canonical(va) {
+        if at == NO_ROOT || !self.format.is_canonical(satp, va) {
             return None;
         }
-        for level in (1..satp.mode.levels()).rev() {
+        for level in (1..self.format.levels(satp)).rev() {
             let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
             at = self.page(at).entries[slot].child()?;
         }
@@ -221,28 +238,28 @@ impl Shadow {
         self.rmap.insert(gfn, Place::new(at, slot));
     }
 
-    /// The leaf that an entry of a leaf table stands for, if it can be used at once: with A set. No
-    /// right to write is granted to a page that was not already
-    /// written in this epoch, so that dirty sets stay exact.
-    pub(super) fn ready_leaf(&self, host: &HostTable, pte: Pte) -> Option<(Gfn, ShadowLeaf)> {
-        if pte.is_invalid() || !pte.is_leaf() || !pte.has(Pte::A) {
-            return None;
+    /// What an entry of a table that has a shadow page means.
+    pub(super) fn meaning(&self, key: Key, entry: u64) -> Meaning {
+        match key {
+            Key::Table { level, role, .. } => self.format.meaning(role, level, entry),
+            Key::Piece { .. } => Meaning::Nothing,
         }
-        let gfn = pte.gfn();
+    }
+
+    /// The leaf that an entry of a leaf table stands for, if it can be used at once. No right to write
+    /// is granted to a page that was not already written in this epoch, so that dirty sets stay exact.
+    pub(super) fn ready_leaf(
+        &self,
+        host: &HostTable,
+        meaning: Meaning,
+    ) -> Option<(Gfn, ShadowLeaf)> {
+        let (gfn, said) = meaning.page()?;
         if gfn.get() >= host.pages() {
             return None;
         }
-        let guest = pte.rights_now();
         // Whether the host has a frame just now must not decide what is known of the guest.
         let (frame, rights) = granted(host, gfn).unwrap_or((FrameId::ZERO, Rights::empty()));
-        let leaf = ShadowLeaf {
-            frame,
-            rights: guest & rights,
-            guest,
-            user: pte.has(Pte::U),
-            global: pte.has(Pte::G),
-        };
-        Some((gfn, leaf))
+        Some((gfn, ShadowLeaf { frame, rights: said.most() & rights, said }))
     }
 
     /// Takes the right to write away from every leaf that maps `gfn`.
@@ -286,10 +303,10 @@ impl Shadow {
             let page = self.page_mut(place.page());
             let entry = &mut page.entries[place.slot()];
             if let Some(mut leaf) = entry.as_leaf(host.generation())
-                && leaf.guest.contains(Rights::WRITE)
+                && leaf.said.most().contains(Rights::WRITE)
             {
                 leaf.frame = frame;
-                leaf.rights = leaf.guest & rights;
+                leaf.rights = leaf.said.most() & rights;
                 *entry = Entry::leaf(leaf, host.generation());
             }
         }
@@ -313,7 +330,7 @@ impl Shadow {
                 let entry = &mut page.entries[place.slot()];
                 *entry = match (now, entry.as_leaf(host.generation())) {
                     (Some((frame, rights)), Some(leaf)) => {
-                        let rights = leaf.guest & rights;
+                        let rights = leaf.said.most() & rights;
                         Entry::leaf(ShadowLeaf { frame, rights, ..leaf }, host.generation())
                     }
                     _ => entry.without_host(),
@@ -346,16 +363,27 @@ impl Shadow {
 
     /// A leaf of the guest's word alone.
     pub(super) fn known_of(page: &Page, slot: usize) -> Option<Known> {
-        let leaf = page.entries[slot].as_leaf(0)?;
-        Some(Known {
-            gfn: page.gfn_of(slot),
-            guest: leaf.guest,
-            user: leaf.user,
-            global: leaf.global,
-            level: 0,
-            frame: FrameId::ZERO,
-            rights: Rights::empty(),
-        })
+        let leaf = page.entries[slot].without_host().as_leaf(0)?;
+        Some(leaf.known(page.gfn_of(slot), 0))
+    }
+}
+
+impl ShadowLeaf {
+    /// As a policy answers it.
+    #[inline]
+    pub(super) fn known(&self, gfn: Gfn, level: u8) -> Known {
+        let ShadowLeaf { frame, rights, said } = *self;
+        Known {
+            gfn,
+            guest: said.guest,
+            user: said.user,
+            global: said.global,
+            shielded: said.shielded,
+            key: said.key,
+            level,
+            frame,
+            rights,
+        }
     }
 }
 

@@ -1,10 +1,9 @@
 //! What is kept for one address, entry by entry: for people.
 
-use super::Shadow;
 use super::entry::Entry;
 use super::page::{ENTRIES, Key};
 use super::policy::Known;
-use crate::riscv::{Mode, Satp};
+use super::{Format, Shadow};
 use crate::{Gfn, Gva};
 use alloc::vec::Vec;
 
@@ -34,16 +33,15 @@ pub enum Kept {
     Leaf(Known),
 }
 
-impl Shadow {
+impl<F: Format> Shadow<F> {
     /// The entries that [`Shadow::walk`] would read.
-    pub(super) fn trail_of(&self, satp: Satp, va: Gva, generation: u64) -> Vec<Trail> {
+    pub(super) fn trail_of(&self, satp: F::Space, va: Gva, generation: u64) -> Vec<Trail> {
         let mut trail = Vec::new();
-        if satp.mode == Mode::Bare || !satp.mode.is_canonical(va) {
+        let Some(mut at) = self.root_of(satp).filter(|_| self.format.is_canonical(satp, va)) else {
             return trail;
-        }
-        let Some(mut at) = self.of_table(satp.root, satp.mode.levels() - 1) else { return trail };
+        };
         let mut superpage = 0;
-        for level in (0..satp.mode.levels()).rev() {
+        for level in (0..self.format.levels(satp)).rev() {
             let page = self.page(at);
             let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
             if matches!(page.key, Key::Piece { .. }) {
@@ -59,15 +57,7 @@ impl Shadow {
                 Kept::Walk(table)
             } else {
                 entry.as_leaf(generation).map_or(Kept::Nothing, |leaf| {
-                    Kept::Leaf(Known {
-                        gfn: page.gfn_of(slot),
-                        guest: leaf.guest,
-                        user: leaf.user,
-                        global: leaf.global,
-                        level: superpage,
-                        frame: leaf.frame,
-                        rights: leaf.rights,
-                    })
+                    Kept::Leaf(leaf.known(page.gfn_of(slot), superpage))
                 })
             };
             trail.push(Trail { level, page: Some(page.key), slot, kept });

@@ -46,6 +46,8 @@ impl Entry {
             guest: Rights::from_bits_truncate(self.flags),
             user: self.flags & USER != 0,
             global: self.flags & GLOBAL != 0,
+            shielded: false,
+            key: 0,
             level: self.level,
             frame: FrameId::ZERO,
             rights: Rights::empty(),
@@ -172,10 +174,10 @@ impl VirtualTlb {
     /// Fills what is around a leaf of the lowest level: an aligned group in the same table.
     fn prefetch(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
         let depth = what.path.len();
-        if what.leaf.level > 0 || depth < 2 {
+        if what.level > 0 || depth < 2 {
             return;
         }
-        let table = what.path[depth - 2].gfn();
+        let table = Pte(what.path[depth - 2]).gfn();
         let slot = what.va.page() as usize % 512;
         let first = slot & !(super::PREFETCH - 1);
         for near in (first..first + super::PREFETCH).filter(|&near| near != slot) {
@@ -187,7 +189,7 @@ impl VirtualTlb {
             if self.banks[hart].find(what.satp, va, &mut 0).is_some() {
                 continue;
             }
-            let global = what.leaf.global || pte.has(Pte::G);
+            let global = is_global(what.path) || pte.has(Pte::G);
             self.keep(hart, entry(what.satp, va, pte, 0, pte.rights_now(), global), cx);
             self.counters.prefetched += 1;
         }
@@ -210,6 +212,11 @@ impl VirtualTlb {
             self.counters.refills += 1;
         }
     }
+}
+
+/// Whether a leaf is in every address space: its own bit says so, or that of a table above it.
+fn is_global(path: &[u64]) -> bool {
+    path.iter().any(|&entry| Pte(entry).has(Pte::G))
 }
 
 fn entry(satp: Satp, va: Gva, pte: Pte, level: u8, rights: Rights, global: bool) -> Entry {
@@ -260,11 +267,12 @@ impl Policy for VirtualTlb {
 
     fn install(&mut self, hart: usize, what: &Install<'_>, cx: &mut Context<'_>) {
         let Some(&last) = what.path.last() else { return };
-        let leaf = &what.leaf;
-        let made = entry(what.satp, what.va, last, leaf.level, leaf.leaf_rights, leaf.global);
+        let (last, level) = (Pte(last), what.level);
+        let global = is_global(what.path);
+        let made = entry(what.satp, what.va, last, level, last.rights_now(), global);
         // A page of another size at the same address would hide this one, or be hidden by it.
         if let Some(&old) = self.banks[hart].find(what.satp, what.va, &mut 0)
-            && old.level != leaf.level
+            && old.level != level
         {
             let first = set_of(old.number, old.level) * WAYS;
             self.banks[hart].drop_where(first..first + WAYS, |e| *e == old);
@@ -285,7 +293,7 @@ impl Policy for VirtualTlb {
         cx.host.remove_guard(gfn, self.guard)
     }
 
-    fn stored(&mut self, _: Gfn, _: usize, _: Pte, _: &mut Context<'_>) {}
+    fn stored(&mut self, _: Gfn, _: usize, _: u64, _: &mut Context<'_>) {}
 
     fn fence(&mut self, hart: usize, satp: Satp, fence: Fence, cx: &mut Context<'_>) -> AfterFence {
         let bank = &mut self.banks[hart];
