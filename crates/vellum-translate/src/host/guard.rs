@@ -39,7 +39,7 @@ impl GuardSet {
         self.0 >> guard.0 & 1 != 0
     }
 
-    pub(super) const fn of(guard: Guard) -> GuardSet {
+    pub(crate) const fn of(guard: Guard) -> GuardSet {
         GuardSet(1 << guard.0)
     }
 

@@ -7,10 +7,14 @@ mod fault;
 mod format;
 mod paging;
 pub mod reference;
+mod shadow;
+mod shadow_format;
 mod walk;
 
 pub use entry::Entry;
 pub use fault::{ErrorCode, Fault, FaultKind};
 pub use format::LongMode;
 pub use paging::{Access, NotLongMode, Paging, Registers};
+pub use shadow::{Mmu, Needed, Reached, TableStore};
+pub use shadow_format::Processor;
 pub use walk::{Leaf, Walker, walk};

@@ -1,0 +1,362 @@
+//! x86-64 on shadow tables: the cases that have broken shadow MMUs (each is a test of kvm-unit-tests'
+//! `access.c` by what it is about), and random edits, registers and accesses on two processors, held
+//! against the reference walker with an audit after each step.
+
+mod x86_guest;
+
+use proptest::prelude::*;
+use vellum_translate::shadow::Tricks;
+use vellum_translate::x86::reference::Verdict;
+use vellum_translate::x86::{Access, Entry, ErrorCode, Paging};
+use vellum_translate::{Access as Kind, Gfn, Privilege};
+use x86_guest::{Did, World, paging};
+
+const P: u64 = Entry::P;
+const W: u64 = Entry::W;
+const U: u64 = Entry::U;
+const A: u64 = Entry::A;
+const D: u64 = Entry::D;
+const PS: u64 = Entry::PS;
+const NX: u64 = Entry::NX;
+const TABLE: u64 = P | W | U | A;
+const PAGE: u64 = P | W | U | A | D;
+
+const TRICKS: [Tricks; 5] =
+    [Tricks::NAIVE, Tricks::TRAP_UPDATE, Tricks::UPDATING, Tricks::UNSYNC_PLAIN, Tricks::UNSYNC];
+
+fn user(kind: Kind) -> Access {
+    Access::new(kind, Privilege::User)
+}
+
+fn kernel(kind: Kind) -> Access {
+    Access::new(kind, Privilege::Supervisor)
+}
+
+fn fault(code: ErrorCode) -> Did {
+    Did::Fault(Verdict::PageFault(code.bits()))
+}
+
+fn va(pdpt: u64, pd: u64, pt: u64) -> u64 {
+    pdpt << 30 | pd << 21 | pt << 12
+}
+
+/// Pages 0 to 3 are tables of the four levels; page 4 is another of the lowest.
+fn each(test: impl Fn(&mut World)) {
+    for tricks in TRICKS {
+        let mut world = World::new(tricks);
+        for (table, below) in [(0, 1), (1, 2), (2, 3)] {
+            world.entry(table, 0, below, TABLE);
+        }
+        test(&mut world);
+        world.audit();
+        world.check_memory();
+    }
+}
+
+#[test]
+fn two_parents_with_different_rights_to_one_table() {
+    let denied = ErrorCode::PRESENT | ErrorCode::USER;
+    each(|world| {
+        world.entry(2, 1, 3, TABLE & !W);
+        world.entry(2, 2, 3, TABLE & !U);
+        world.entry(2, 3, 3, TABLE | NX);
+        world.entry(3, 5, 20, PAGE);
+        // In an order that would let the first one's rights stay: the widest first, and last again.
+        for parent in [0, 1, 2, 3, 1, 0, 2] {
+            let at = va(0, parent, 5);
+            let store = world.access(0, at, user(Kind::Store), parent);
+            let load = world.access(0, at, user(Kind::Load), 0);
+            let fetch = world.access(0, at, user(Kind::Fetch), 0);
+            match parent {
+                0 => assert_eq!((store, fetch), (Did::Stored, Did::Fetched)),
+                1 => assert_eq!(store, fault(denied | ErrorCode::WRITE)),
+                2 => assert_eq!(load, fault(denied)),
+                _ => assert_eq!(fetch, fault(denied | ErrorCode::FETCH)),
+            }
+            world.audit();
+        }
+        assert_eq!(world.access(1, va(0, 2, 5), kernel(Kind::Store), 9), Did::Stored);
+        // All four are one table, in four roles.
+        world.entry(3, 5, 21, PAGE);
+        for parent in 0..4 {
+            let loaded = world.access(0, va(0, parent, 5), kernel(Kind::Load), 0);
+            assert_eq!(loaded, Did::Loaded(0), "the new page");
+        }
+    });
+}
+
+#[test]
+fn wp_toggled_while_the_guest_runs() {
+    let denied = fault(ErrorCode::PRESENT | ErrorCode::WRITE);
+    each(|world| {
+        world.entry(3, 5, 20, PAGE & !W);
+        let at = va(0, 0, 5);
+        for round in 0..3 {
+            world.change(0, |paging| paging.wp = true);
+            assert_eq!(world.access(0, at, kernel(Kind::Store), round), denied);
+            world.change(0, |paging| paging.wp = false);
+            assert_eq!(world.access(0, at, kernel(Kind::Store), round), Did::Stored);
+            // Not for a user, and not for the processor whose WP is set.
+            let code = ErrorCode::PRESENT | ErrorCode::WRITE | ErrorCode::USER;
+            assert_eq!(world.access(0, at, user(Kind::Store), round), fault(code));
+            assert_eq!(world.access(1, at, kernel(Kind::Store), round), denied);
+            world.audit();
+        }
+        let fills = world.fills();
+        world.change(0, |paging| paging.wp = true);
+        assert_eq!(world.access(0, at, kernel(Kind::Store), 1), denied);
+        world.change(0, |paging| paging.wp = false);
+        assert_eq!(world.access(0, at, kernel(Kind::Store), 1), Did::Stored);
+        assert_eq!(world.fills(), fills, "WP asks for no other tables");
+    });
+}
+
+#[test]
+fn a_huge_page_in_place_of_a_table_and_back() {
+    each(|world| {
+        let at = |page| va(0, 0, page);
+        let entries = [
+            Entry::new(Gfn::new(3), TABLE).0,
+            Entry::new(Gfn::new(512), PAGE | PS).0,
+            Entry::new(Gfn::new(0), PAGE | PS).0,
+            0,
+        ];
+        (0..8).for_each(|page| world.entry(3, page, 40 + page, PAGE));
+        for (round, &entry) in entries.iter().cycle().take(16).enumerate() {
+            world.word(2, 0, entry);
+            for page in [5, 6, 5] {
+                // Pages 5 and 6 of the run at 0 are not tables.
+                world.access(round % 2, at(page), kernel(Kind::Store), round as u64);
+                world.access((round + 1) % 2, at(page), user(Kind::Load), 0);
+            }
+            world.moved(517);
+            world.moved(45);
+            world.access(0, at(5), kernel(Kind::Load), 0);
+            world.audit();
+        }
+        // A huge page over the tables themselves: a store through it is a store to a table.
+        world.word(2, 1, Entry::new(Gfn::new(0), PAGE | PS).0);
+        world.word(2, 0, Entry::new(Gfn::new(3), TABLE).0);
+        assert_eq!(
+            world.access(0, at(5), user(Kind::Load), 0),
+            world.access(1, at(5), user(Kind::Load), 0)
+        );
+        let leaf = va(0, 1, 3) + 5 * 8;
+        let new = Entry::new(Gfn::new(50), PAGE).0;
+        assert_eq!(world.access(0, leaf, kernel(Kind::Store), new), Did::Stored);
+        assert_eq!(world.access(1, at(5), kernel(Kind::Store), 77), Did::Stored);
+        assert_eq!(world.access(0, va(0, 1, 50), kernel(Kind::Load), 0), Did::Loaded(77));
+    });
+}
+
+#[test]
+fn the_dirty_bit_of_a_large_page_without_wp() {
+    each(|world| {
+        let at = va(0, 1, 7);
+        world.entry(2, 1, 512, (PAGE | PS) & !(W | D));
+        world.change(0, |paging| paging.wp = false);
+        assert_eq!(world.access(0, at, kernel(Kind::Load), 0), Did::Loaded(0));
+        let pde = |world: &mut World| match world.access(1, va(0, 0, 9) + 8, kernel(Kind::Load), 0)
+        {
+            Did::Loaded(pde) => Entry(pde),
+            other => panic!("{other:?}"),
+        };
+        world.entry(3, 9, 2, PAGE);
+        assert!(!pde(world).has(D), "a load leaves it");
+        assert_eq!(world.access(0, at, kernel(Kind::Store), 1), Did::Stored);
+        assert!(pde(world).has(D), "the first store sets it, though R/W is clear");
+        // The guest clears it again, as one does that looks for dirty pages.
+        world.entry(2, 1, 512, (PAGE | PS) & !(W | D));
+        assert_eq!(world.access(0, at, kernel(Kind::Store), 2), Did::Stored);
+        assert!(pde(world).has(D));
+    });
+}
+
+#[test]
+fn smep_with_wp_clear() {
+    let code = ErrorCode::PRESENT | ErrorCode::FETCH;
+    each(|world| {
+        world.entry(3, 5, 20, PAGE & !W);
+        let at = va(0, 0, 5);
+        world.change(0, |paging| (paging.wp, paging.smep) = (false, true));
+        // The store makes it a page that supervisors write; it stays a user's.
+        assert_eq!(world.access(0, at, kernel(Kind::Store), 1), Did::Stored);
+        assert_eq!(world.access(0, at, kernel(Kind::Fetch), 0), fault(code));
+        assert_eq!(world.access(0, at, user(Kind::Fetch), 0), Did::Fetched);
+        assert_eq!(world.access(0, at, user(Kind::Load), 0), Did::Loaded(1));
+        assert_eq!(world.access(0, at, kernel(Kind::Fetch), 0), fault(code));
+        world.change(0, |paging| paging.smep = false);
+        assert_eq!(world.access(0, at, kernel(Kind::Fetch), 0), Did::Fetched);
+        world.change(0, |paging| (paging.smep, paging.smap) = (true, true));
+        assert_eq!(world.access(0, at, kernel(Kind::Load), 0), fault(ErrorCode::PRESENT));
+        world.change(0, |paging| paging.ac = true);
+        assert_eq!(world.access(0, at, kernel(Kind::Load), 0), Did::Loaded(1));
+    });
+}
+
+#[test]
+fn the_error_code_on_a_prefetched_entry() {
+    let code = ErrorCode::PRESENT | ErrorCode::USER | ErrorCode::WRITE;
+    each(|world| {
+        world.entry(3, 8, 20, PAGE);
+        world.entry(3, 9, 21, PAGE & !W);
+        world.entry(3, 10, 22, PAGE & !U);
+        // 11: not present, though everything else is set.
+        world.entry(3, 11, 23, PAGE & !P);
+        assert_eq!(world.access(0, va(0, 0, 8), user(Kind::Load), 0), Did::Loaded(0));
+        // The first touch of each: whatever prefetch put there, the code says what the tables say.
+        assert_eq!(world.access(0, va(0, 0, 9), user(Kind::Store), 0), fault(code));
+        assert_eq!(world.access(0, va(0, 0, 10), user(Kind::Store), 0), fault(code));
+        let absent = fault(ErrorCode::USER | ErrorCode::WRITE);
+        assert_eq!(world.access(0, va(0, 0, 11), user(Kind::Store), 0), absent);
+    });
+}
+
+#[test]
+fn prefetch_fills_neighbours_in_their_role() {
+    let mut world = World::new(Tricks::UPDATING);
+    for (table, below) in [(0, 1), (1, 2), (2, 3)] {
+        world.entry(table, 0, below, TABLE);
+    }
+    (0..8).for_each(|page| world.entry(3, page, 20 + page, PAGE));
+    world.access(0, va(0, 0, 0), user(Kind::Load), 0);
+    let counters = *world.mmu.counters();
+    assert_eq!((counters.fills, counters.prefetched), (1, 7));
+    world.access(0, va(0, 0, 7), user(Kind::Load), 0);
+    assert_eq!(world.fills(), 1, "found where prefetch put it");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Entry { table: u64, index: u64, to: u64, flags: u64 },
+    Access { hart: usize, va: u64, access: Access, value: u64 },
+    Registers { hart: usize, bits: u16, root: u64, pkru: Option<u32> },
+    Moved(u64),
+    Watch(u64),
+    Revoke,
+    Drop(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let index = || prop_oneof![4 => 0..3_u64, 1 => Just(256), 1 => Just(511)];
+    let va = (index(), index(), index(), index(), 0..4096_u64, 0..20_u8).prop_map(
+        |(a, b, c, d, offset, spoil)| {
+            let va = a << 39 | b << 30 | c << 21 | d << 12 | offset & !7;
+            let va = (va << 16) as i64 >> 16;
+            if spoil == 0 { va as u64 ^ 1 << 55 } else { va as u64 }
+        },
+    );
+    let page = || prop_oneof![12 => 0..12_u64, 1 => Just(512), 1 => Just(516), 1 => Just(2000)];
+    let flags = prop_oneof![
+        4 => Just(TABLE),
+        4 => Just(PAGE),
+        1 => Just(PAGE & !W),
+        1 => Just(PAGE & !U),
+        1 => Just(PAGE & !D),
+        1 => Just(TABLE & !A),
+        1 => Just(PAGE | NX),
+        1 => Just(PAGE | PS),
+        1 => Just(0),
+        1 => (0..512_u64, 0..16_u64, any::<bool>(), any::<bool>()).prop_map(|(low, key, nx, high)| {
+            low | key << 59 & !NX | if nx { NX } else { 0 } | if high { 1 << 45 } else { 0 }
+        }),
+    ];
+    let kind = prop_oneof![Just(Kind::Load), Just(Kind::Store), Just(Kind::Fetch)];
+    let access = (kind, any::<bool>(), 0..8_u8).prop_map(|(kind, user, implicit)| {
+        let privilege = if user { Privilege::User } else { Privilege::Supervisor };
+        Access { kind, privilege, implicit: !user && implicit == 0 && kind != Kind::Fetch }
+    });
+    let table = || 0..8_u64;
+    let step = prop_oneof![
+        6 => (table(), index(), page(), flags)
+            .prop_map(|(table, index, to, flags)| Step::Entry { table, index, to, flags }),
+        10 => (0..2_usize, va, access, any::<u64>())
+            .prop_map(|(hart, va, access, value)| Step::Access { hart, va, access, value }),
+        2 => (0..2_usize, any::<u16>(), 0..3_u64, prop::option::of(any::<u32>()))
+            .prop_map(|(hart, bits, root, pkru)| Step::Registers { hart, bits, root, pkru }),
+        1 => (0..12_u64).prop_map(Step::Moved),
+        1 => (0..12_u64).prop_map(Step::Watch),
+        1 => Just(Step::Revoke),
+        1 => any::<u64>().prop_map(Step::Drop),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// Tables that lead somewhere, some of them to themselves.
+fn start(world: &mut World) {
+    for (table, index, to) in [(0, 0, 1), (0, 1, 1), (0, 511, 1), (1, 0, 2), (1, 1, 2), (2, 0, 3)] {
+        world.entry(table, index, to, TABLE);
+    }
+    world.entry(2, 1, 3, TABLE & !W);
+    world.entry(2, 2, 512, PAGE | PS);
+    for (index, to) in [(0, 3), (1, 2), (2, 9), (256, 10), (511, 11)] {
+        world.entry(3, index, to, PAGE);
+    }
+}
+
+fn run(tricks: Tricks, steps: &[Step]) {
+    let mut world = World::new(tricks);
+    start(&mut world);
+    for step in steps {
+        match *step {
+            Step::Entry { table, index, to, flags } => world.entry(table, index, to, flags),
+            Step::Access { hart, va, access, value } => {
+                world.access(hart, va, access, value);
+            }
+            Step::Registers { hart, bits, root, pkru } => {
+                let bit = |n: u16| bits >> n & 1 != 0;
+                world.load(
+                    hart,
+                    Paging {
+                        root: Gfn::new(if bit(0) && bit(1) { root } else { 0 }),
+                        pcid: bits >> 14,
+                        levels: if bit(2) && bit(3) && bit(4) { 5 } else { 4 },
+                        wp: bit(5),
+                        nx: bit(6) || bit(7),
+                        smep: bit(8),
+                        smap: bit(9),
+                        ac: bit(10),
+                        pkru: pkru.filter(|_| bit(11)),
+                        pkrs: pkru.filter(|_| bit(12)),
+                        ..paging()
+                    },
+                );
+            }
+            Step::Moved(page) => world.moved(page),
+            Step::Watch(page) => world.watch(page),
+            Step::Revoke => world.revoke(),
+            Step::Drop(choice) => world.drop_some(choice),
+        }
+        world.audit();
+    }
+    world.check_memory();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn shadow_tables_do_what_the_manual_says(steps in steps()) {
+        TRICKS.into_iter().for_each(|tricks| run(tricks, &steps));
+    }
+}
+
+/// One processor changes an entry; from the moment the store is done, the other no longer goes the old
+/// way, though it did so a moment ago and fences nothing.
+#[test]
+fn what_one_processor_changes_the_other_sees() {
+    each(|world| {
+        world.entry(3, 5, 20, PAGE);
+        world.entry(3, 6, 3, PAGE);
+        world.word(20, 0, 100);
+        world.word(21, 0, 101);
+        let (at, table) = (va(0, 0, 5), va(0, 0, 6));
+        for (round, to) in [20_u64, 21].into_iter().cycle().take(12).enumerate() {
+            let hart = round % 2;
+            let leaf = Entry::new(Gfn::new(to), PAGE).0;
+            assert_eq!(world.access(hart, table + 5 * 8, kernel(Kind::Store), leaf), Did::Stored);
+            assert_eq!(world.access(1 - hart, at, user(Kind::Load), 0), Did::Loaded(80 + to));
+            world.audit();
+        }
+    });
+}
