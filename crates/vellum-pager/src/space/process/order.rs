@@ -100,7 +100,12 @@ fn try_answer(
         // dropped it without a message.
         let writable = pager.may(page, Right::Store);
         if space.confirm(page, writable)? == Filled::Done {
-            pager.removed(page.get()..page.get() + 1)?;
+            // Zeros are there now, and whoever waited may have written them already: from here on the
+            // pager knows the page, in the same step, so that a removal announced next drops it. A
+            // store that can't be told keeps a page that nobody will ask for.
+            let _ = pager.removed(page.get()..page.get() + 1);
+            pager.adopt(page);
+            return Ok(());
         }
     }
     if pager.fault(&mut *space, page, access)? == Resolved::Present {
