@@ -1,6 +1,6 @@
 //! Putting tables together, with limits on what a file may ask for.
 
-use super::{Extent, Filter, Geometry, Index, Order, Remap, Run, Skews};
+use super::{Divisor, Extents, Filter, Geometry, Order, Remap, Run, Skews};
 use crate::Error;
 
 /// What a description may ask for; far above any real drive.
@@ -23,25 +23,23 @@ impl Limits {
 pub(super) struct Builder {
     pub runs: Vec<Run>,
     pub skews: Vec<Skews>,
-    pub extents: Vec<Extent>,
+    pub extents: Extents,
     pub remaps: Vec<Remap>,
     pub lbn: u64,
 }
 
 impl Builder {
-    /// Maps the next LBNs to the `count` virtual numbers from `first` on, all in `run`; LBNs that
-    /// continue an extent lengthen it.
+    /// Maps the next LBNs to the `count` virtual numbers from `first` on, all in `run`.
     pub fn extend(&mut self, run: u32, first: u64, count: u64) -> Result<(), Error> {
         if count == 0 {
             return Ok(());
         }
-        let joined = self
-            .extents
-            .last()
-            .is_some_and(|e| e.run == run && e.first + (self.lbn - e.lbn) == first);
-        if !joined {
-            self.extents.push(Extent { lbn: self.lbn, first, run });
+        let next = self.extents.next_number();
+        if first < next {
+            let what = "sectors that do not follow those before them";
+            return Err(Error::Geometry { what, found: first, expected: next });
         }
+        self.extents.push(run, first, count);
         if self.extents.len() > Limits::TABLE || self.runs.len() > Limits::TABLE {
             let what = "more runs or extents than a drive can have";
             let found = self.extents.len().max(self.runs.len()) as u64;
@@ -52,11 +50,11 @@ impl Builder {
     }
 
     pub fn finish(mut self, surfaces: u32, cylinders: u32) -> Result<Geometry, Error> {
-        if self.extents.is_empty() {
+        if self.extents.len() == 0 {
             return Err(Error::Geometry { what: "no sectors", found: 0, expected: 1 });
         }
         self.remaps.sort_by_key(|r| r.lbn);
-        let keys: Vec<u64> = self.extents.iter().map(|e| e.lbn).collect();
+        self.extents.index();
         let mut by_place: Vec<_> =
             (0..self.runs.len()).map(|i| span(&self.runs, i, surfaces)).collect();
         by_place.sort_unstable();
@@ -72,10 +70,9 @@ impl Builder {
         }
         let geometry = Geometry {
             sectors: self.lbn,
-            surfaces,
+            surfaces: Divisor::new(surfaces),
             cylinders,
-            longest: self.runs.iter().map(|r| r.mapped).max().unwrap_or(0),
-            by_lbn: Index::new(&keys, self.lbn),
+            longest: self.runs.iter().map(|r| r.mapped.get()).max().unwrap_or(0),
             runs: self.runs,
             skews: self.skews,
             extents: self.extents,
@@ -91,14 +88,14 @@ impl Builder {
 /// Head (or all), first and last cylinder, and number of a run.
 fn span(runs: &[Run], i: usize, surfaces: u32) -> (u32, u32, u32, u32) {
     let r = &runs[i];
-    let tracks = r.sectors.div_ceil(u64::from(r.mapped)) as u32;
+    let tracks = r.sectors.div_ceil(u64::from(r.mapped.get())) as u32;
     match r.order {
         Order::Cylinders { .. } => {
             (u32::MAX, r.cylinder, r.cylinder + tracks.div_ceil(surfaces).max(1) - 1, i as u32)
         }
         Order::Surface { head, step, .. } => {
             let other = r.cylinder.wrapping_add_signed(step.wrapping_mul(tracks as i32 - 1));
-            (head, r.cylinder.min(other), r.cylinder.max(other), i as u32)
+            (head.into(), r.cylinder.min(other), r.cylinder.max(other), i as u32)
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Geometry: which sector stands where, and at which angle; an exact bijection both ways.
 //!
 //! A drive's physical sectors are numbered along its tracks in the order of their use: the *virtual
-//! sector number*. `Run`s of like tracks turn such a number into a place by division. `Extent`s
-//! turn an LBN into a virtual number: they skip spares, slipped defects and reserved areas. Both
-//! tables are sorted and found through a coarse index of the LBN's upper bits, so that a lookup
-//! takes one indexed load, a short scan and two divisions, whatever the layout.
+//! sector number*. `Extents` turn an LBN into such a number: they skip spares, slipped defects and
+//! reserved areas. `Run`s of like tracks turn the number into a place. A lookup takes an index of the
+//! LBN's upper bits, an extent, its run, and three divisions, whatever the layout.
 
 mod build;
+mod divisor;
+mod extents;
 mod serpentine;
 mod zones;
 
@@ -15,6 +16,8 @@ pub use serpentine::{Entry, Node, Pattern, Serpentine};
 pub use zones::{Mapping, Sparing, Zone, Zoned};
 
 use crate::Error;
+use divisor::Divisor;
+use extents::Extents;
 
 /// An angle: a fraction of a turn in units of 2⁻³².
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -56,18 +59,19 @@ pub(crate) enum Order {
     /// are taken backwards.
     Cylinders { flip: Mapping, skews: u32 },
     /// One surface, cylinder after cylinder, by `step`.
-    Surface { head: u32, step: i32, turn: u32 },
+    Surface { head: u8, step: i32, turn: u32 },
 }
 
-/// Like tracks.
+/// Like tracks; a cache line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(align(64))]
 pub(crate) struct Run {
     /// Virtual number of the first sector.
     pub first: u64,
     /// Number of sectors in all.
     pub sectors: u64,
     /// Sectors of each track that the run maps.
-    pub mapped: u32,
+    pub mapped: Divisor,
     /// Sectors of a turn.
     pub per_turn: u32,
     /// Number on the track of the first sector that is mapped.
@@ -82,13 +86,8 @@ pub(crate) struct Run {
     pub order: Order,
 }
 
-/// LBNs that stand on consecutive virtual numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extent {
-    pub lbn: u64,
-    pub first: u64,
-    pub run: u32,
-}
+const _: () = assert!(size_of::<Run>() == 64);
+const _: () = assert!(Limits::SURFACES <= u8::MAX as u32);
 
 /// A defective sector that stands in for elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,46 +111,15 @@ pub(crate) struct Skews {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Geometry {
     pub(crate) sectors: u64,
-    pub(crate) surfaces: u32,
+    pub(crate) surfaces: Divisor,
     pub(crate) cylinders: u32,
     pub(crate) runs: Vec<Run>,
     pub(crate) skews: Vec<Skews>,
-    pub(crate) extents: Vec<Extent>,
+    pub(crate) extents: Extents,
     pub(crate) remaps: Vec<Remap>,
     pub(crate) moved: Filter,
-    pub(crate) by_lbn: Index,
     pub(crate) by_place: Vec<(u32, u32, u32, u32)>,
     pub(crate) longest: u32,
-}
-
-/// First extent for each value of a number's upper bits.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Index {
-    shift: u32,
-    first: Vec<u32>,
-}
-
-impl Index {
-    /// An index over sorted `keys`, with about two slots a key.
-    pub(crate) fn new(keys: &[u64], end: u64) -> Index {
-        let slots = (keys.len() as u64 * 2).next_power_of_two().max(1024);
-        let shift = (64 - end.leading_zeros()).saturating_sub(slots.trailing_zeros());
-        let mut last = 0;
-        let first = (0..=(end >> shift) + 1)
-            .map(|slot| {
-                while last + 1 < keys.len() && keys[last + 1] <= slot << shift {
-                    last += 1;
-                }
-                last as u32
-            })
-            .collect();
-        Index { shift, first }
-    }
-
-    #[inline]
-    fn start(&self, key: u64) -> usize {
-        self.first[(key >> self.shift) as usize] as usize
-    }
 }
 
 /// Bits of LBNs that were moved, so that the others need no search.
@@ -184,7 +152,7 @@ impl Geometry {
 
     /// Data surfaces, one head each.
     pub fn surfaces(&self) -> u32 {
-        self.surfaces
+        self.surfaces.get()
     }
 
     /// Whether the layout is one of zones.
@@ -202,19 +170,6 @@ impl Geometry {
         self.longest
     }
 
-    #[inline]
-    fn extent_of(&self, lbn: u64) -> usize {
-        let mut i = self.by_lbn.start(lbn);
-        let passed = |i: usize| self.extents.get(i + 1).is_some_and(|e| e.lbn <= lbn);
-        // Seldom does more than one extent begin in a slot; whether one does is a guess, which a
-        // branch would get wrong half of the time.
-        i += usize::from(passed(i));
-        while passed(i) {
-            i += 1;
-        }
-        i
-    }
-
     /// Where `lbn` is; `None` past the end.
     #[inline]
     pub fn locate(&self, lbn: u64) -> Option<Spot> {
@@ -228,19 +183,20 @@ impl Geometry {
             spot.remapped = true;
             return Some(spot);
         }
-        let extent = &self.extents[self.extent_of(lbn)];
-        Some(self.spot_in(extent.run, extent.first + (lbn - extent.lbn)))
+        let (run, number) = self.extents.number_of(lbn);
+        Some(self.spot_in(run, number))
     }
 
     #[inline]
     fn spot_in(&self, run: u32, number: u64) -> Spot {
         let r = &self.runs[run as usize];
         let within = number - r.first;
-        // Almost every drive's runs are below 2^32 sectors, where division is cheap.
+        // Almost every drive's runs are below 2^32 sectors, where a multiplication divides.
         let (number, sector) = match u32::try_from(within) {
-            Ok(w) => (w / r.mapped, w % r.mapped),
+            Ok(w) => r.mapped.divide(w),
             Err(_) => {
-                ((within / u64::from(r.mapped)) as u32, (within % u64::from(r.mapped)) as u32)
+                let mapped = u64::from(r.mapped.get());
+                ((within / mapped) as u32, (within % mapped) as u32)
             }
         };
         Spot { track: Track { run, number }, sector, remapped: false }
@@ -257,13 +213,14 @@ impl Geometry {
         let r = &self.runs[track.run as usize];
         match r.order {
             Order::Cylinders { flip, .. } => {
-                let (c, h) = (track.number / self.surfaces, track.number % self.surfaces);
+                let (c, h) = self.surfaces.divide(track.number);
                 let cylinder = r.cylinder + c;
-                (cylinder, flip.head(c, cylinder, h, self.surfaces))
+                (cylinder, flip.head(c, cylinder, h, self.surfaces.get()))
             }
-            Order::Surface { head, step, .. } => {
-                (r.cylinder.wrapping_add_signed(step.wrapping_mul(track.number as i32)), head)
-            }
+            Order::Surface { head, step, .. } => (
+                r.cylinder.wrapping_add_signed(step.wrapping_mul(track.number as i32)),
+                head.into(),
+            ),
         }
     }
 
@@ -276,9 +233,9 @@ impl Geometry {
 
     /// Whether the drive has such a track.
     pub(crate) fn has_track(&self, track: Track) -> bool {
-        self.runs
-            .get(track.run as usize)
-            .is_some_and(|r| u64::from(track.number) < r.sectors.div_ceil(u64::from(r.mapped)))
+        self.runs.get(track.run as usize).is_some_and(|r| {
+            u64::from(track.number) < r.sectors.div_ceil(u64::from(r.mapped.get()))
+        })
     }
 
     /// Sectors in a turn of the track.
@@ -302,14 +259,15 @@ impl Geometry {
                 Angle(r.angle.wrapping_add(turn.wrapping_mul(track.number)))
             }
             Order::Cylinders { skews, .. } => {
-                let (c, h) = (track.number / self.surfaces, track.number % self.surfaces);
+                let (c, h) = self.surfaces.divide(track.number);
                 let s = &self.skews[skews as usize];
-                let mut a = turned(r.angle, h + (self.surfaces - 1) * c, s.per_track, s.rest);
+                let mut a = turned(r.angle, h + (self.surfaces.get() - 1) * c, s.per_track, s.rest);
                 a = turned(a, c, s.per_cylinder, s.rest);
                 if !s.slips.is_empty() {
                     let (_, head) = self.track_place(track);
-                    let tracks = u64::from(c * self.surfaces + if s.by_track { head } else { 0 });
-                    let before = tracks * u64::from(r.mapped);
+                    let tracks =
+                        u64::from(c * self.surfaces.get() + if s.by_track { head } else { 0 });
+                    let before = tracks * u64::from(r.mapped.get());
                     let slips = s.slips.partition_point(|&p| p < before) as u32;
                     a = turned(a, slips, r.width, s.rest);
                 }
@@ -333,35 +291,16 @@ impl Geometry {
     /// Sectors that the track maps.
     #[inline]
     pub fn mapped(&self, track: Track) -> u32 {
-        self.runs[track.run as usize].mapped
+        self.runs[track.run as usize].mapped.get()
     }
 
     /// First and last LBN whose home is on the track; `None` if it has none.
     pub fn track_lbns(&self, track: Track, near: u64) -> Option<(u64, u64)> {
         let r = &self.runs[track.run as usize];
-        let from = r.first + u64::from(track.number) * u64::from(r.mapped);
-        let to = (from + u64::from(r.mapped)).min(r.first + r.sectors);
+        let from = r.first + u64::from(track.number) * u64::from(r.mapped.get());
+        let to = (from + u64::from(r.mapped.get())).min(r.first + r.sectors);
         // `near` is an LBN on the track or close to it, so that the search is a step or two.
-        let mut i = self.extent_of(near.min(self.sectors - 1));
-        while i > 0 && self.extents[i].first > from {
-            i -= 1;
-        }
-        while i < self.extents.len() && self.end_of(i) <= from {
-            i += 1;
-        }
-        let extent = self.extents.get(i).filter(|e| e.first < to)?;
-        let first = extent.lbn + from.saturating_sub(extent.first);
-        while i + 1 < self.extents.len() && self.extents[i + 1].first < to {
-            i += 1;
-        }
-        let end = self.end_of(i).min(to);
-        Some((first, self.extents[i].lbn + (end - self.extents[i].first) - 1))
-    }
-
-    /// Virtual number after the extent's last.
-    fn end_of(&self, i: usize) -> u64 {
-        let e = &self.extents[i];
-        e.first + (self.extents.get(i + 1).map_or(self.sectors, |n| n.lbn) - e.lbn)
+        self.extents.between(from, to, near)
     }
 
     /// The sector on its own track where an LBN has its home, whether or not it was moved away.
@@ -369,25 +308,22 @@ impl Geometry {
         if lbn >= self.sectors {
             return None;
         }
-        let extent = &self.extents[self.extent_of(lbn)];
-        Some(self.spot_in(extent.run, extent.first + (lbn - extent.lbn)))
+        let (run, number) = self.extents.number_of(lbn);
+        Some(self.spot_in(run, number))
     }
 
     /// The LBN that a sector of a track holds; `None` for spares, slipped and defective sectors.
     pub fn lbn_at(&self, track: Track, sector: u32) -> Option<u64> {
         let r = &self.runs[track.run as usize];
-        let number = r.first + u64::from(track.number) * u64::from(r.mapped) + u64::from(sector);
-        if sector >= r.mapped || number >= r.first + r.sectors {
+        let number =
+            r.first + u64::from(track.number) * u64::from(r.mapped.get()) + u64::from(sector);
+        if sector >= r.mapped.get() || number >= r.first + r.sectors {
             return None;
         }
         if let Some(remap) = self.remaps.iter().find(|m| m.target == number) {
             return Some(remap.lbn);
         }
-        let i = self.extents.partition_point(|e| e.first <= number).checked_sub(1)?;
-        if number >= self.end_of(i) {
-            return None;
-        }
-        let lbn = self.extents[i].lbn + (number - self.extents[i].first);
+        let lbn = self.extents.lbn_of(number)?;
         self.remaps.binary_search_by_key(&lbn, |m| m.lbn).is_err().then_some(lbn)
     }
 
@@ -408,38 +344,33 @@ impl Geometry {
             let r = &self.runs[run as usize];
             let number = match r.order {
                 Order::Cylinders { flip, .. } => {
-                    if place.head >= self.surfaces {
+                    if place.head >= self.surfaces.get() {
                         return None;
                     }
                     let c = place.cylinder - r.cylinder;
-                    c * self.surfaces + flip.head(c, place.cylinder, place.head, self.surfaces)
+                    c * self.surfaces.get()
+                        + flip.head(c, place.cylinder, place.head, self.surfaces.get())
                 }
                 Order::Surface { .. } => place.cylinder.abs_diff(r.cylinder),
             };
-            if place.sector >= r.low && place.sector - r.low < r.mapped {
+            if place.sector >= r.low && place.sector - r.low < r.mapped.get() {
                 return Some((Track { run, number }, place.sector - r.low));
             }
         }
         None
     }
 
-    /// Checks that every extent lies in its run and that LBNs are without gaps.
+    /// Checks that every extent lies in its run.
     ///
     /// # Errors
     /// When the tables do not add up.
     pub fn check(&self) -> Result<(), Error> {
-        let mut lbn = 0;
-        for (i, e) in self.extents.iter().enumerate() {
-            let r = &self.runs[e.run as usize];
-            if e.lbn != lbn || e.first < r.first || self.end_of(i) > r.first + r.sectors {
-                let what = "an extent does not fit its run or its neighbour";
-                return Err(Error::Geometry { what, found: e.lbn, expected: lbn });
+        for (run, first, last) in self.extents.spans() {
+            let r = &self.runs[run as usize];
+            if first < r.first || last >= r.first + r.sectors {
+                let (what, found) = ("an extent does not fit its run", last);
+                return Err(Error::Geometry { what, found, expected: r.first + r.sectors });
             }
-            lbn += self.end_of(i) - e.first;
-        }
-        if lbn != self.sectors {
-            let what = "extents do not cover all sectors";
-            return Err(Error::Geometry { what, found: lbn, expected: self.sectors });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! they change heads, take a few thousand rows.
 
 use super::build::{Builder, Limits, at_most};
-use super::{Geometry, Order, Run};
+use super::{Divisor, Geometry, Order, Run};
 use crate::Error;
 
 /// A kind of track.
@@ -187,13 +187,13 @@ impl Serpentine {
         b.runs.push(Run {
             first: at.first,
             sectors: e.sectors,
-            mapped: e.each as u32,
+            mapped: Divisor::new(e.each as u32),
             per_turn: p.per_turn,
             low: p.low,
             cylinder: at.cylinder as u32,
             angle: at.angle,
             width: ((1u64 << 32) / u64::from(p.per_turn)) as u32,
-            order: Order::Surface { head, step: step as i32, turn: e.each_angle },
+            order: Order::Surface { head: head as u8, step: step as i32, turn: e.each_angle },
         });
         Ok(())
     }

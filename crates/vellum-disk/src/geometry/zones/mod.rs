@@ -11,7 +11,7 @@ mod rules;
 pub use rules::{Mapping, Sparing};
 
 use super::build::{Builder, Limits, at_most};
-use super::{Angle, Geometry, Order, Remap, Run, Skews};
+use super::{Angle, Divisor, Geometry, Order, Remap, Run, Skews};
 use crate::Error;
 use rules::Group;
 
@@ -102,7 +102,7 @@ impl Zoned {
         b.runs.push(Run {
             first,
             sectors: total,
-            mapped: zone.per_track,
+            mapped: Divisor::new(zone.per_track),
             per_turn: zone.per_track,
             low: 0,
             cylinder: zone.first_cylinder,
@@ -228,12 +228,8 @@ impl Zoned {
                     let what = "a defect or its replacement outside the zone";
                     return Err(Error::Geometry { what, found: bad.max(good), expected: total });
                 }
-                let at = first + bad;
-                let i = b.extents.partition_point(|e| e.first <= at);
-                let Some(e) = i.checked_sub(1).map(|i| b.extents[i]) else { continue };
-                let end = b.extents.get(i).map_or(b.lbn, |n| n.lbn);
-                let lbn = e.lbn + (at - e.first);
-                if lbn < end && lbn >= from && bad != good {
+                let Some(lbn) = b.extents.lbn_of(first + bad) else { continue };
+                if lbn >= from && bad != good {
                     b.remaps.push(Remap { lbn, target: first + good });
                 }
             }
