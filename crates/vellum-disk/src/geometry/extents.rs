@@ -248,7 +248,7 @@ mod tests {
                 for len in [1, 2, 5, 30] {
                     let mut inside = (number..number + len).filter_map(lbn_of);
                     let first = inside.next();
-                    let want = first.map(|f| (f, inside.last().unwrap_or(f)));
+                    let want = first.map(|f| (f, inside.next_back().unwrap_or(f)));
                     for near in [0, first.unwrap_or(0), plain.len() as u64] {
                         prop_assert_eq!(extents.between(number, number + len, near), want);
                     }
