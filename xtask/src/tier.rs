@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use vellum_nvm::Lifetime;
 use vellum_nvm::profiles::{NAMES, find};
 use vellum_nvm::tier::{TierConfig, TierReport, run as price};
 
@@ -86,7 +87,12 @@ fn latency(r: &TierReport) -> f64 {
 
 /// Years until the first line is expected to wear out at this rate.
 fn years(r: &TierReport) -> Option<f64> {
-    r.lifetime.map(|d| d.as_ms_f64() / 1e3 / 86_400.0 / 365.25)
+    r.lifetime.map(Lifetime::as_years_f64)
+}
+
+/// Writes to the cells of a line, on average.
+fn mean_wear(r: &TierReport) -> f64 {
+    r.wear_total as f64 / r.lines.max(1) as f64
 }
 
 fn hits(r: &TierReport) -> f64 {
@@ -107,7 +113,8 @@ fn table(title: &str, reports: &[(&str, TierReport)]) -> Table {
         "pages back",
         "energy, mJ",
         "lifetime, years",
-        "mean wear, % of the most",
+        "most worn line, writes",
+        "mean line, writes",
     ];
     let mut table = Table::new(title, &head);
     for (name, r) in reports {
@@ -120,7 +127,8 @@ fn table(title: &str, reports: &[(&str, TierReport)]) -> Table {
             json!(r.write_backs),
             json!(format!("{:.3}", r.energy_fj as f64 / 1e12)),
             json!(years(r).map_or("not written".into(), |y| format!("{y:.3}"))),
-            json!(r.levelling),
+            json!(r.wear_most),
+            json!(format!("{:.4}", mean_wear(r))),
         ]);
     }
     table
@@ -138,6 +146,7 @@ fn as_json(name: &str, r: &TierReport) -> Value {
         "time_ms": r.time.as_ms_f64(),
         "energy_mj": r.energy_fj as f64 / 1e12,
         "lifetime_years": years(r),
-        "levelling_percent": r.levelling,
+        "wear_most": r.wear_most,
+        "wear_mean": mean_wear(r),
     })
 }

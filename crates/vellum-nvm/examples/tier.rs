@@ -15,7 +15,7 @@ fn main() -> Result<(), NvmError> {
             rng.below(if hot { 200 } else { 2000 }) as u32
         });
         let r = run(profile, config, 2000, trace, 1)?;
-        let life = r.lifetime.map_or("unwritten".to_string(), |l| l.to_string());
+        let life = r.lifetime.map_or("for ever".to_string(), |l| l.to_string());
         let hits = 100 * r.dram_hits / r.references;
         println!(
             "{name:18} {} ({} in DRAM alone), {hits} % hits, {} µJ, lasts {life}",

@@ -6,7 +6,7 @@
 
 use crate::gap::StartGap;
 use crate::profiles::Profile;
-use vellum_block::{Duration, Instant, Rng};
+use vellum_block::{Instant, Rng};
 
 /// Bytes of a line.
 pub const LINE: usize = 64;
@@ -308,20 +308,20 @@ impl Nvm {
         self.banks[bank].free += self.pulses(set, reset) + self.profile.row_read.as_ps();
     }
 
-    /// How long the device lasts if writes go on as they did in `time`: until the first line of it
-    /// would be worn out. `None` if nothing was written.
-    pub fn lifetime(&self, time: Duration) -> Option<Duration> {
-        let most = u128::from(*self.wear.iter().max()?);
-        let whole = u128::from(time.as_ps()) * u128::from(self.profile.endurance);
-        let ps = whole.checked_div(most)?;
-        Some(Duration::from_ps(u64::try_from(ps).unwrap_or(u64::MAX)))
+    /// Writes to the cells of all lines together, those of wear levelling among them.
+    pub fn wear_total(&self) -> u64 {
+        self.wear.iter().map(|&w| u64::from(w)).sum()
+    }
+
+    /// Writes to the cells of the line that has most.
+    pub fn wear_most(&self) -> u32 {
+        self.wear.iter().copied().max().unwrap_or(0)
     }
 
     /// Mean writes a line, in percent of the most worn line's: 100 is ideal levelling.
     pub fn levelling(&self) -> u64 {
-        let sum: u64 = self.wear.iter().map(|&w| u64::from(w)).sum();
-        let most = u64::from(self.wear.iter().copied().max().unwrap_or(0));
-        (sum * 100).checked_div(most * self.wear.len() as u64).unwrap_or(100)
+        let most = u64::from(self.wear_most());
+        (self.wear_total() * 100).checked_div(most * self.wear.len() as u64).unwrap_or(100)
     }
 }
 

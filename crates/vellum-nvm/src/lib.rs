@@ -25,6 +25,7 @@ mod block_mode;
 mod device;
 mod domain;
 mod gap;
+mod lifetime;
 pub mod profiles;
 mod state;
 pub mod tier;
@@ -33,6 +34,7 @@ pub use block_mode::BlockMode;
 pub use device::{Access, Counters, LINE, Nvm, NvmError, random_lines};
 pub use domain::Domain;
 pub use gap::StartGap;
+pub use lifetime::Lifetime;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -5,6 +5,7 @@
 //! again before the clock has gone round is brought in. Dirty pages are written back line by line.
 
 use crate::device::{LINE, Nvm, NvmError};
+use crate::lifetime::Lifetime;
 use crate::profiles::Profile;
 use std::collections::BTreeMap;
 use vellum_block::{Duration, Instant};
@@ -55,9 +56,13 @@ pub struct TierReport {
     /// Energy in femtojoules.
     pub energy_fj: u128,
     /// How long the device lasts at this rate, if it was written.
-    pub lifetime: Option<Duration>,
-    /// Mean wear in percent of the greatest.
-    pub levelling: u64,
+    pub lifetime: Option<Lifetime>,
+    /// Writes to the cells of the most worn line.
+    pub wear_most: u32,
+    /// Writes to the cells of all lines together.
+    pub wear_total: u64,
+    /// Lines of the device, its spare among them.
+    pub lines: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +104,9 @@ pub fn run(
         dram_time: Duration::ZERO,
         energy_fj: 0,
         lifetime: None,
-        levelling: 100,
+        wear_most: 0,
+        wear_total: 0,
+        lines: nvm.wear().len() as u64,
     };
     let mut tier = Tier {
         nvm,
@@ -118,7 +125,8 @@ pub fn run(
     report.dram_time = config.dram_latency.times(report.references);
     report.energy_fj += tier.nvm.counters().energy_fj;
     report.lifetime = tier.nvm.lifetime(report.time);
-    report.levelling = tier.nvm.levelling();
+    report.wear_most = tier.nvm.wear_most();
+    report.wear_total = tier.nvm.wear_total();
     Ok(report)
 }
 
@@ -209,6 +217,26 @@ mod tests {
         assert!(large.time.as_ps() > large.dram_time.as_ps() * 2);
         assert!(large.write_backs > 0 && large.lifetime.is_some() && small.lifetime.is_none());
         assert!(large.energy_fj > small.energy_fj);
+    }
+
+    #[test]
+    fn wear_and_lifetime_are_what_a_pencil_says() {
+        // One page of DRAM, two pages in turn, every reference a write: each reference but the first
+        // writes the page before it back, four lines of it.
+        let profile = profiles::find("pcm").unwrap();
+        let config = TierConfig { dram_pages: 1, write_every: 1, ..TierConfig::default() };
+        let price =
+            |references: u32| run(profile, config, 128, (0..references).map(|i| i % 2), 1).unwrap();
+        let r = price(21);
+        assert_eq!((r.promotions, r.write_backs, r.lines), (21, 20, 128 * 64 + 1));
+        // 80 writes to eight lines; the gap has not moved once.
+        assert_eq!((r.wear_total, r.wear_most), (80, 10));
+        // A round of the gap is 819,300 writes, an eighth of them on each of those lines: less than the
+        // 10^8 that they stand. So all 8193 lines share the wear.
+        let ps = u128::from(r.time.as_ps()) * u128::from(profile.endurance) * 8193 / 80;
+        assert_eq!(r.lifetime.map(Lifetime::as_ps), Some(ps));
+        // 101 pages written back: 404 lines, and after each hundred the gap copies one.
+        assert_eq!(price(102).wear_total, 404 + 4);
     }
 
     #[test]
