@@ -23,7 +23,8 @@ pub enum Kernels {
     /// x86-64 with PCLMULQDQ and SSSE3: division, and the factoring of error locators, by carry-less
     /// multiplication.
     Clmul,
-    /// The same with AVX2: the LDPC decoder with 32 checks side by side.
+    /// The same with AVX2: the LDPC decoder with 64 checks side by side, and error locators by byte
+    /// shuffles.
     Avx2,
     /// The same with VPCLMULQDQ (2021 and later): division 32 bytes at a time.
     Vpclmul,
@@ -59,7 +60,7 @@ impl Kernels {
     /// Every set that this processor runs, the smallest first.
     pub fn available() -> impl Iterator<Item = Self> {
         let best = Self::detect();
-        [Self::Compact, Self::Portable, Self::Clmul, Self::Vpclmul, Self::Avx512]
+        [Self::Compact, Self::Portable, Self::Clmul, Self::Avx2, Self::Vpclmul, Self::Avx512]
             .into_iter()
             .filter(move |k| *k <= best)
     }

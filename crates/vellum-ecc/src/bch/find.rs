@@ -7,7 +7,7 @@ use super::syndrome::Syndromes;
 use crate::field::Field;
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::simd::{PlaceSearch, TraceRoots, WideLocator};
+use crate::simd::{PlaceSearch, PlaneLocator, TraceRoots, WideLocator};
 use alloc::vec::Vec;
 
 /// Syndromes up to this many live on the stack.
@@ -23,6 +23,8 @@ pub(super) struct Finder {
     solver: Solver,
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     wide: Option<Wide>,
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    planes: Option<PlaneLocator>,
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     trace: Option<TraceRoots>,
 }
@@ -44,6 +46,8 @@ impl Finder {
             solver: Solver::new(field),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             wide: Wide::new(kernels, field, t),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            planes: PlaneLocator::new(kernels, field, t),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             trace: TraceRoots::new(kernels, field, t),
         }
@@ -69,6 +73,11 @@ impl Finder {
                 let all = places.len() == len - 1;
                 return all.then(|| places.into_iter().map(|e| self.bits - 1 - e).collect());
             }
+            return self.by_roots(field, &locator[..len]);
+        }
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(planes) = &self.planes {
+            let (locator, len) = planes.locator(field, syndromes)?;
             return self.by_roots(field, &locator[..len]);
         }
         self.by_roots(field, &locator(field, syndromes, self.t)?)

@@ -32,6 +32,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use division::Division;
 use find::Finder;
+#[cfg(all(test, feature = "std", target_arch = "x86_64"))]
+pub(crate) use locator::locator as plain_locator;
 pub use params::{BchParams, Blank};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use remainder::Divider;

@@ -1,6 +1,7 @@
 //! The min-sum iteration of [`Beliefs`] with 64 checks in a register: the same arithmetic, the same
-//! bits.
+//! bits. [`half`](super::half) does the same with two registers of AVX2.
 
+use super::half;
 use crate::kernels::Kernels;
 use crate::ldpc::{Beliefs, Edge, Graph, HARD_BELIEF, LANES, is_codeword, place};
 use core::arch::x86_64::*;
@@ -25,7 +26,7 @@ impl MinSum {
             unsafe { wide_is_codeword(graph, bits) }
         } else {
             // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
-            unsafe { half_is_codeword(graph, bits) }
+            unsafe { half::is_codeword(graph, bits) }
         }
     }
 
@@ -36,7 +37,8 @@ impl MinSum {
             // is compiled for.
             unsafe { wide_start(graph, beliefs, bits) }
         } else {
-            beliefs.start_hard(graph, bits);
+            // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
+            unsafe { half::start(graph, beliefs, bits) }
         }
     }
 
@@ -48,15 +50,9 @@ impl MinSum {
             unsafe { wide(graph, beliefs, bits) }
         } else {
             // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
-            unsafe { half(graph, beliefs, bits) }
+            unsafe { half::iterate(graph, beliefs, bits) }
         }
     }
-}
-
-/// The portable loops, compiled for longer words.
-#[target_feature(enable = "avx2")]
-fn half_is_codeword(graph: &Graph, bits: &[u64]) -> bool {
-    is_codeword(graph, bits)
 }
 
 /// The portable loops, compiled for longer words.
@@ -76,13 +72,6 @@ fn wide_start(graph: &Graph, beliefs: &mut Beliefs, bits: &[u64]) {
             store(lanes, _mm512_mask_blend_epi8(*word, zero, one));
         }
     }
-}
-
-/// The portable loops, compiled for 32 checks in a register.
-#[target_feature(enable = "avx2")]
-fn half(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
-    beliefs.iterate(graph);
-    beliefs.signs(graph, bits);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
@@ -161,13 +150,13 @@ fn signs(graph: &Graph, beliefs: &Beliefs, bits: &mut [u64]) {
 
 /// 64 bytes from `at`.
 #[inline]
-fn lanes(bytes: &[i8], at: usize) -> &[i8; LANES] {
+pub(super) fn lanes(bytes: &[i8], at: usize) -> &[i8; LANES] {
     bytes[at..].first_chunk().expect("a column is followed by 64 bytes more")
 }
 
 /// 64 bytes from `at`.
 #[inline]
-fn lanes_mut(bytes: &mut [i8], at: usize) -> &mut [i8; LANES] {
+pub(super) fn lanes_mut(bytes: &mut [i8], at: usize) -> &mut [i8; LANES] {
     bytes[at..].first_chunk_mut().expect("a column is followed by 64 bytes more")
 }
 

@@ -6,14 +6,17 @@
 #![allow(unsafe_code)]
 
 mod divide;
+mod half;
 mod locator;
 mod matrix;
 mod minsum;
+mod planes;
 mod search;
 mod trace;
 
 pub(crate) use divide::ClmulDivider;
 pub(crate) use locator::WideLocator;
 pub(crate) use minsum::MinSum;
+pub(crate) use planes::PlaneLocator;
 pub(crate) use search::PlaceSearch;
 pub(crate) use trace::TraceRoots;
