@@ -252,12 +252,7 @@ impl<N: Nand> Ftl<N> {
             if self.free.len() as u32 <= keep {
                 return Ok(None);
             }
-            let erases = &self.blocks.erases;
-            let key = |f: &&Free| {
-                let e = i64::from(erases[f.block as usize]);
-                if worn { -e } else { e }
-            };
-            let Some(free) = self.free.iter().min_by_key(key).copied() else { return Ok(None) };
+            let Some(free) = self.choose_free(worn) else { return Ok(None) };
             if self.trimmed.is_some_and(|t| free.since >= t) {
                 self.write_meta(false)?;
                 // The log may have taken a block.
@@ -274,6 +269,26 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
+    /// The free block to be written next: the least worn, or for cold data the most worn. The log takes
+    /// its blocks from what is left, so that must not be worn blocks alone: then the most worn one goes
+    /// to the data, which holds it for long.
+    fn choose_free(&self, worn: bool) -> Option<Free> {
+        let erases = |f: &Free| self.blocks.erases[f.block as usize];
+        let (mut least, mut second, mut most) = (None::<Free>, u32::MAX, None::<Free>);
+        for free in &self.free {
+            if least.is_none_or(|l| erases(free) < erases(&l)) {
+                second = least.map_or(u32::MAX, |l| erases(&l));
+                least = Some(*free);
+            } else {
+                second = second.min(erases(free));
+            }
+            most = most.filter(|m| erases(m) >= erases(free)).or(Some(*free));
+        }
+        let spread = self.config.wear.spread;
+        let tired = spread > 0 && second != u32::MAX && second > self.blocks.mean() + spread / 4;
+        if worn || tired { most } else { least }
+    }
+
     /// Nothing points into a block any more.
     pub(crate) fn set_free(&mut self, block: u32) {
         self.blocks.role[block as usize] = Role::Free;
@@ -282,7 +297,7 @@ impl<N: Nand> Ftl<N> {
 
     /// Erases a block; false when it failed.
     pub(crate) fn erase(&mut self, block: u32) -> Result<bool, FtlError> {
-        self.blocks.erases[block as usize] += 1;
+        self.blocks.set_erases(block, self.blocks.erases[block as usize] + 1);
         self.blocks.reads[block as usize] = 0;
         match self.nand.erase(EraseBlock(block)) {
             Ok(()) => {

@@ -41,6 +41,8 @@ pub(crate) struct Blocks {
     pub day: Vec<u8>,
     bits: Option<Vec<u64>>,
     pages: u32,
+    /// All blocks' erases together.
+    sum: u64,
 }
 
 impl Blocks {
@@ -56,6 +58,7 @@ impl Blocks {
             day: vec![0; n],
             bits: with_bits.then(|| vec![0; words]),
             pages,
+            sum: 0,
         }
     }
 
@@ -93,6 +96,16 @@ impl Blocks {
     pub fn is_valid(&self, ppn: u32) -> Option<bool> {
         let bits = self.bits.as_ref()?;
         Some(bits[ppn as usize / 64] >> (ppn % 64) & 1 != 0)
+    }
+
+    pub fn set_erases(&mut self, block: u32, erases: u32) {
+        let old = core::mem::replace(&mut self.erases[block as usize], erases);
+        self.sum = self.sum - u64::from(old) + u64::from(erases);
+    }
+
+    /// Mean erases of all blocks.
+    pub fn mean(&self) -> u32 {
+        (self.sum / self.erases.len() as u64) as u32
     }
 
     /// Good blocks.

@@ -103,6 +103,7 @@ impl<N: Nand> Ftl<N> {
             }
             if let Some(victim) = self.gc
                 && victim.cause == Cause::Wear
+                && !self.levels_at_floor(self.blocks.valid[victim.block as usize].into())
             {
                 // It frees too little to wait for.
                 self.gc = None;
@@ -141,17 +142,21 @@ impl<N: Nand> Ftl<N> {
             return Ok(());
         }
         self.count_all()?;
-        // Levelling frees nothing: every other victim at most, and only while there is room.
-        let worn = if self.levelled || self.sure_free() <= self.floor() {
-            None
-        } else {
-            self.worn_victim()
-        };
+        // Levelling frees little: every other victim at most, and only while there is room.
+        let room = |v: &Victim| self.sure_free() > self.floor() || self.levels_at_floor(v.full);
+        let worn = if self.levelled { None } else { self.worn_victim().filter(room) };
         self.levelled = worn.is_some();
         match worn.or_else(|| self.best_victim()) {
             Some(victim) => self.start(victim),
             None => Ok(()),
         }
+    }
+
+    /// Whether a block of so many valid pages may be moved for its wear while no frontier may open a
+    /// block: under uniform traffic, which never leaves more free, if the open blocks take it all. The
+    /// host's pages wait for it then, as for any victim.
+    fn levels_at_floor(&self, valid: u32) -> bool {
+        !self.placer.skewed && !self.shared() && valid < self.room()
     }
 
     fn start(&mut self, victim: Victim) -> Result<(), FtlError> {

@@ -220,17 +220,15 @@ impl<N: Nand> Ftl<N> {
                 self.grow_ring()?;
                 continue;
             };
-            // More than the log needs, or much more worn than others: another block's turn.
-            let limit = self.config.wear.spread / 8;
-            let rested =
-                limit > 0 && self.rested_block().is_some_and(|b| worn(&b) + limit < worn(&block));
-            let extra = self.anchor.ring.len() > self.l.ring() as usize;
-            if (rested || (extra && old.len() > 1)) && self.counted && !exchanged {
-                exchanged = true;
-                if rested {
-                    self.grow_ring()?;
-                }
+            let may = self.counted && !core::mem::replace(&mut exchanged, true);
+            // More than the log needs.
+            if may && old.len() > 1 && self.anchor.ring.len() > self.l.ring() as usize {
                 self.release(block)?;
+                continue;
+            }
+            // More worn than one that rests: that one's turn.
+            if may && let Some(rested) = self.rested_block(self.blocks.erases[block as usize]) {
+                self.exchange(block, rested)?;
                 continue;
             }
             if self.erase(block)? {
@@ -242,28 +240,41 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// The least worn free block that the log may take without leaving too few.
-    fn rested_block(&self) -> Option<u32> {
-        if self.sure_free() <= self.floor() + 1 {
-            return None;
-        }
-        self.free.iter().map(|f| f.block).min_by_key(|&b| self.blocks.erases[b as usize])
+    /// The least worn free block whose content no cut can bring back.
+    fn least_worn_free(&self) -> Option<u32> {
+        let durable = |f: &&crate::blocks::Free| self.trimmed.is_none_or(|t| f.since < t);
+        let free = self.free.iter().filter(durable).map(|f| f.block);
+        free.min_by_key(|&b| self.blocks.erases[b as usize])
+    }
+
+    /// The least worn free block, when one of so many erases should rest in its place.
+    fn rested_block(&self, erases: u32) -> Option<u32> {
+        let limit = self.config.wear.spread / 8;
+        let rested = |&b: &u32| self.blocks.erases[b as usize] + limit < erases;
+        self.least_worn_free().filter(|b| limit > 0 && rested(b))
     }
 
     /// Takes a free block into the ring. The anchor says so before anything is written to it.
     fn grow_ring(&mut self) -> Result<(), FtlError> {
-        if !self.counted {
-            self.count_all()?;
-        }
-        let durable = |f: &crate::blocks::Free| self.trimmed.is_none_or(|t| f.since < t);
-        let erases = &self.blocks.erases;
-        let best =
-            self.free.iter().copied().filter(durable).min_by_key(|f| erases[f.block as usize]);
-        let Some(free) = best else { return Err(self.worn_out()) };
-        self.free.retain(|f| f.block != free.block);
-        self.blocks.role[free.block as usize] = Role::Meta;
-        self.anchor.ring.push(free.block);
+        self.count_all()?;
+        let Some(block) = self.least_worn_free() else { return Err(self.worn_out()) };
+        self.join(block);
         self.write_anchor()
+    }
+
+    /// A free block is one of the ring's now.
+    fn join(&mut self, block: u32) {
+        self.free.retain(|f| f.block != block);
+        self.blocks.role[block as usize] = Role::Meta;
+        self.anchor.ring.push(block);
+    }
+
+    /// An outdated block of the ring and a free one change places, by one anchor: the log is among the
+    /// blocks that wear is levelled over, at no cost in free ones. (Its blocks are written four times as
+    /// often as others; kept to themselves they would wear out first.)
+    fn exchange(&mut self, old: u32, free: u32) -> Result<(), FtlError> {
+        self.join(free);
+        self.release(old)
     }
 
     /// Gives a block of the ring back, once the anchor no longer names it.

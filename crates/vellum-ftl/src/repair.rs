@@ -48,7 +48,7 @@ impl<N: Nand> Ftl<N> {
             for (block, word) in l.table_of(slice).zip(meta::table(&l, page)) {
                 let later = self.opened.iter().filter(|o| o.1 == block && o.0 >= record_end);
                 let later = later.count() as u32;
-                self.blocks.erases[block as usize] = (word & 0xff_ffff) + later;
+                self.blocks.set_erases(block, (word & 0xff_ffff) + later);
                 let day = if later > 0 { self.day as u8 } else { (word >> 24) as u8 };
                 self.blocks.day[block as usize] = day;
             }
