@@ -234,8 +234,8 @@ impl<N: Nand> Ftl<N> {
         }
         let (erases, block, class) = least;
         // Below the bound, so that it holds while this block is emptied; under skewed traffic the gap
-        // grows by itself and is closed early.
-        let margin = if self.placer.skewed { 6 } else { 4 };
+        // grows by itself and is closed early, under uniform traffic an early move is lost work.
+        let margin = if self.placer.skewed { 6 } else { 2 };
         let lags = erases != u32::MAX && most - erases + margin > policy.spread;
         let full = self.blocks.valid[block as usize].into();
         let lags = lags && full <= self.fits();
