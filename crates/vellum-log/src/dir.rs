@@ -170,7 +170,12 @@ impl File for DirFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file.sync_data()?;
+        // What was read or written through the page cache would be in the way of whole blocks.
+        if self.direct.get().is_some_and(Option::is_some) {
+            Direct::uncache(&self.file);
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod flush;
 mod open;
+mod pending;
 mod retire;
 
 use crate::error::{Error, io_error};
@@ -11,6 +12,7 @@ use crate::options::Options;
 use crate::planted::{Bug, is_planted};
 use crate::segment::{SEGMENT_HEADER, Segment, spare_name};
 use crate::storage::{File, LockGuard, Storage};
+use pending::Pending;
 pub use retire::{Retired, Spare, SpareJob};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +26,8 @@ pub struct Counters {
     pub bytes: u64,
     /// Writes to segments.
     pub writes: u64,
+    /// Bytes of these writes: [`Counters::bytes`], and what fills whole units around them.
+    pub written: u64,
     /// Flushes that made frames durable.
     pub flushes: u64,
     /// Segments taken into use.
@@ -77,7 +81,7 @@ pub struct Log {
     next_size: u64,
     /// Frames encoded and not written yet, which end at `active.at`, behind the first `written`
     /// bytes of the unit that they begin in.
-    buffer: Vec<u8>,
+    buffer: Pending,
     written: usize,
     /// `check` of the last frame.
     check: u32,
@@ -136,7 +140,7 @@ impl Log {
         let before = self.buffer.len();
         let segment = &active.segment;
         let (key, seed) = (&segment.key, &segment.seed);
-        self.check = frame::encode(&mut self.buffer, &header, index, body, key, seed);
+        self.check = frame::encode(self.buffer.end(), &header, index, body, key, seed);
         let total = (self.buffer.len() - before) as u64;
         active.at += total;
         active.seq += 1;

@@ -36,6 +36,9 @@ struct Args {
     /// Only engines whose name contains this, ours and the raw loop always
     #[arg(long, default_value = "")]
     engine: String,
+    /// Only transactions of so many threads: 1 or 8
+    #[arg(long)]
+    threads: Option<u64>,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,

@@ -38,7 +38,7 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
     let everything: Vec<_> = std::iter::once(0..memory.pages()).collect();
     let (id, _) = checkpoints.save("m", &Captured::take(&memory, &everything), b"", false)?;
     let (mut pauses, mut captured) = (Series::default(), Captured::default());
-    let mut busy = Series::default();
+    let (mut busy, mut scans) = (Series::default(), Series::default());
     for round in 0..rounds.max(3) {
         for page in scattered(memory.pages()) {
             memory.bytes_mut()[page as usize * PAGE + 100] = round as u8 + 1;
@@ -53,6 +53,10 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
         );
         busy.add(1e3 * (thread_cpu() - before));
         checkpoints.save("m", &captured, b"", true)?;
+        // The same again, without a copy: what the kernel's part takes.
+        scattered(memory.pages())
+            .for_each(|page| memory.bytes_mut()[page as usize * PAGE + 100] += 1);
+        scans.add(1e3 * seconds(|| Ok(memory.take_dirty().map(drop)?))?);
     }
     let (mut firsts, mut faults) = (Series::default(), Series::default());
     for _ in 0..rounds.max(3) {
@@ -82,6 +86,7 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
     let way = memory.capture().name();
     let pause = format!("incremental checkpoint of {size}, 1 % dirty: pause, ms");
     let cpu = format!("incremental checkpoint of {size}, 1 % dirty: CPU ms of the pause");
+    let scan = "its search for written pages, and their new protection, ms".to_owned();
     let first = format!("lazy restore of {size}: to the first byte touched, ms");
     let depth = rounds.max(3) + 1;
     let fault = format!("the same by page fault, a chain of {depth} images");
@@ -92,6 +97,7 @@ fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
             way.split(' ').next().unwrap_or(way).to_owned(),
         ),
         row(&pause, "≤ 3", &pauses),
+        row(&scan, "", &scans),
         row(&cpu, "", &busy),
         row(&first, "≤ 2", &firsts),
         row(&fault, "≤ 2", &faults),

@@ -20,11 +20,37 @@ fn cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
-/// One window: transactions a second, and CPU microseconds a transaction.
-fn window(engine: &dyn Engine, threads: u64, length: f64, turn: u64) -> Result<(f64, f64)> {
+/// What the disk below `home` has been asked for: sectors of 512 bytes written, and flushes, by the
+/// kernel's count. `None` where it isn't one disk.
+fn device(home: &Path) -> Option<[f64; 2]> {
+    let id = rustix::fs::stat(home).ok()?.st_dev;
+    let (major, minor) = (rustix::fs::major(id), rustix::fs::minor(id));
+    let stat = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    let fields: Vec<f64> = stat.split_whitespace().map_while(|field| field.parse().ok()).collect();
+    Some([*fields.get(6)?, *fields.get(15)?])
+}
+
+/// A window's outcome.
+struct Window {
+    /// Transactions a second.
+    rate: f64,
+    /// CPU microseconds a transaction.
+    cpu: f64,
+    /// Bytes that the disk was given, and flushes that it carried out, a transaction.
+    device: Option<[f64; 2]>,
+}
+
+/// One engine's window.
+fn window(
+    home: &Path,
+    engine: &dyn Engine,
+    threads: u64,
+    length: f64,
+    turn: u64,
+) -> Result<Window> {
     let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
     let failed = Mutex::new(None);
-    let before = cpu();
+    let (before, asked) = (cpu(), device(home));
     let took = seconds(|| {
         std::thread::scope(|scope| {
             for thread in 0..threads {
@@ -60,7 +86,10 @@ fn window(engine: &dyn Engine, threads: u64, length: f64, turn: u64) -> Result<(
         return Err(error.context(engine.name()));
     }
     let count = done.load(Ordering::Relaxed).max(1) as f64;
-    Ok((count / took, (cpu() - before) / count * 1e6))
+    let asked = asked.zip(device(home)).map(|(before, after)| {
+        [(after[0] - before[0]) * 512.0 / count, (after[1] - before[1]) / count]
+    });
+    Ok(Window { rate: count / took, cpu: (cpu() - before) / count * 1e6, device: asked })
 }
 
 /// The raw loop is the first engine, and ours the third.
@@ -80,16 +109,20 @@ pub fn transactions(home: &Path, args: &Args) -> Result<Vec<Row>> {
     let mut engines: Vec<&dyn Engine> = vec![&raw, &direct, &vellum];
     engines.extend(peers);
     let mut rows = Vec::new();
-    for threads in [1, 8] {
+    for threads in [1, 8].into_iter().filter(|count| args.threads.is_none_or(|only| only == *count))
+    {
         let mut rates = vec![Vec::new(); engines.len()];
         let mut cpus = vec![Series::default(); engines.len()];
+        let mut devices = vec![[Series::default(), Series::default()]; engines.len()];
         let before = vellum.store.stats();
         for round in 0..rounds {
             for (at, engine) in engines.iter().enumerate() {
                 let turn = u64::from(round) * 8 + threads;
-                let (rate, cpu) = window(*engine, threads, length, turn)?;
-                rates[at].push(rate);
-                cpus[at].add(cpu);
+                let window = window(home, *engine, threads, length, turn)?;
+                rates[at].push(window.rate);
+                cpus[at].add(window.cpu);
+                let device = window.device.unwrap_or([f64::NAN; 2]);
+                devices[at].iter_mut().zip(device).for_each(|(series, value)| series.add(value));
             }
         }
         let after = vellum.store.stats();
@@ -100,17 +133,19 @@ pub fn transactions(home: &Path, args: &Args) -> Result<Vec<Row>> {
         };
         if !quiet {
             println!(
-                "\n{threads} thread(s)            median txn/s (least–most)     CPU µs/txn   ÷ raw (least–most)"
+                "\n{threads} thread(s)            median txn/s (least–most)     CPU µs/txn   disk: B/txn  flushes/txn   ÷ raw (least–most)"
             );
             for (at, engine) in engines.iter().enumerate() {
                 let mut rate = Series::default();
                 rates[at].iter().for_each(|value| rate.add(*value));
                 let ((least, most), ratio) = (rate.spread(), ratio(at, 0));
                 println!(
-                    "{:<30} {:>8.0} ({least:.0}–{most:.0})   {:>8.1}   {:>6.2} ({:.2}–{:.2})",
+                    "{:<30} {:>8.0} ({least:.0}–{most:.0})   {:>8.1}   {:>8.0} {:>8.2}   {:>6.2} ({:.2}–{:.2})",
                     engine.name(),
                     rate.median(),
                     cpus[at].median(),
+                    devices[at][0].median(),
+                    devices[at][1].median(),
                     ratio.median(),
                     ratio.spread().0,
                     ratio.spread().1,
@@ -144,8 +179,12 @@ pub fn transactions(home: &Path, args: &Args) -> Result<Vec<Row>> {
             format!("{flushes:.3}"),
         ));
         let reach = if threads == 1 { "≤ 645" } else { "" };
-        let what = format!("{threads} thread(s), log bytes a transaction of 576, encrypted");
+        let what =
+            format!("{threads} thread(s), bytes a transaction of 576 takes in the log, encrypted");
         rows.push((what, reach, format!("{bytes:.1}")));
+        let written = (after.log.written - before.log.written) as f64 / commits;
+        let what = format!("{threads} thread(s), bytes that write() was given for them");
+        rows.push((what, "", format!("{written:.1}")));
     }
     if !quiet {
         let stats = vellum.store.stats();

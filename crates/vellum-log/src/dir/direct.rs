@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 /// Bytes of a block: what the page cache would write as well.
 pub(super) const BLOCK: usize = 4096;
 
-/// Most bytes of such a write: they are copied, and more of them gain nothing.
+/// Most bytes of such a write: more of them gain nothing, and they may have to be copied.
 const MOST: usize = 1 << 16;
 
 /// Whether a write is for [`Direct::write`].
@@ -30,7 +30,7 @@ pub(super) fn fits(offset: u64, len: usize) -> bool {
 #[derive(Debug)]
 pub(super) struct Direct {
     fd: OwnedFd,
-    /// Where bytes are put into alignment.
+    /// Where bytes are put into alignment that aren't.
     room: Mutex<Vec<u8>>,
 }
 
@@ -41,30 +41,43 @@ impl Direct {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC;
         let fd = open(path, flags, Mode::empty()).ok()?;
-        // Cached pages would be given up one by one by the writes that meet them.
-        let _ = fadvise(file, 0, None, Advice::DontNeed);
+        Self::uncache(file);
         Some(Self { fd, room: Mutex::default() })
     }
 
+    /// Has the kernel give up what it has cached of a file, which writes that meet it would do block
+    /// by block. Advice: what happens to it changes no result.
+    pub(super) fn uncache(file: &File) {
+        let _ = fadvise(file, 0, None, Advice::DontNeed);
+    }
+
     /// Writes whole blocks durably. `false` when the file system refuses, having written nothing.
-    pub(super) fn write(&self, mut offset: u64, bytes: &[u8]) -> io::Result<bool> {
+    pub(super) fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        if bytes.as_ptr().align_offset(BLOCK) == 0 {
+            return self.write_aligned(offset, bytes);
+        }
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         if room.len() < bytes.len() + BLOCK {
             room.resize(bytes.len() + BLOCK, 0);
         }
         let skip = room.as_ptr().align_offset(BLOCK);
-        let Some(mut left) = room.get_mut(skip..).and_then(|room| room.get_mut(..bytes.len()))
+        let Some(aligned) = room.get_mut(skip..).and_then(|room| room.get_mut(..bytes.len()))
         else {
             return Ok(false);
         };
-        left.copy_from_slice(bytes);
+        aligned.copy_from_slice(bytes);
+        self.write_aligned(offset, aligned)
+    }
+
+    fn write_aligned(&self, mut offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        let mut left = bytes;
         while !left.is_empty() {
             match pwritev2(&self.fd, &[io::IoSlice::new(left)], offset, ReadWriteFlags::DSYNC) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 // Parts are whole blocks; what isn't one is refused by the next call, and an error
                 // there is an error of the whole.
                 Ok(count) => {
-                    left = left.get_mut(count..).unwrap_or_default();
+                    left = left.get(count..).unwrap_or_default();
                     offset += count as u64;
                 }
                 Err(Errno::INTR) => {}

@@ -22,10 +22,11 @@ impl Log {
         };
         let (start, fresh) = (active.at - self.buffer.len() as u64, self.written as u64);
         let failed = io_error("write", &self.place, &active.segment.name);
-        let bytes = &self.buffer[self.written..];
+        let bytes = self.buffer.from(self.written);
+        let bytes_len = bytes.len();
         active.segment.file.write_at(start + fresh, bytes).map_err(failed)?;
         self.unsynced = true;
-        self.note_written();
+        self.note_written(bytes_len);
         Ok(())
     }
 
@@ -39,16 +40,14 @@ impl Log {
         let start = active.at - len as u64;
         let whole = len.next_multiple_of(active.unit);
         let failed = io_error("write", &self.place, &active.segment.name);
-        let wrote = if start + whole as u64 <= active.segment.capacity {
-            self.buffer.resize(whole, 0);
-            let wrote = file.write_durably_at(start, &self.buffer);
-            self.buffer.truncate(len);
-            wrote
+        let (count, wrote) = if start + whole as u64 <= active.segment.capacity {
+            (whole, self.buffer.padded(whole, |bytes| file.write_durably_at(start, bytes)))
         } else {
-            file.write_durably_at(start + self.written as u64, &self.buffer[self.written..])
+            let fresh = self.buffer.from(self.written);
+            (fresh.len(), file.write_durably_at(start + self.written as u64, fresh))
         };
         wrote.map_err(failed)?;
-        self.note_written();
+        self.note_written(count);
         Ok(true)
     }
 
@@ -57,12 +56,13 @@ impl Log {
     }
 
     /// Forgets what was written, but for the unit that the next frame begins in.
-    fn note_written(&mut self) {
+    fn note_written(&mut self, count: usize) {
         if let Some(active) = &self.active {
             self.written = self.buffer.len() % active.unit;
-            self.buffer.drain(..self.buffer.len() - self.written);
+            self.buffer.forget(self.buffer.len() - self.written);
             active.segment.end.store(active.at, Ordering::Release);
             self.counters.writes += 1;
+            self.counters.written += count as u64;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Opening a log: find its files, check them, read what is there.
 
-use super::{Counters, Log, Sealed};
+use super::{Counters, Log, Pending, Sealed};
 use crate::error::{Error, io_error};
 use crate::frame;
 use crate::head::{HEAD_NAME, Head};
@@ -95,7 +95,7 @@ impl Log {
             next_serial: spares.last().map_or(0, |serial| serial + 1),
             next_size: options.segment_min,
             // Two more units: what the first frames' unit held before them, and zeros behind.
-            buffer: Vec::with_capacity(options.buffer + 2 * SEGMENT_HEADER as usize),
+            buffer: Pending::new(options.buffer + 2 * SEGMENT_HEADER as usize),
             written: 0,
             check,
             open_record: false,
