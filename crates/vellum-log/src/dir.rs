@@ -30,7 +30,11 @@ impl DirStorage {
                     fs::File::open(parent)?.sync_all()?;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !path.is_dir() {
+                    return Err(Errno::NOTDIR.into());
+                }
+            }
             Err(error) => return Err(error),
         }
         Ok(Self { path })
@@ -225,6 +229,15 @@ mod tests {
         assert_eq!(&back, b"\0\0\0xyz!");
         assert_eq!(storage.create("a").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(storage.open("z").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_the_directory_is_named_as_such() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("f");
+        fs::write(&path, b"mine").unwrap();
+        assert_eq!(DirStorage::new(&path).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
     }
 
     #[test]

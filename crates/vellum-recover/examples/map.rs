@@ -62,8 +62,14 @@ fn run() -> support::Outcome {
             })?;
         }
         ["get", key] => {
-            let at = find(&region, &padded(key)?)?.ok_or("not there")?;
-            println!("{}", text(&region.read(at..at + SLOT)?[HALF..]));
+            let key = padded(key)?;
+            let at = find(&region, &key)?.unwrap_or(0);
+            let slot = region.read(at..at + SLOT)?;
+            // The place where it belongs may be free, or all places taken by others.
+            if slot[..HALF] != key {
+                return Err(format!("`{}` is not in the map", text(&key)).into());
+            }
+            println!("{}", text(&slot[HALF..]));
         }
         ["list"] => {
             let all = region.read(0..SLOTS * SLOT)?;
