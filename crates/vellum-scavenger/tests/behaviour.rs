@@ -165,6 +165,33 @@ fn concealed_pages_tell_nobody_whether_they_were_merged() {
     assert_ne!(seen(Mode::Share, true, true), seen(Mode::Share, false, true));
 }
 
+/// Nothing makes noise smaller, so the one frame stays; the page that gave its own up is told by what it
+/// saves by, and not by a mode that the domain is not in.
+#[test]
+fn a_page_that_was_given_up_for_anothers_frame_is_reported_as_identical() {
+    let (pool, mut scavenger) = scavenger(100, Options::default());
+    let set = scavenger.add_set(8, Domain(0), Mode::Share).unwrap();
+    let mut pages = Pages::new(Arc::clone(&pool), 8);
+    for page in 0..8_u64 {
+        let mut state = page / 2 + 1;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .take(PAGE_SIZE)
+        .collect();
+        pages.write(&mut scavenger, set, page, 0, &noise).unwrap();
+    }
+    for _ in 0..8 {
+        scavenger.pass(&mut [(set, &mut pages)]).unwrap();
+        assert_eq!(scavenger.report().tally[Class::Concealed], 0);
+    }
+    let packed = (0..8).filter(|&page| matches!(pages.look(page), Look::Packed(_))).count();
+    assert_eq!((packed, scavenger.report().tally[Class::Identical]), (4, 4));
+    assert_eq!(pool.counters().used, 4);
+    pages.clear(&mut scavenger).unwrap();
+}
+
 #[test]
 fn hinted_pages_are_looked_at_first() {
     let (pool, mut scavenger) = scavenger(3000, Options::default());

@@ -1,6 +1,6 @@
 //! One look at one page: what changed since the last one decides what is done.
 
-use super::objects::Home;
+use super::objects::{Home, Object};
 use super::{Mode, Scavenger};
 use crate::content::Codec;
 use crate::policy::work;
@@ -143,11 +143,15 @@ impl Scavenger {
     }
 
     fn packed_class(&self, object: ObjectId) -> Class {
-        match self.vault.objects.find(object.0).map(|o| o.home) {
+        let object = self.vault.objects.find(object.0);
+        let conceals = |o: &Object| self.modes.get(&o.domain) == Some(&Mode::Conceal);
+        match object.map(|o| o.home) {
             Some(Home::Record { codec: Codec::Same, .. }) => Class::SameFilled,
             Some(Home::Record { codec, .. }) if codec.is_delta() => Class::Delta,
             Some(Home::Record { .. }) => Class::Compressed,
-            Some(Home::Frame { .. }) => Class::Concealed,
+            Some(Home::Frame { .. }) if object.as_ref().is_some_and(conceals) => Class::Concealed,
+            // It was given up for a frame that another page has.
+            Some(Home::Frame { .. }) => Class::Identical,
             Some(Home::Spilled { .. }) => Class::Spilled,
             None => Class::Failed,
         }
