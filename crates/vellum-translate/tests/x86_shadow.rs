@@ -9,7 +9,7 @@ use vellum_translate::shadow::Tricks;
 use vellum_translate::x86::reference::Verdict;
 use vellum_translate::x86::{Access, Entry, ErrorCode, Paging};
 use vellum_translate::{Access as Kind, Gfn, Privilege};
-use x86_guest::{Did, World, paging};
+use x86_guest::{Did, Planted, World, paging};
 
 const P: u64 = Entry::P;
 const W: u64 = Entry::W;
@@ -343,20 +343,41 @@ proptest! {
 
 /// One processor changes an entry; from the moment the store is done, the other no longer goes the old
 /// way, though it did so a moment ago and fences nothing.
+fn changed_by_the_other(world: &mut World) {
+    world.entry(3, 5, 20, PAGE);
+    world.entry(3, 6, 3, PAGE);
+    world.word(20, 0, 100);
+    world.word(21, 0, 101);
+    let (at, table) = (va(0, 0, 5), va(0, 0, 6));
+    for (round, to) in [20_u64, 21].into_iter().cycle().take(12).enumerate() {
+        let hart = round % 2;
+        let leaf = Entry::new(Gfn::new(to), PAGE).0;
+        assert_eq!(world.access(hart, table + 5 * 8, kernel(Kind::Store), leaf), Did::Stored);
+        assert_eq!(world.access(1 - hart, at, user(Kind::Load), 0), Did::Loaded(80 + to));
+        world.moved(to);
+        world.audit();
+    }
+}
+
 #[test]
 fn what_one_processor_changes_the_other_sees() {
-    each(|world| {
-        world.entry(3, 5, 20, PAGE);
-        world.entry(3, 6, 3, PAGE);
-        world.word(20, 0, 100);
-        world.word(21, 0, 101);
-        let (at, table) = (va(0, 0, 5), va(0, 0, 6));
-        for (round, to) in [20_u64, 21].into_iter().cycle().take(12).enumerate() {
-            let hart = round % 2;
-            let leaf = Entry::new(Gfn::new(to), PAGE).0;
-            assert_eq!(world.access(hart, table + 5 * 8, kernel(Kind::Store), leaf), Did::Stored);
-            assert_eq!(world.access(1 - hart, at, user(Kind::Load), 0), Did::Loaded(80 + to));
-            world.audit();
+    each(changed_by_the_other);
+}
+
+/// Who breaks the contract is noticed: by what an access does, or by the audit.
+#[test]
+fn a_missed_shootdown_an_untold_store_and_a_silent_move_are_noticed() {
+    for planted in [Planted::Deaf, Planted::Untold, Planted::MovedInSilence] {
+        for tricks in [Tricks::NAIVE, Tricks::UPDATING] {
+            let noticed = std::panic::catch_unwind(|| {
+                let mut world = World::new(tricks);
+                for (table, below) in [(0, 1), (1, 2), (2, 3)] {
+                    world.entry(table, 0, below, TABLE);
+                }
+                world.planted = Some(planted);
+                changed_by_the_other(&mut world);
+            });
+            assert!(noticed.is_err(), "{planted:?} under {tricks:?}");
         }
-    });
+    }
 }

@@ -107,6 +107,19 @@ pub struct World {
     shoot: Vec<Shootdown>,
     tlbs: [Vec<Held>; HARTS],
     tricks: Tricks,
+    /// A bug of whoever uses the tables, to see that it is noticed.
+    pub planted: Option<Planted>,
+}
+
+/// Contracts that a user of the tables may break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planted {
+    /// The second processor carries out no shootdown.
+    Deaf,
+    /// A store to a followed table is not told.
+    Untold,
+    /// The host moves a page and does not say so.
+    MovedInSilence,
 }
 
 impl World {
@@ -123,7 +136,7 @@ impl World {
         let mmu = Mmu::new(PROCESSOR, &host, guard, HARTS, 64, tricks);
         let model = Model((0..PAGES * 512).map(|_| Cell::new(0)).collect());
         let (shoot, tlbs) = (Vec::new(), Default::default());
-        let mut world = World { pool, host, mmu, model, watch, shoot, tlbs, tricks };
+        let mut world = World { pool, host, mmu, model, watch, shoot, tlbs, tricks, planted: None };
         (0..HARTS).for_each(|hart| world.load(hart, paging()));
         world
     }
@@ -141,7 +154,8 @@ impl World {
 
     fn deliver(&mut self) {
         for what in self.shoot.drain(..) {
-            self.tlbs.iter_mut().for_each(|tlb| tlb.retain(|held| !held.goes(what)));
+            let hear = if self.planted == Some(Planted::Deaf) { 1 } else { HARTS };
+            self.tlbs[..hear].iter_mut().for_each(|tlb| tlb.retain(|held| !held.goes(what)));
         }
     }
 
@@ -191,7 +205,9 @@ impl World {
     fn store(&mut self, page: Gfn, offset: usize, value: u64) {
         self.host.stamp(page);
         self.pool.store(self.frame(page), offset, 8, value);
-        self.mmu.stored(&*self.pool, &mut self.host, &mut self.shoot, page, offset);
+        if self.planted != Some(Planted::Untold) {
+            self.mmu.stored(&*self.pool, &mut self.host, &mut self.shoot, page, offset);
+        }
         self.deliver();
         self.fence_if_lazy();
     }
@@ -204,7 +220,9 @@ impl World {
         let HostEntry::Frame { frame: old, .. } = self.host.replace(page, new) else {
             unreachable!("it had one")
         };
-        self.host_changed(page);
+        if self.planted != Some(Planted::MovedInSilence) {
+            self.host_changed(page);
+        }
         self.pool.release(old);
     }
 
