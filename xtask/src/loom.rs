@@ -1,11 +1,13 @@
 //! `cargo xtask loom`: the lock-free pieces in every interleaving that the model checker finds.
 //!
 //! Built with `--cfg loom` into a folder of its own, since it changes what the crates are made of.
-//! Models are tests whose names start with `loom_`.
+//! Models are tests whose names start with `loom_`. That each of them notices what it is there for is
+//! shown by bugs planted in what they model: `cargo xtask planted frames`.
 
 use crate::shell::{cargo, run as run_command, target_dir};
 use anyhow::{Result, bail};
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 /// Crates with models.
 const CRATES: [&str; 1] = ["vellum-frames"];
@@ -28,12 +30,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     for name in crates {
         println!("== {name}");
-        run_command(
-            cargo(&["test", "--release", "--lib", "-p", name, "--", "loom_"])
-                .env("RUSTFLAGS", "--cfg loom")
-                .env("CARGO_TARGET_DIR", target_dir().join("loom"))
-                .env("LOOM_MAX_PREEMPTIONS", args.preemptions.to_string()),
-        )?;
+        let mut command = cargo(&["test", "-p", name]);
+        models(&mut command, args.preemptions, &target_dir().join("loom"));
+        run_command(command.args(["--", "loom_"]))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes `cargo test -p CRATE` one of the crate's models, built in `folder`.
+pub fn models<'a>(command: &'a mut Command, preemptions: u32, folder: &Path) -> &'a mut Command {
+    command
+        .args(["--release", "--lib"])
+        .env("RUSTFLAGS", "--cfg loom")
+        .env("CARGO_TARGET_DIR", folder)
+        .env("LOOM_MAX_PREEMPTIONS", preemptions.to_string())
 }

@@ -35,7 +35,7 @@ struct Planted {
     file: String,
     old: String,
     new: String,
-    /// The test program (`lib` for unit tests) and the check in it.
+    /// The test program (`lib` for unit tests, `loom` for models) and the check in it.
     program: String,
     check: String,
 }
@@ -159,12 +159,17 @@ impl Copy {
 
     /// Whether a program's checks pass whose names contain `check`.
     fn passes(&self, program: &str, check: &str) -> Result<bool> {
-        let which: &[&str] = if program == "lib" { &["--lib"] } else { &["--test", program] };
-        let status = cargo(&["test", "--quiet", "-p", &self.package])
-            .args(which)
+        let build = root().join("target/planted");
+        let mut command = cargo(&["test", "--quiet", "-p", &self.package]);
+        match program {
+            "lib" => command.arg("--lib").env("CARGO_TARGET_DIR", build.join("build")),
+            "loom" => crate::loom::models(&mut command, 3, &build.join("loom")),
+            _ => command.args(["--test", program]).env("CARGO_TARGET_DIR", build.join("build")),
+        };
+        let check = if program == "loom" && check.is_empty() { "loom_" } else { check };
+        let status = command
             .args(["--", check])
             .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", root().join("target/planted/build"))
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -228,7 +233,7 @@ mod tests {
                 let source = fs::read_to_string(folder.join(&bug.file)).unwrap();
                 assert_eq!(source.matches(&bug.old).count(), 1, "{}: {}", bug.file, bug.old);
                 assert_ne!(bug.old, bug.new);
-                let tests = if bug.program == "lib" {
+                let tests = if bug.program == "lib" || bug.program == "loom" {
                     continue;
                 } else {
                     folder.join(format!("tests/{}.rs", bug.program))
