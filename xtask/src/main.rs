@@ -25,6 +25,7 @@ mod planted;
 mod policies;
 mod powercut;
 mod random;
+mod reader;
 mod riscv_tests;
 mod share;
 mod shell;
@@ -101,6 +102,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    reader::watch();
     let result = match Cli::parse().command {
         Command::Boot(args) => boot::run(&args),
         Command::Ci(args) => ci::run(&args),
@@ -131,6 +133,7 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
+        Err(error) if error.is::<reader::Gone>() => ExitCode::from(reader::GONE),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

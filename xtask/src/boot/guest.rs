@@ -12,6 +12,9 @@ use std::path::Path;
 const LINUX_WORDS: &str = "console=ttyS0 quiet cryptomgr.notests=1 panic=-1";
 /// Makes our `/init` load the virtio modules.
 const VIRTIO_WORD: &str = "vellum.virtio";
+/// With less memory Debian's kernel panics before its console is up, or finds no room for the files of
+/// the initial RAM disk.
+const LINUX_MEMORY: u64 = 104 << 20;
 /// The largest file that is read as kernel or initial RAM disk.
 const FILE_LIMIT: u64 = 1 << 30;
 /// Words that the small guest keeps of a command to run.
@@ -86,6 +89,18 @@ impl Guest {
     }
 
     fn linux(args: &Args) -> Result<Self> {
+        if args.memory < LINUX_MEMORY {
+            let (needed, found) = (LINUX_MEMORY >> 20, args.memory >> 20);
+            if args.kernel.is_none() && args.initrd.is_none() {
+                bail!(
+                    "Debian's kernel needs {needed} MiB of memory, the machine has {found} MiB: give it more with --memory"
+                );
+            }
+            eprintln!(
+                "note: Debian's kernel needs {needed} MiB of memory, the machine has {found} MiB; where \
+                 nothing is shown, --append earlycon=sbi tells why"
+            );
+        }
         let options = linux::Options { suite: args.suite.clone(), refresh: args.refresh };
         let linux = linux::ensure(&options).context(
             "Debian's kernel can't be had here; --kernel and --initrd take files of your own",

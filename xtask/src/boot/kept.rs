@@ -25,6 +25,12 @@ impl State for Kept<'_> {
     }
 }
 
+/// Sees that `path` can be written, before a long run whose state would have no place.
+pub fn check(path: &Path) -> Result<()> {
+    let file = fs::OpenOptions::new().append(true).create(true).open(path);
+    file.map(drop).with_context(|| format!("--save {}: it can't be written", path.display()))
+}
+
 /// Writes the run to `path`.
 pub fn save(path: &Path, machine: &mut Machine, door: &Door) -> Result<()> {
     let kept = Kept { machine, door: door.clone() };

@@ -85,7 +85,10 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     if let Some(path) = &args.restore {
         kept::restore(path, &mut machine, &door)?;
     }
-    let limits = Limits { instructions: args.stop_after, tell_end: args.exec.is_none() };
+    if let Some(path) = &args.save {
+        kept::check(path)?;
+    }
+    let limits = Limits { instructions: args.stop_after };
     if args.costs {
         machine.watch_costs(clock);
     }

@@ -3,8 +3,9 @@
 use super::door::Door;
 use super::keys::{Ask, HELP, Keys};
 use super::terminal::{self, Typed};
+use crate::reader::Gone;
 use anyhow::{Context, Result, bail};
-use std::io::{Write, stdout};
+use std::io::{ErrorKind, Write, stdout};
 use vellum_machine::{Machine, Stop};
 use vellum_replay::Expect;
 
@@ -60,8 +61,6 @@ impl core::fmt::Display for End {
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub instructions: Option<u64>,
-    /// The end of input is typed at the guest once it waits.
-    pub tell_end: bool,
 }
 
 /// A machine and its console.
@@ -107,7 +106,7 @@ impl<'a> Session<'a> {
             };
             slice = if self.terminal && idle > 0 { SLICE_IDLE } else { SLICE };
             self.waited += idle;
-            if limits.tell_end && self.waited > PATIENCE_NS && self.door.exhausted() {
+            if self.waited > PATIENCE_NS && self.door.exhausted() {
                 self.door.tell_end();
             }
             if self.wait(wait)? == Some(Ask::Leave) {
@@ -167,9 +166,10 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         let mut out = stdout().lock();
-        out.write_all(&bytes)
-            .and_then(|()| out.flush())
-            .context("the console's output has no taker")
+        match out.write_all(&bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Gone.into()),
+            shown => shown.context("the console's output can't be written"),
+        }
     }
 
     fn status(&self) -> String {
