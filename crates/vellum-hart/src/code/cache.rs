@@ -41,6 +41,17 @@ pub struct Counters {
     pub flushes: u64,
 }
 
+/// What [`CodeCache::push_first`] found of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// Its first operations, now a block of their own, of so many bytes.
+    Ops { scratch: u32, bytes: u64 },
+    /// A pair, of which only one instruction is to run.
+    Pair,
+    /// That it is stale.
+    Stale,
+}
+
 /// Decoded blocks by frame. Memory: at most 16 MiB of micro-operations, and 4 KiB a code page.
 #[derive(Debug)]
 pub struct CodeCache {
@@ -90,6 +101,26 @@ impl CodeCache {
         let op = lower(insn, 0);
         self.ops.extend([MicroOp::header(1, 0), op, run_on(op, insn.len.into())]);
         block
+    }
+
+    /// Puts the first `insns` instructions of a block, of which it has more, at the arena's end, as a
+    /// block that nothing leads to; one less where the border falls into a pair.
+    pub(crate) fn push_first(&mut self, block: u32, insns: u64) -> First {
+        let (from, scratch) = (block as usize + 1, self.ops.len());
+        if self.ops[from] == MicroOp::STALE {
+            return First::Stale;
+        }
+        let whole = |op: &&MicroOp| u64::from(op.insns) <= insns;
+        let count = self.ops[from..].iter().take_while(whole).count();
+        if count == 0 {
+            return First::Pair;
+        }
+        let last = self.ops[from + count - 1];
+        let page = self.ops[block as usize].imm as u32;
+        self.ops.push(MicroOp::header(last.insns, page));
+        self.ops.extend_from_within(from..from + count);
+        self.ops.push(run_on(last, last.next() as u32));
+        First::Ops { scratch: scratch as u32, bytes: last.next() }
     }
 
     /// Takes it away again.

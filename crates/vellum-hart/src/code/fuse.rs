@@ -72,51 +72,67 @@ fn whole(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
     Some(MicroOp { op, imm, rs1: 0, rs2: 0, ..b })
 }
 
-/// Pairs, with what they are made of.
-const PAIRS: [(Code, Code, Code); 39] = {
-    use Code::*;
-    [
-        (Addi, Beq, AddiBeq),
-        (Addi, Bne, AddiBne),
-        (Addi, Bltu, AddiBltu),
-        (Addi, Bgeu, AddiBgeu),
-        (Addiw, Beq, AddiwBeq),
-        (Addiw, Bne, AddiwBne),
-        (Andi, Beq, AndiBeq),
-        (Andi, Bne, AndiBne),
-        (Addw, Beq, AddwBeq),
-        (Addw, Bne, AddwBne),
-        (Srliw, Beq, SrliwBeq),
-        (Srliw, Bne, SrliwBne),
-        (Or, Beq, OrBeq),
-        (Or, Bne, OrBne),
-        (Add, Beq, AddBeq),
-        (Add, Bne, AddBne),
-        (Addi, Addi, AddiAddi),
-        (Addi, Add, AddiAdd),
-        (Add, Add, AddAdd),
-        (Mulw, Addw, MulwAddw),
-        (Slli, Srli, SlliSrli),
-        (Slli, Add, SlliAdd),
-        (Xor, Andi, XorAndi),
-        (Xor, Slli, XorSlli),
-        (Sltiu, Andi, SltiuAndi),
-        (Andi, Or, AndiOr),
-        (Addiw, Addi, AddiwAddi),
-        (Xor, Xor, XorXor),
-        (Slli, Or, SlliOr),
-        (Srli, Slli, SrliSlli),
-        (Slliw, Xor, SlliwXor),
-        (Srliw, Xor, SrliwXor),
-        (Ld, Ld, LdLd),
-        (Lh, Lh, LhLh),
-        (Sd, Sd, SdSd),
-        (Sb, Sb, SbSb),
-        (Add, Ld, AddLd),
-        (Add, Lbu, AddLbu),
-        (Addi, Sd, AddiSd),
-    ]
-};
+macro_rules! pairs {
+    ($($first:ident $second:ident => $pair:ident,)*) => {
+        /// The pair that two operations make, if there is one.
+        fn both(a: Code, b: Code) -> Option<Code> {
+            match (a, b) {
+                $((Code::$first, Code::$second) => Some(Code::$pair),)*
+                _ => None,
+            }
+        }
+
+        /// The operations that a pair is made of.
+        fn parts(pair: Code) -> (Code, Code) {
+            match pair {
+                $(Code::$pair => (Code::$first, Code::$second),)*
+                _ => (Code::Illegal, Code::Illegal),
+            }
+        }
+    };
+}
+
+pairs! {
+    Addi Beq => AddiBeq,
+    Addi Bne => AddiBne,
+    Addi Bltu => AddiBltu,
+    Addi Bgeu => AddiBgeu,
+    Addiw Beq => AddiwBeq,
+    Addiw Bne => AddiwBne,
+    Andi Beq => AndiBeq,
+    Andi Bne => AndiBne,
+    Addw Beq => AddwBeq,
+    Addw Bne => AddwBne,
+    Srliw Beq => SrliwBeq,
+    Srliw Bne => SrliwBne,
+    Or Beq => OrBeq,
+    Or Bne => OrBne,
+    Add Beq => AddBeq,
+    Add Bne => AddBne,
+    Addi Addi => AddiAddi,
+    Addi Add => AddiAdd,
+    Add Add => AddAdd,
+    Mulw Addw => MulwAddw,
+    Slli Srli => SlliSrli,
+    Slli Add => SlliAdd,
+    Xor Andi => XorAndi,
+    Xor Slli => XorSlli,
+    Sltiu Andi => SltiuAndi,
+    Andi Or => AndiOr,
+    Addiw Addi => AddiwAddi,
+    Xor Xor => XorXor,
+    Slli Or => SlliOr,
+    Srli Slli => SrliSlli,
+    Slliw Xor => SlliwXor,
+    Srliw Xor => SrliwXor,
+    Ld Ld => LdLd,
+    Lh Lh => LhLh,
+    Sd Sd => SdSd,
+    Sb Sb => SbSb,
+    Add Ld => AddLd,
+    Add Lbu => AddLbu,
+    Addi Sd => AddiSd,
+}
 
 /// How an operation's registers and immediate are laid out in a pair.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +160,7 @@ fn shape(op: Code) -> Shape {
 }
 
 fn pair(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
-    let &(.., op) = PAIRS.iter().find(|&&(x, y, _)| (x, y) == (a.op, b.op))?;
+    let op = both(a.op, b.op)?;
     let short = |imm: i32| i8::try_from(imm).ok().map(|imm| imm as u8);
     let scaled = |imm: i32, size: i32| if imm % size == 0 { short(imm / size) } else { None };
     let (rd, rs2) = match shape(a.op) {
@@ -161,12 +177,6 @@ fn pair(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
         Shape::Registers => (Second::new(b.rd, b.rs1, i16::from(b.rs2)), a.len.into()),
     };
     Some(MicroOp { op, rd, rs1: a.rs1, rs2, imm: imm.0, link, ..b })
-}
-
-/// The operations that a pair is made of.
-fn parts(pair: Code) -> (Code, Code) {
-    let found = PAIRS.iter().find(|&&(.., op)| op == pair);
-    found.map_or((Code::Illegal, Code::Illegal), |&(a, b, _)| (a, b))
 }
 
 /// The first operation of a pair that begins with an access, as it was before.

@@ -6,8 +6,8 @@ mod lower;
 mod op;
 mod opcode;
 
-pub(crate) use cache::fetch;
 pub use cache::{CodeCache, Counters};
+pub(crate) use cache::{First, fetch};
 pub(crate) use fuse::{Second, first, second};
 pub(crate) use op::MicroOp;
 pub(crate) use opcode::Code;
