@@ -93,6 +93,8 @@ pub(crate) struct Control {
     low_sector: u32,
     /// No step may reach beyond this time: a request may come then.
     pub limit: u64,
+    /// Requests wait in front of the controller: one may come as soon as the present one ends.
+    pub crowded: bool,
 }
 
 impl Control {
@@ -135,6 +137,7 @@ impl Control {
             whole: false,
             low_sector: 0,
             limit: 0,
+            crowded: false,
         }
     }
 

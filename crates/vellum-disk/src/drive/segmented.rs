@@ -111,6 +111,7 @@ impl SegmentedDrive {
             read: r.op == Op::Read,
             through: r.flags.contains(Flags::FUA),
         };
+        self.control.crowded = self.scheduler.len() > 0;
         self.control.arrive(&self.fixed, self.now.as_ps(), ask, &mut self.out);
         self.out.clear();
     }
@@ -158,6 +159,7 @@ impl SegmentedDrive {
             return true;
         }
         let Some(at) = first.filter(|&at| at <= limit.as_ps()) else { return false };
+        self.control.crowded = self.scheduler.len() > 0;
         self.control.step(&self.fixed, at, &mut self.out);
         self.now = self.now.max(Instant::from_ps(at));
         for w in &self.out.written {
