@@ -130,8 +130,6 @@ bitflags::bitflags! {
         const FUA = 1;
         /// Flush everything before serving this request.
         const PREFLUSH = 2;
-        /// A background request (scrubbing, cleaning): a device may let others pass.
-        const BACKGROUND = 4;
     }
 }
 
@@ -153,6 +151,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether it is a read that must come from the medium, whatever a cache holds
+    /// ([`Flags::FUA`]).
+    pub const fn reads_medium(&self) -> bool {
+        matches!(self.op, Op::Read) && self.flags.contains(Flags::FUA)
+    }
+
     /// A request with no flags and simple order.
     pub const fn new(tag: Tag, op: Op, lba: Lba, sectors: u32) -> Self {
         Request { tag, op, lba, sectors, flags: Flags::empty(), order: Order::Simple }

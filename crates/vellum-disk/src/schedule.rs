@@ -284,6 +284,7 @@ impl Estimate for Position<'_> {
         }
         let read = r.op == Op::Read;
         if buffer
+            && !r.reads_medium()
             && let Some(whole) = self.control.would_hit(self.fixed, r.lba.get(), r.sectors, read)
         {
             return i128::from(!whole);

@@ -51,6 +51,7 @@ fn request(disk: &Disk, i: usize, step: &Step, last: u64) -> Request {
         11 => Request::flush(tag),
         10 => Request::write(tag, Lba::new(lba), sectors).with_flags(Flags::FUA),
         5..10 => Request::write(tag, Lba::new(lba), sectors),
+        4 => Request::read(tag, Lba::new(lba), sectors).with_flags(Flags::FUA),
         _ => Request::read(tag, Lba::new(lba), sectors),
     }
 }
@@ -84,6 +85,9 @@ fn check(disk: &Disk, steps: &[Step], log: &Log) {
         assert_eq!(c.breakdown.total(), c.at.since(c.submitted), "{c:?}");
         let turn = vellum_block::Duration::from_ms(16);
         assert!(c.breakdown.get(Phase::Rotation) <= turn, "less than a turn: {c:?}");
+        if c.request.reads_medium() {
+            assert!(!c.breakdown.get(Phase::Transfer).is_zero(), "a forced read takes the medium");
+        }
         if c.request.op == Op::Write && c.request.flags.contains(Flags::FUA) {
             assert_eq!(landed_before(log, c), u64::from(c.request.sectors), "FUA is durable");
         }

@@ -2,7 +2,8 @@
 //! its class.
 
 use vellum_block::{
-    Completion, Device, Duration, Flags, Instant, Lba, Op, Phase, Request, Rng, Tag, drain,
+    Completion, Device, Duration, Flags, Instant, Landed, Lba, Op, Phase, Request, Rng, Sink, Tag,
+    drain,
 };
 use vellum_disk::profile::{Controller, Profile};
 use vellum_disk::{Disk, Policy, profiles};
@@ -166,6 +167,53 @@ fn a_cached_write_ends_at_once_and_a_forced_one_on_the_medium() {
     // The forced write carried the older content of the same sectors with it.
     let flush = serve(&mut d, Request::flush(Tag(2)));
     assert!(flush.response() < Duration::from_ms(1), "nothing was left: {}", flush.response());
+}
+
+#[test]
+fn a_forced_read_comes_from_the_medium() {
+    // Both controllers; each has read the sectors a moment ago, and ends a plain read from memory.
+    for name in profiles::NAMES {
+        let mut d = Disk::new(&profiles::find(name).unwrap(), Policy::Spctf).unwrap();
+        let read = Request::read(Tag(0), Lba::new(100_000), 8);
+        let medium = |c: &Completion| !c.breakdown.get(Phase::Transfer).is_zero();
+        assert!(medium(&serve(&mut d, read)), "{name}");
+        assert!(!medium(&serve(&mut d, read)), "{name}: the buffer has it");
+        assert!(medium(&serve(&mut d, read.with_flags(Flags::FUA))), "{name}");
+        assert!(!medium(&serve(&mut d, read)), "{name}: it is kept as any other");
+    }
+}
+
+#[test]
+fn a_forced_read_of_what_is_dirty_writes_it_first() {
+    let mut d = disk(Policy::Sptf);
+    let mut log = Landings::default();
+    let at = |n: u64| Lba::new(8_000_000 + n);
+    for (tag, lba, sectors) in [(0, 0, 16), (1, 16, 8), (2, 5000, 8)] {
+        d.submit(d.time(), Request::write(Tag(tag), at(lba), sectors)).unwrap();
+    }
+    let forced = Request::read(Tag(3), at(8), 24).with_flags(Flags::FUA);
+    d.submit(d.time(), forced).unwrap();
+    while !log.0.iter().any(|l| l.0 == 3) {
+        let next = d.next_event().unwrap();
+        d.advance(next, &mut log);
+    }
+    // Both runs that the read meets, and not what lies elsewhere, are on the medium when it ends.
+    let landed: Vec<(u64, u64)> = log.0.iter().filter(|l| l.1 > 0).copied().collect();
+    let sum = |tag| landed.iter().filter(|l| l.0 == tag).map(|l| l.1).sum::<u64>();
+    assert_eq!([sum(0), sum(1), sum(2)], [16, 8, 0]);
+}
+
+/// What ended (tag, 0) and what reached the medium (tag, sectors), in order.
+#[derive(Default)]
+struct Landings(Vec<(u64, u64)>);
+
+impl Sink for Landings {
+    fn completed(&mut self, c: Completion) {
+        self.0.push((c.tag().0, 0));
+    }
+    fn landed(&mut self, l: Landed) {
+        self.0.push((l.tag.0, l.sectors.into()));
+    }
 }
 
 #[test]

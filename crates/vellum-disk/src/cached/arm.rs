@@ -28,10 +28,14 @@ impl Estimate for Costs<'_> {
     fn positioning(&self, w: &Waiting, _: bool) -> i128 {
         let d = self.0;
         let lba = w.request.lba.get();
-        if d.joins(lba, w.request.end()).is_some() {
+        if !w.request.reads_medium() && d.joins(lba, w.request.end()).is_some() {
             return 0;
         }
         let write = w.request.op != Op::Read;
+        // From now, and not from when the access will begin (`begins_at`): so the rotation that is
+        // weighed is not quite the one that comes. A drive that weighed the right one would serve 131.8
+        // random reads a second with 32 in flight (`tests/modern.rs`); the real one, whose firmware
+        // nobody knows, serves 94, and this estimate meets that within a tenth.
         let (moved, settle, wait) = d.mechanism().position(d.arm, d.now.as_ps(), lba, write);
         i128::from(moved) + i128::from(settle) + i128::from(wait)
     }
@@ -120,6 +124,15 @@ impl CachedDrive {
         let Some(c) = self.commands.get(&number).copied() else { return };
         let begin = self.now.as_ps().max(c.ready);
         let (from, to) = (c.request.lba.get(), c.request.end());
+        let forced = c.request.reads_medium();
+        if forced && let Some(from) = self.dirty.first_from(from).filter(|&at| at < to) {
+            // What the medium has yet to get goes there first; the read waits on.
+            self.stop_ahead();
+            let from = self.dirty.run_start(from);
+            let most = u64::from(self.config.destage_sectors);
+            let end = self.dirty.run_end(from, most);
+            return self.start_write(None, from, end, begin);
+        }
         self.set_stage(number, Stage::Served);
         if c.request.op != Op::Read {
             self.stop_ahead();
@@ -127,11 +140,11 @@ impl CachedDrive {
             let from = if self.config.in_order { self.dirty.run_start(from) } else { from };
             return self.start_write(Some(number), from, to, begin);
         }
-        let access = match self.joins(from, to) {
+        let access = match self.joins(from, to).filter(|_| !forced) {
             Some((at, passed)) => self.go_on(at, passed, to),
             None => {
                 self.stop_ahead();
-                let from = self.first_missing(from, to);
+                let from = if forced { from } else { self.first_missing(from, to) };
                 let begin = self.begins_at(begin, from);
                 self.mechanism().plan(self.arm, begin, from, to, false)
             }

@@ -84,6 +84,14 @@ impl Dirty {
         (piece.end > at).then_some(piece.end)
     }
 
+    /// The first dirty sector from `at` on.
+    pub fn first_from(&self, at: u64) -> Option<u64> {
+        match self.end_of(at) {
+            Some(_) => Some(at),
+            None => self.pieces.range(at..).next().map(|p| *p.0),
+        }
+    }
+
     /// Whether anything in `from..to` is dirty.
     pub fn meets(&self, from: u64, to: u64) -> bool {
         self.pieces.range(..to).next_back().is_some_and(|(_, p)| p.end > from)

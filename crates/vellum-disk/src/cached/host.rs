@@ -65,7 +65,7 @@ impl CachedDrive {
         let (from, to) = (c.request.lba.get(), c.request.end());
         if c.request.op == Op::Read {
             self.keep_ahead();
-            if self.covered(from, to) {
+            if !c.request.reads_medium() && self.covered(from, to) {
                 self.media.hits += 1;
                 return self.answer(number);
             }

@@ -42,9 +42,9 @@ impl Control {
 
     fn select_read(&mut self, fixed: &Fixed, id: JobId) {
         let b = &fixed.config.buffer;
-        let (lba, count, end) = {
+        let (lba, count, end, through) = {
             let j = self.job(id);
-            (j.lba, j.count, j.end())
+            (j.lba, j.count, j.end(), j.through)
         };
         let (mut best, mut chosen, mut hit, mut collision) = (0, None, Hit::No, false);
         for i in 0..self.order.len() {
@@ -61,11 +61,11 @@ impl Control {
             let (mut value, mut how) = (-1, Hit::No);
             if s.state == SegState::Empty {
                 value = 3;
-            } else if lba < s.start || lba >= s.end {
+            } else if through || lba < s.start || lba >= s.end {
                 if s.state == SegState::Clean && self.alone(n) {
                     value = 2;
                 } else if s.state == SegState::Reading {
-                    if s.end == lba && b.almost_hits {
+                    if s.end == lba && b.almost_hits && !through {
                         (value, how) = (5, Hit::Partial);
                     } else if self.only_ahead(n) {
                         value = 1;

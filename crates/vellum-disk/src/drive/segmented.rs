@@ -87,7 +87,8 @@ impl SegmentedDrive {
     fn dispatch(&mut self) {
         while self.active.is_none() {
             let at = Position { now: self.now.as_ps(), control: &self.control, fixed: &self.fixed };
-            // A flush, and a request that asks for one, waits for everything behind.
+            // A flush, a request that asks for one, and a read from the medium wait for everything
+            // behind.
             let behind = self.control.behind();
             let Some(w) = self.scheduler.take(&at, |r| behind && flushes(r)) else { break };
             self.start(w);
@@ -222,7 +223,7 @@ impl SegmentedDrive {
 }
 
 fn flushes(r: &Request) -> bool {
-    r.op == Op::Flush || r.flags.contains(Flags::PREFLUSH)
+    r.op == Op::Flush || r.flags.contains(Flags::PREFLUSH) || r.reads_medium()
 }
 
 /// Splits a response. What arm and bus did is known; the rest is command processing. Whoever reads

@@ -13,6 +13,7 @@ impl Control {
         let b = &fixed.config.buffer;
         let job = self.job(id);
         let (lba, count, read, segment, hit) = (job.lba, job.count, job.read, job.segment, job.hit);
+        let through = job.through;
         let s = &self.segments[n];
         if s.state == SegState::Writing {
             let continues = hit == Hit::Append
@@ -36,7 +37,7 @@ impl Control {
         }
         let s = &self.segments[n];
         let hits = lba >= s.start && (lba < s.end || b.almost_hits && lba == s.end);
-        if read && b.cache && segment == Some(n) && hits {
+        if read && !through && b.cache && segment == Some(n) && hits {
             return self.next_job(fixed).is_none_or(|next| next == id);
         }
         if !self.job(effective).received {

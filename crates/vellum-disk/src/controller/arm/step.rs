@@ -75,7 +75,8 @@ impl Control {
     /// the request that is read ahead for has all of its data in the buffer, and neither in the
     /// controller nor in front of it does anyone wait. A third of all steps would end at such events.
     fn spares_arm(&self, event: BusEvent) -> bool {
-        let (BusEvent::Connected(whose) | BusEvent::Moved(whose) | BusEvent::Completed(whose)) = event
+        let (BusEvent::Connected(whose) | BusEvent::Moved(whose) | BusEvent::Completed(whose)) =
+            event
         else {
             return false;
         };
