@@ -36,6 +36,8 @@ pub struct Counters {
     pub reused: u64,
     /// Files that had to be made and filled with zeros while an append waited.
     pub unprepared: u64,
+    /// Files that should have been made ahead of need and could not, on a full disk say.
+    pub spare_failures: u64,
 }
 
 /// The segment that frames go to.
@@ -79,6 +81,8 @@ pub struct Log {
     next_generation: u64,
     next_serial: u64,
     next_size: u64,
+    /// No spare is made ahead of need before so many bytes of frames.
+    spare_retry: u64,
     /// Frames encoded and not written yet, which end at `active.at`, behind the first `written`
     /// bytes of the unit that they begin in.
     buffer: Pending,

@@ -192,13 +192,39 @@ fn an_io_error_poisons_the_store_and_reopening_shows_what_was_durable() {
     let mut transaction = store.begin(Restore::Yes);
     transaction.set_range(&region, 0..1).unwrap()[0] = b'b';
     let error = transaction.commit(Durability::Flush).unwrap_err();
-    assert!(error.to_string().contains("no storage space"), "{error}");
+    // The one that met it hears of it at first hand, later ones that it was earlier.
+    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(text.contains("no storage space") && !text.contains("earlier"), "{text}");
     let mut transaction = store.begin(Restore::Yes);
     assert!(matches!(transaction.set_range(&region, 0..1), Err(Error::Poisoned { .. })));
     drop(transaction);
     drop(store);
     let store = open(&disk, options()).unwrap();
     assert_eq!(store.open_region("r").unwrap().read(0..1).unwrap()[0], b'a');
+}
+
+#[test]
+fn a_spare_that_a_full_disk_has_no_room_for_is_reported_and_made_later() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 100).unwrap();
+    put(&store, &region, 0, b"a", Durability::Flush);
+    // The file is made, and the disk is full when it is filled.
+    let kind = std::io::ErrorKind::StorageFull;
+    disk.plant(Some(Fault { at: disk.operations() + 1, kind, forever: false }));
+    let error = store.tend().unwrap_err();
+    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(text.contains("spare-") && text.contains("no storage space"), "{text}");
+    assert!(!disk.list().unwrap().iter().any(|name| name.starts_with("spare-")), "a part of it");
+    assert_eq!(store.stats().log.spare_failures, 1);
+    // Nothing was lost: commits go on, and the spare comes when the log has grown.
+    store.tend().unwrap();
+    for turn in 0..200_u8 {
+        put(&store, &region, 0, &[turn; 50], Durability::Flush);
+        store.tend().unwrap();
+    }
+    assert_eq!((region.read(0..1).unwrap()[0], store.stats().log.spare_failures), (199, 1));
+    assert!(disk.list().unwrap().iter().any(|name| name.starts_with("spare-")));
 }
 
 /// Opening must fail with an error that `fits`, and write nothing.

@@ -94,6 +94,7 @@ impl Log {
             next_generation: newest + 1,
             next_serial: spares.last().map_or(0, |serial| serial + 1),
             next_size: options.segment_min,
+            spare_retry: 0,
             // Two more units: what the first frames' unit held before them, and zeros behind.
             buffer: Pending::new(options.buffer + 2 * SEGMENT_HEADER as usize),
             written: 0,

@@ -34,13 +34,18 @@ impl SpareJob {
     /// metadata. Cost: one write and one sync of the segment's size.
     ///
     /// # Errors
-    /// When the medium fails.
+    /// When the medium fails. Nothing is lost then, and no part of the file is left behind: tell
+    /// [`Log::spare_failed`], and it is tried again later, in a file of its own.
     pub fn run(self) -> Result<Spare, Error> {
         let (place, name) = (self.storage.place(), spare_name(self.serial));
         let file = self.storage.create(&name).map_err(io_error("create", &place, &name))?;
-        zero(&*file, 0, self.capacity)
-            .and_then(|()| file.sync())
-            .map_err(io_error("fill", &place, &name))?;
+        let filled = zero(&*file, 0, self.capacity).and_then(|()| file.sync());
+        if let Err(error) = filled {
+            drop(file);
+            // What can't be removed either is removed when the log is opened next.
+            let _ = self.storage.remove(&name);
+            return Err(io_error("fill", &place, &name)(error));
+        }
         Ok(Spare { serial: self.serial, file, capacity: self.capacity, reused: false })
     }
 }
@@ -155,7 +160,19 @@ impl Log {
 
     /// Whether [`Log::wants_spare`] would give a job.
     pub fn needs_spare(&self) -> bool {
-        self.active.is_some() && self.spares.is_empty() && self.unclean.is_empty()
+        self.active.is_some()
+            && self.spares.is_empty()
+            && self.unclean.is_empty()
+            && self.counters.bytes >= self.spare_retry
+    }
+
+    /// A job of [`Log::wants_spare`] failed. It is wanted again when the log has grown by a quarter of
+    /// the least segment: a full disk may have room by then, and isn't filled again and again.
+    pub fn spare_failed(&mut self) {
+        self.counters.spare_failures += 1;
+        self.spare_retry = self.counters.bytes + self.options.segment_min / 4;
+        // The size that could not be had is not doubled for it.
+        self.next_size = (self.next_size / 2).max(self.options.segment_min);
     }
 
     /// The next size: doubled with every new file, because a file is new only when the log grows.

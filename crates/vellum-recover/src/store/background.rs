@@ -78,7 +78,8 @@ fn work(shared: &Shared, inbox: &Inbox) {
         let now = std::mem::take(&mut *wishes);
         inbox.working.store(true, Ordering::Release);
         drop(wishes);
-        // Errors poison the store, which tells whoever uses it next.
+        // Errors poison the store, which tells whoever uses it next; but for a spare that could not
+        // be made, which loses nothing and is counted.
         if now.flush {
             let _ = shared.flush();
         }
@@ -105,7 +106,9 @@ impl Store {
     /// [`Options::truncate_at`](crate::Options::truncate_at), and a spare segment.
     ///
     /// # Errors
-    /// When the medium fails, or the store is poisoned.
+    /// When the medium fails, or the store is poisoned. A spare that can't be made (the disk is full)
+    /// is such an error, but poisons nothing: commits go on in the segment that there is, truncation
+    /// is done nevertheless, and the spare is tried again later.
     pub fn tend(&self) -> Result<(), Error> {
         self.alive()?;
         self.shared.tend()
@@ -115,20 +118,21 @@ impl Store {
 impl Shared {
     pub(super) fn tend(&self) -> Result<(), Error> {
         let job = lock(&self.log).wants_spare();
+        let mut outcome = Ok(());
         if let Some(job) = job {
             let made = job.run();
             let mut log = lock(&self.log);
             match made {
                 Ok(spare) => log.adopt([spare]),
                 Err(error) => {
-                    log.poison(&error);
-                    return Err(error.into());
+                    log.spare_failed();
+                    outcome = Err(error.into());
                 }
             }
         }
         if lock(&self.log).live_bytes() > self.options.truncate_at {
             self.truncate()?;
         }
-        Ok(())
+        outcome
     }
 }

@@ -83,9 +83,16 @@ impl Shared {
     }
 
     pub(crate) fn make_durable(&self, ticket: Ticket) -> Result<(), Error> {
-        self.group
-            .wait(ticket, |batch| self.write(batch).map_err(|error| describe(&error)))
-            .map_err(|first| Error::Poisoned { first })
+        // Who met the error gets it as it is; the others hear of it.
+        let mut met = None;
+        let outcome = self.group.wait(ticket, |batch| {
+            self.write(batch).map_err(|error| {
+                let text = describe(&error);
+                met = Some(error);
+                text
+            })
+        });
+        outcome.map_err(|first| met.unwrap_or(Error::Poisoned { first }))
     }
 
     /// The leader's work: one record, one flush.
