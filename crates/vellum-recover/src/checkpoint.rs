@@ -5,6 +5,7 @@
 //!   a guest's memory both answer it.
 //! - [`Captured`] holds copies of the pages that changed: taking it is all of an incremental
 //!   checkpoint's pause. Encoding and writing come after.
+//! - [`Increments`] takes it with a short pause: most of it is copied ahead, while the owner writes.
 //! - [`Snapshot`] is for taking everything beside a running owner: the owner hands over the old
 //!   bytes of a page before its first write (copy on write of pre-images), the rest is copied in
 //!   the background; the pause is that of protecting the memory, whatever its size.
@@ -15,6 +16,7 @@
 //! safe point ([`crate::SafePoints`]). It is not a process image: open files, sockets, timers and
 //! the kernel's other objects are CRIU's business and are not restored here.
 
+mod ahead;
 mod chain;
 mod image;
 #[cfg(feature = "object-store")]
@@ -24,6 +26,7 @@ mod restore;
 mod snapshot;
 mod working_set;
 
+pub use ahead::{IncrementOptions, IncrementReport, Increments};
 pub use chain::Checkpoints;
 pub use image::{Captured, Compression, ImageId, PAGES_MAX, STATE_MAX};
 #[cfg(feature = "object-store")]

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use std::path::PathBuf;
 
+mod checkpoint;
 mod engines;
 mod memory;
 mod paired;

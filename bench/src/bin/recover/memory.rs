@@ -1,5 +1,6 @@
 //! Checkpoints, snapshots, opening and restoring of a large memory.
 
+use crate::checkpoint;
 use crate::rounds::{Row, row};
 use crate::seconds;
 use anyhow::Result;
@@ -7,12 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vellum_bench::Series;
-use vellum_recover::checkpoint::{Captured, Checkpoints, Compression, DirObjects, Pages, Restored};
 use vellum_recover::{Capture, Durability, LiveMemory, Options, PAGE, Restore, Store, Tracked};
 
 /// The rows about a memory of `len` bytes.
 pub fn measure(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
-    let mut rows = checkpoints(home, len, rounds)?;
+    let mut rows = checkpoint::measure(home, len, rounds)?;
     rows.extend(snapshots(len, rounds)?);
     rows.extend(tracking(rounds)?);
     rows.extend(opening(home, len)?);
@@ -20,92 +20,8 @@ pub fn measure(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Every hundredth page, scattered.
-fn scattered(pages: u64) -> impl Iterator<Item = u64> {
-    let step = 100 * 97 % pages.max(1);
-    (0..pages / 100).map(move |turn| turn * step.max(1) % pages)
-}
-
-fn checkpoints(home: &Path, len: u64, rounds: u32) -> Result<Vec<Row>> {
-    let size = format!("{} MiB", len >> 20);
-    let mut memory = Tracked::new(usize::try_from(len)?, None)?;
-    for (page, bytes) in memory.bytes_mut().chunks_exact_mut(PAGE).enumerate() {
-        bytes[..8].copy_from_slice(&(page as u64 % 5000 + 1).to_le_bytes());
-    }
-    memory.take_dirty()?;
-    let objects = Arc::new(DirObjects::open(home.join("checkpoints"))?);
-    let checkpoints = Checkpoints::new(objects.clone(), Compression::Lz4);
-    let everything: Vec<_> = std::iter::once(0..memory.pages()).collect();
-    let (id, _) = checkpoints.save("m", &Captured::take(&memory, &everything), b"", false)?;
-    let (mut pauses, mut captured) = (Series::default(), Captured::default());
-    let (mut busy, mut scans) = (Series::default(), Series::default());
-    for round in 0..rounds.max(3) {
-        for page in scattered(memory.pages()) {
-            memory.bytes_mut()[page as usize * PAGE + 100] = round as u8 + 1;
-        }
-        let before = thread_cpu();
-        pauses.add(
-            1e3 * seconds(|| {
-                let dirty = memory.take_dirty()?;
-                captured.take_again(&memory, &dirty);
-                Ok(())
-            })?,
-        );
-        busy.add(1e3 * (thread_cpu() - before));
-        checkpoints.save("m", &captured, b"", true)?;
-        // The same again, without a copy: what the kernel's part takes.
-        scattered(memory.pages())
-            .for_each(|page| memory.bytes_mut()[page as usize * PAGE + 100] += 1);
-        scans.add(1e3 * seconds(|| Ok(memory.take_dirty().map(drop)?))?);
-    }
-    let (mut firsts, mut faults) = (Series::default(), Series::default());
-    for _ in 0..rounds.max(3) {
-        firsts.add(
-            1e3 * seconds(|| {
-                let mut restored = Restored::open(objects.clone(), id)?;
-                let mut page = [0; PAGE];
-                restored.read_page(len / PAGE as u64 / 2, &mut page)?;
-                anyhow::ensure!(page[0] != 0 || page[1] != 0, "an empty page");
-                Ok(())
-            })?,
-        );
-    }
-    for _ in 0..rounds.max(3) {
-        let mut kept = None;
-        faults.add(
-            1e3 * seconds(|| {
-                let (restored, _) = checkpoints.restore_lazily("m", false)?;
-                let at = restored.len() / 2;
-                anyhow::ensure!(restored.bytes(at..at + 8)? == &memory.bytes()[at..at + 8]);
-                kept = Some(restored);
-                Ok(())
-            })?,
-        );
-        drop(kept);
-    }
-    let way = memory.capture().name();
-    let pause = format!("incremental checkpoint of {size}, 1 % dirty: pause, ms");
-    let cpu = format!("incremental checkpoint of {size}, 1 % dirty: CPU ms of the pause");
-    let scan = "its search for written pages, and their new protection, ms".to_owned();
-    let first = format!("lazy restore of {size}: to the first byte touched, ms");
-    let depth = rounds.max(3) + 1;
-    let fault = format!("the same by page fault, a chain of {depth} images");
-    Ok(vec![
-        (
-            "written pages are found by".to_owned(),
-            "",
-            way.split(' ').next().unwrap_or(way).to_owned(),
-        ),
-        row(&pause, "≤ 3", &pauses),
-        row(&scan, "", &scans),
-        row(&cpu, "", &busy),
-        row(&first, "≤ 2", &firsts),
-        row(&fault, "≤ 2", &faults),
-    ])
-}
-
 /// CPU seconds of this thread.
-fn thread_cpu() -> f64 {
+pub fn thread_cpu() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

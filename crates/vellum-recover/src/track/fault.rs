@@ -45,14 +45,16 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         }
         let page = (address - base) / PAGE;
         let bits = slot.bits.load(Ordering::Acquire);
-        // SAFETY: a slot in use has a bitmap with a bit for each page of its mapping, which lives
-        // until the slot is freed, and the page lies in the mapping.
-        let word = unsafe { &*bits.add(page / 64) };
-        word.fetch_or(1 << (page % 64), Ordering::AcqRel);
         let start = (base + page * PAGE) as *mut c_void;
         // SAFETY: one page of a mapping that was made with these rights.
         let opened = unsafe { mprotect(start, PAGE, MprotectFlags::READ | MprotectFlags::WRITE) };
         if opened.is_ok() {
+            // Only now: a list that is taken between the two (`take`) would otherwise close the page
+            // before it is opened, and nobody would know of the writes that follow.
+            // SAFETY: a slot in use has a bitmap with a bit for each page of its mapping, which
+            // lives until the slot is freed, and the page lies in the mapping.
+            let word = unsafe { &*bits.add(page / 64) };
+            word.fetch_or(1 << (page % 64), Ordering::AcqRel);
             return;
         }
     }

@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::Errno;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl};
+use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::io;
 use std::ops::Range;
@@ -101,6 +102,12 @@ impl Tracker {
                 break;
             }
             at = scan.walk_end;
+        }
+        // Beside a writer the kernel may list a page twice (it walks in parts of 512 runs, and a page
+        // that is written between two parts is found again).
+        if !runs.is_sorted_by(|one, two| one.end < two.start) {
+            let pages: BTreeSet<u64> = runs.into_iter().flatten().collect();
+            runs = super::runs(pages.into_iter());
         }
         Ok(runs)
     }
