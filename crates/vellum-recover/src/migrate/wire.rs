@@ -62,6 +62,11 @@ impl<T: Read + Write> Wire<T> {
     /// Queues a message; it goes out with [`Wire::flush`] or when there is enough.
     pub(super) fn put(&mut self, kind: Kind, parts: &[&[u8]]) -> Result<(), MigrateError> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
+        if length > PAYLOAD_MAX as usize {
+            let (message, limit) = (self.sent, PAYLOAD_MAX);
+            let why = format!("{kind:?} of {length} bytes is over the limit of {limit}");
+            return Err(MigrateError::Protocol { message, why });
+        }
         let mut header = [0; HEADER];
         header[0] = kind as u8;
         header[4..8].copy_from_slice(&(length as u32).to_le_bytes());
