@@ -188,6 +188,31 @@ fn a_power_cut_while_publishing_leaves_the_old_checkpoint_or_the_new() {
 }
 
 #[test]
+fn a_damaged_head_keeps_its_images_from_being_collected() {
+    let disk = CrashDisk::new();
+    let (checkpoints, name, _) = small_image(&disk);
+    disk.create("head-n-0000000000000000").unwrap().write_at(0, b"short").unwrap();
+    let error = checkpoints.collect_garbage().unwrap_err();
+    assert!(error.to_string().contains("head-n-0000000000000000"), "{error}");
+    assert!(disk.contents(&name).is_some());
+    checkpoints.restore("m").unwrap();
+}
+
+#[test]
+fn a_chain_whose_memory_became_smaller_merges_to_what_is_left() {
+    let disk = CrashDisk::new();
+    let (_, checkpoints) = store(&disk);
+    let mut memory = Tracked::new(2000 * PAGE, None).unwrap();
+    (0..2000).for_each(|page| fill(&mut memory, page, page % 9 + 1));
+    checkpoints.save("m", &Captured::take(&memory, &all(&memory)), b"", false).unwrap();
+    let mut memory = Tracked::new(1500 * PAGE, None).unwrap();
+    (0..1500).for_each(|page| fill(&mut memory, page, page % 7 + 2));
+    checkpoints.save("m", &Captured::take(&memory, &all(&memory)), b"", true).unwrap();
+    checkpoints.merge("m", Compression::Lz4).unwrap();
+    assert!(content(checkpoints.restore("m").unwrap()) == memory.bytes());
+}
+
+#[test]
 fn a_dead_source_is_an_error_for_the_reader() {
     let disk = CrashDisk::new();
     let (checkpoints, name, _) = small_image(&disk);

@@ -85,12 +85,17 @@ impl Checkpoints {
     /// When the store fails or the head is no head.
     pub fn head(&self, name: &str) -> Result<Option<ImageId>, CheckpointError> {
         let Some((_, object)) = self.heads(name)?.pop() else { return Ok(None) };
+        self.pointed_to(object).map(Some)
+    }
+
+    /// The image that a head's object names.
+    fn pointed_to(&self, object: String) -> Result<ImageId, CheckpointError> {
         let bytes = self.objects.get_range(&object, 0..33)?;
         let id = <[u8; 32]>::try_from(bytes).map_err(|bytes| CheckpointError::NotAnImage {
             name: object,
             why: format!("a head has 32 bytes, this has {}", bytes.len()),
         })?;
-        Ok(Some(ImageId(id)))
+        Ok(ImageId(id))
     }
 
     /// Opens the checkpoint that head `name` points to.
@@ -120,15 +125,16 @@ impl Checkpoints {
         Ok(id)
     }
 
-    /// Deletes every image that no head reaches; returns how many.
+    /// Deletes every image that no head reaches; returns how many. Not beside a [`Checkpoints::save`]
+    /// or [`Checkpoints::merge`]: an image that is stored has no head for a moment.
     ///
     /// # Errors
-    /// When the store fails or an image that a head needs can't be read.
+    /// When the store fails, or a head or an image that it needs can't be read: then nothing is
+    /// deleted, because what that head reaches isn't known.
     pub fn collect_garbage(&self) -> Result<u64, CheckpointError> {
         let mut reached = BTreeSet::new();
         for object in self.objects.list("head-")? {
-            let bytes = self.objects.get_range(&object, 0..33)?;
-            let mut next = <[u8; 32]>::try_from(bytes).ok().map(ImageId);
+            let mut next = Some(self.pointed_to(object)?);
             while let Some(id) = next {
                 next = if reached.insert(image_name(&id)) {
                     Image::open(&*self.objects, &id)?.parent

@@ -260,12 +260,13 @@ impl Restored {
         self.prefetch(&set, put)
     }
 
-    /// The pages that some image of the chain has.
+    /// The pages that some image of the chain has; a parent may be of a larger memory.
     pub(super) fn stored_pages(&mut self) -> Result<Vec<u64>, CheckpointError> {
         let mut set = std::collections::BTreeSet::new();
         for image in &mut self.chain {
             set.extend(image.own_pages(&*self.objects)?);
         }
-        Ok(set.into_iter().collect())
+        let pages = self.pages();
+        Ok(set.into_iter().take_while(|page| *page < pages).collect())
     }
 }
