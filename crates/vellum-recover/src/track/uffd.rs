@@ -103,8 +103,8 @@ impl Tracker {
             }
             at = scan.walk_end;
         }
-        // Beside a writer the kernel may list a page twice (it walks in parts of 512 runs, and a page
-        // that is written between two parts is found again).
+        // Beside a writer, with more than some hundred runs, the list was seen not to ascend strictly:
+        // so nobody who takes it relies on the kernel for that.
         if !runs.is_sorted_by(|one, two| one.end < two.start) {
             let pages: BTreeSet<u64> = runs.into_iter().flatten().collect();
             runs = super::runs(pages.into_iter());
