@@ -48,7 +48,7 @@ fn problems(metadata: &Metadata) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// Folders that hold what is built or fetched, not what is written.
+/// What holds what is built or fetched, not what is written; a worktree's `.git` is a file.
 const NOT_OURS: [&str; 5] = ["target", ".git", "corpus", "artifacts", "book"];
 
 /// The files of the repository, relative to its root.
@@ -60,7 +60,7 @@ fn files() -> Result<Vec<String>> {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
             if path.is_dir() && !NOT_OURS.iter().any(|other| name == *other) {
                 folders.push(path);
-            } else if path.is_file() {
+            } else if path.is_file() && name != ".git" {
                 names.push(path.strip_prefix(root())?.to_string_lossy().into_owned());
             }
         }
