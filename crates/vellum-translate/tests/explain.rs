@@ -247,3 +247,41 @@ fn the_host_column_says_where_the_tables_are_and_what_is_withheld() {
     let svg = shown.svg();
     assert!(svg.contains("guard 0: a watch") && svg.contains("2 MiB"), "{svg}");
 }
+
+/// An accessed bit that the walk sets is a store to the entry, which the second stage takes for one; the
+/// page itself is only loaded.
+#[test]
+fn the_second_stage_is_told_apart_for_the_entry_that_is_set_and_for_the_page() {
+    let memory = Memory::pages(16);
+    for level in 0..2 {
+        memory.set(level, 0, Pte::table(Gfn::new(level + 1)).0);
+    }
+    // No A: the walk sets it. The first stage's tables and its page are where the second maps them.
+    memory.set(2, 1, Pte::leaf(Gfn::new(9), Pte::R | Pte::W | Pte::U).0);
+    memory.set(4, 0, Pte::table(Gfn::new(11)).0);
+    memory.set(11, 0, Pte::table(Gfn::new(12)).0);
+    for page in 0..16 {
+        let flags = Pte::R | Pte::W | Pte::U | Pte::A;
+        memory.set(12, page, Pte::leaf(Gfn::new(page), flags).0);
+    }
+    let svadu = Extensions { svadu: true, ..Extensions::NONE };
+    let state = TwoStage {
+        vsatp: Satp { mode: Mode::Sv39, asid: 0, root: Gfn::new(0) },
+        hgatp: Hgatp { mode: Mode::Sv39, vmid: 0, root: Gfn::new(4) },
+        environment: Environment::USER,
+        mxr: false,
+        first: svadu,
+        second: svadu,
+    };
+    let shown = two_stage_walk(&memory, &state, Gva::new(0x1000), Access::Load);
+    let says = |row: usize| -> Vec<String> {
+        shown.columns[1].cells[row].iter().map(|step| step.says.clone()).collect()
+    };
+    // To the entry: three steps to load it, three to store A.
+    let leaf = says(2);
+    assert_eq!(leaf.len(), 6, "{shown}");
+    assert!(!leaf[2].contains("sets") && leaf[5].contains("the walk sets D"), "{shown}");
+    let page = says(3);
+    assert_eq!(page.len(), 4, "three steps and the page: {shown}");
+    assert!(page.iter().all(|says| !says.contains("sets")), "{shown}");
+}

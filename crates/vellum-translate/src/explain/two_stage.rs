@@ -36,11 +36,19 @@ pub fn two_stage_walk<M: TableMemory + ?Sized>(
     // The second stage's entries come before the first stage's that they lead to, or the page.
     let top = shown.row_of(vsatp.mode.levels().saturating_sub(1));
     let mut row = if vsatp.mode == Mode::Bare { shown.rows.len() - 1 } else { top };
+    // The row of a leaf whose accessed or dirty bit the walk sets: a store to the entry, for which the
+    // second stage is walked again before it is for the page.
+    let mut update = None;
+    let mut reference = (row, access);
     for (stage, level, at, pte) in seen {
         match stage {
             Stage::Second => {
-                let last = row + 1 == shown.rows.len();
-                let kind = if last { access } else { Access::Load };
+                if level + 1 == hgatp.mode.levels() {
+                    let last = row + 1 == shown.rows.len();
+                    let reads = (row, if last { access } else { Access::Load });
+                    reference = update.take().map_or(reads, |leaf| (leaf, Access::Store));
+                }
+                let (row, kind) = reference;
                 let mut step = step(pte, level, at, state.second, user, kind);
                 step.place = format!("level {level}, {at}");
                 shown.columns[second].cells[row].push(step);
@@ -55,6 +63,9 @@ pub fn two_stage_walk<M: TableMemory + ?Sized>(
                 }
                 step.place = format!("guest physical {:#x}", at.get());
                 let own = shown.row_of(level);
+                if step.verdict == Verdict::Ends && pte.lacks(access) != 0 {
+                    update = Some(own);
+                }
                 shown.columns[first].cells[own].push(step);
             }
         }
