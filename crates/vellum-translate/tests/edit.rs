@@ -493,3 +493,62 @@ fn tables_outside_memory_are_an_error() {
         assert!(space.map(va, 1, Gfn::new(1), Attributes::kernel(RW), 0).is_err());
     });
 }
+
+/// Tables that were adopted may lead anywhere: to themselves, to the root, many times to one.
+#[test]
+fn unmapping_tables_that_lead_to_themselves_ends_and_gives_each_back_once() {
+    for discard in [false, true] {
+        let memory = Memory::pages(16);
+        let root = Gfn::new(0);
+        let table = |page| x86::Entry::new(Gfn::new(page), 0x27).0;
+        memory.set(0, 1, table(1));
+        // The first leads to itself, to another that leads back, and to the root.
+        for index in 0..512 {
+            memory.set(1, index, table([1, 2, 0][index as usize % 3]));
+            memory.set(2, index, table([1, 2][index as usize % 2]));
+        }
+        let pool = Pool::new(Gfn::new(8), Gfn::new(8));
+        let mut space = AddressSpace::adopt(four_level(), memory.words(), pool, root);
+        let flush = space.unmap(Gva::new(1 << 39), 1 << 27).expect("unmaps");
+        let released = flush.issue(|_| {});
+        if discard {
+            assert_eq!(space.discard(released), Ok(2));
+        } else {
+            // At the lowest level every entry is a page's: 512 in each of three tables at most.
+            let pages = space.reclaim(released).expect("memory");
+            let count: u64 = pages.iter().map(|run| run.pages).sum();
+            assert!((1..=3 * 512).contains(&count), "{count}");
+        }
+        assert_eq!(space.frames().available(), 2, "the root stays, the others come back once");
+        assert_eq!(memory.get(0, 1), 0);
+    }
+}
+
+/// What leads to a table is what [`Format::decode`] says does.
+#[test]
+fn the_short_way_to_a_table_is_the_long_one() {
+    let x86 = |nx, physical_bits| LongMode(Paging { nx, physical_bits, ..four_level().0 });
+    let bits: Vec<u32> = (0..13).chain([20, 45, 51, 52, 54, 58, 59, 60, 61, 62, 63]).collect();
+    let mut some = 0;
+    for (i, j, k) in (0..bits.len()).flat_map(|i| (i..bits.len()).map(move |j| (i, j, j / 2))) {
+        for valid in [0, 1] {
+            let entry = 1 << bits[i] | 1 << bits[j] | (1 << bits[k] & 0x1ff) | valid;
+            for level in 0..4 {
+                let check = |format: &dyn Format| {
+                    let table = match format.decode(level, 3, entry) {
+                        Slot::Table(table) => Some(table),
+                        _ => None,
+                    };
+                    assert_eq!(format.leads_to(level, 3, entry), table, "{level} {entry:#x}");
+                    u64::from(table.is_some())
+                };
+                some += check(&sv39()) + check(&x86(true, 52)) + check(&x86(false, 40));
+                let all = [true; 3];
+                let [svnapot, svpbmt, svrsw60t59b] = all;
+                let extensions = Extensions { svnapot, svpbmt, svrsw60t59b, ..Extensions::NONE };
+                some += check(&Sv::new(Mode::Sv39, extensions).expect("has tables"));
+            }
+        }
+    }
+    assert!(some > 100, "{some}");
+}

@@ -85,6 +85,16 @@ pub trait Format {
     /// What `entry` is, number `index` of a table at `level`.
     fn decode(&self, level: u8, index: u64, entry: u64) -> Slot;
 
+    /// The table that `entry`, of a table at `level`, leads to: what [`Format::decode`] says, for
+    /// whoever asks for nothing else.
+    #[inline]
+    fn leads_to(&self, level: u8, index: u64, entry: u64) -> Option<Gfn> {
+        match self.decode(level, index, entry) {
+            Slot::Table(below) => Some(below),
+            Slot::Unused | Slot::Absent(_) | Slot::Page(..) => None,
+        }
+    }
+
     /// The entry for a page at `to`; `None` if the format cannot say that.
     fn page(&self, level: u8, to: Gfn, attributes: &Attributes) -> Option<u64>;
 

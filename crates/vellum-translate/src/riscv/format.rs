@@ -92,6 +92,14 @@ impl Format for Sv {
     }
 
     #[inline]
+    fn leads_to(&self, level: u8, _index: u64, entry: u64) -> Option<Gfn> {
+        let leaf = Pte::R | Pte::W | Pte::X;
+        let zero =
+            leaf | Pte::U | Pte::A | Pte::D | Pte::N | Pte::PBMT | self.extensions.reserved();
+        (level > 0 && entry & (Pte::V | zero) == Pte::V).then_some(Pte(entry).gfn())
+    }
+
+    #[inline]
     fn page(&self, level: u8, to: Gfn, attributes: &Attributes) -> Option<u64> {
         let rights = attributes.rights;
         let writable_only = rights.contains(Rights::WRITE) && !rights.contains(Rights::READ);

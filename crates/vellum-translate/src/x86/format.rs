@@ -53,6 +53,13 @@ impl Format for LongMode {
     }
 
     #[inline]
+    fn leads_to(&self, level: u8, _index: u64, entry: u64) -> Option<Gfn> {
+        // PS is a page's where a page may be, and reserved above.
+        let decides = Entry::P | Entry::PS | self.0.reserved();
+        (level > 0 && entry & decides == Entry::P).then_some(Entry(entry).table())
+    }
+
+    #[inline]
     fn page(&self, level: u8, to: Gfn, attributes: &Attributes) -> Option<u64> {
         let rights = attributes.rights;
         let no_fetch = !rights.contains(Rights::EXECUTE);
