@@ -158,6 +158,33 @@ proptest! {
         prop_assert_eq!(x.done, y.done);
     }
 
+    /// Requests that always wait in front of the controller, most of them for what is being read ahead.
+    #[test]
+    fn how_time_is_cut_changes_nothing_while_a_queue_waits(
+        reads in prop::collection::vec((0u64..4, 1u32..200), 2..24),
+        profile in 0usize..3,
+        slice in 10u64..400,
+    ) {
+        let (mut a, mut b) = (drive(profile, 0), drive(profile, 0));
+        let mut next = 1_000_000;
+        for (i, &(skip, sectors)) in reads.iter().enumerate() {
+            // The next sectors, some that were passed, or some a little further on.
+            let at = if skip == 3 { next - u64::from(sectors).min(100) } else { next + skip * 8 };
+            next = at + u64::from(sectors);
+            for disk in [&mut a, &mut b] {
+                disk.submit(Instant::ZERO, Request::read(Tag(i as u64), Lba::new(at), sectors)).unwrap();
+            }
+        }
+        let (mut x, mut y) = (Log::default(), Log::default());
+        drain(&mut a, &mut x);
+        let mut now = Instant::ZERO;
+        while b.in_flight() > 0 {
+            now += vellum_block::Duration::from_us(slice);
+            b.advance(now, &mut y);
+        }
+        prop_assert_eq!(x.done, y.done);
+    }
+
     #[test]
     fn after_a_power_cut_each_written_sector_either_landed_or_is_reported(
         steps in steps(), profile in 0usize..3, cut in 0u64..100_000

@@ -73,7 +73,8 @@ impl Control {
 
     /// Whether a bus event, and all that may follow it, leaves the arm and its segment's limits alone:
     /// the request that is read ahead for has all of its data in the buffer, and neither in the
-    /// controller nor in front of it does anyone wait. A third of all steps would end at such events.
+    /// controller nor in front of it does anyone wait. A quarter to a third of all steps would end at
+    /// such events.
     fn spares_arm(&self, event: BusEvent) -> bool {
         let (BusEvent::Connected(whose) | BusEvent::Moved(whose) | BusEvent::Completed(whose)) =
             event
