@@ -147,7 +147,7 @@ fn session(
     for switch in &args.switch {
         let until = limits.instructions.map_or(switch.after, |all| all.min(switch.after));
         let left = until.saturating_sub(machine.instructions() - begin);
-        let limits = Limits { instructions: Some(left), ..limits };
+        let limits = Limits { instructions: Some(left) };
         let end = Session::new(machine, door.clone(), terminal).run(limits)?;
         if end != session::End::Enough {
             return Ok(end);
@@ -156,7 +156,7 @@ fn session(
     }
     let done = machine.instructions() - begin;
     let instructions = limits.instructions.map(|all| all.saturating_sub(done));
-    Session::new(machine, door.clone(), terminal).run(Limits { instructions, ..limits })
+    Session::new(machine, door.clone(), terminal).run(Limits { instructions })
 }
 
 fn config(args: &Args, guest: &Guest) -> Result<Config> {
