@@ -477,18 +477,11 @@ impl FramePool {
         lines.map(|line| core::array::from_fn(|at| line[at].load(Ordering::Relaxed)))
     }
 
-    /// As [`FramePool::lines`], while the lines of the frame that is wanted next are fetched: one for
-    /// each line that is taken, so that memory is never idle and never asked for too much at once.
+    /// One of the lines that [`FramePool::lines`] gives; its number is taken modulo their count.
     #[inline]
-    pub fn lines_before(
-        &self,
-        frame: FrameId,
-        next: FrameId,
-    ) -> impl ExactSizeIterator<Item = [u64; 8]> {
-        self.lines(frame).enumerate().map(move |(at, line)| {
-            self.map.prefetch_line::<false>(next, at);
-            line
-        })
+    pub fn line(&self, frame: FrameId, line: usize) -> [u64; 8] {
+        let line = &self.map.words(frame).as_chunks::<8>().0[line % (PAGE_SIZE / 64)];
+        core::array::from_fn(|at| line[at].load(Ordering::Relaxed))
     }
 
     /// Whether two frames hold the same bytes, without copying either.
@@ -505,6 +498,12 @@ impl FramePool {
     #[inline]
     pub fn prefetch(&self, frame: FrameId) {
         (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch_line::<false>(frame, line));
+    }
+
+    /// The same for one line of it.
+    #[inline]
+    pub fn prefetch_line(&self, frame: FrameId, line: usize) {
+        self.map.prefetch_line::<false>(frame, line);
     }
 
     /// Whether every byte of the frame is zero.

@@ -6,7 +6,9 @@ use crate::content::Codec;
 pub(crate) mod work {
     /// A look at a page or an object.
     pub(crate) const LOOK: u64 = 20;
-    /// A page read, told from zero and hashed.
+    /// A few lines of a page read and hashed.
+    pub(crate) const SAMPLE: u64 = 100;
+    /// A page read and hashed.
     pub(crate) const HASH: u64 = 400;
     /// Two pages compared.
     pub(crate) const COMPARE: u64 = 300;

@@ -145,7 +145,10 @@ impl Add for Tally {
 pub struct Counters {
     /// Pages looked at.
     pub looked: u64,
-    /// Of these, hashed: they had been written since the look before, or were about to be packed.
+    /// Of these, looked up by a sample of their content: they had been written since the look before,
+    /// or were about to be packed.
+    pub sampled: u64,
+    /// Hashed in full: contents that differ have one sample.
     pub hashed: u64,
     /// Passes over a set.
     pub passes: u64,

@@ -5,6 +5,10 @@
 //! products of which the halves are added without carry. Every word meets a secret word first. Eight
 //! independent chains keep a multiplier busy, so a page that is in the cache takes some 300 cycles.
 //!
+//! A *sample* is the same over four lines of the 64, two neighbours in each half of the page, at places
+//! that the key draws: what a page is looked up by first, since so few bytes tell most pages apart (UKSM
+//! grades the strength of its hash so; Xia, Wang, Tian et al., FAST 2018).
+//!
 //! It is not a cryptographic hash: who knows the key can make collisions. They cost a comparison
 //! each and nothing more, since no page is shared before all of its bytes were compared.
 
@@ -14,6 +18,8 @@ use vellum_frames::{FrameId, FramePool};
 
 /// Chains, of which a cache line feeds half.
 const LANES: usize = 8;
+/// Lines of a sample.
+const SAMPLED: usize = 4;
 
 /// A key under which pages are hashed. Two domains with different keys have different hashes for the
 /// same content, so that their indexes never meet.
@@ -21,6 +27,8 @@ const LANES: usize = 8;
 pub struct PageKey {
     words: [u64; LANES],
     start: [u64; LANES],
+    /// The lines of a sample, in ascending order.
+    sampled: [u8; SAMPLED],
 }
 
 impl fmt::Debug for PageKey {
@@ -35,6 +43,13 @@ impl fmt::Debug for PageKey {
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
+}
+
+/// A line as the words that a frame would hold it in.
+fn words(line: &[u8; 64]) -> [u64; 8] {
+    core::array::from_fn(|at| {
+        u64::from_le_bytes(*line[8 * at..].first_chunk().expect("a line has eight words"))
+    })
 }
 
 /// SplitMix64 (Steele, Lea & Flood, 2014).
@@ -54,16 +69,14 @@ impl PageKey {
         state = mixed(&mut state);
         let words = core::array::from_fn(|_| mixed(&mut state));
         let start = core::array::from_fn(|_| mixed(&mut state));
-        PageKey { words, start }
+        let places = mixed(&mut state).to_le_bytes();
+        let [low, high] = [places[0] % 16 * 2, 32 + places[1] % 16 * 2];
+        let sampled = [low, low + 1, high, high + 1];
+        PageKey { words, start, sampled }
     }
 
     /// The hash of a page's content.
     pub fn hash(&self, page: &Page) -> u64 {
-        let words = |line: &[u8; 64]| {
-            core::array::from_fn(|at| {
-                u64::from_le_bytes(*line[8 * at..].first_chunk().expect("a line has eight words"))
-            })
-        };
         self.hash_lines(page.as_chunks::<64>().0.iter().map(words))
     }
 
@@ -72,9 +85,30 @@ impl PageKey {
         self.hash_lines(pool.lines(frame))
     }
 
-    /// The same, while the frame that is wanted next is fetched.
-    pub fn hash_frame_before(&self, pool: &FramePool, frame: FrameId, next: FrameId) -> u64 {
-        self.hash_lines(pool.lines_before(frame, next))
+    /// The hash of a few lines of a page. Pages that hold the same have the same sample; pages that
+    /// differ may have.
+    pub fn sample(&self, page: &Page) -> u64 {
+        let lines = page.as_chunks::<64>().0;
+        self.hash_sample(self.sampled.iter().map(|&at| words(&lines[usize::from(at)]))).1
+    }
+
+    /// The same, of a page that is in a frame and stays there; and whether the sampled lines are zeros.
+    pub fn sample_frame(&self, pool: &FramePool, frame: FrameId) -> (bool, u64) {
+        self.hash_sample(self.sampled.iter().map(|&at| pool.line(frame, usize::from(at))))
+    }
+
+    /// Tells the processor that the frame's sample will be wanted.
+    pub fn prefetch_sample(&self, pool: &FramePool, frame: FrameId) {
+        self.sampled.iter().for_each(|&at| pool.prefetch_line(frame, usize::from(at)));
+    }
+
+    #[inline]
+    fn hash_sample(&self, lines: impl Iterator<Item = [u64; 8]>) -> (bool, u64) {
+        let mut any = 0;
+        let seen = lines.inspect(|line| any |= line.iter().fold(0, |all, word| all | word));
+        let hash = self.hash_lines(seen);
+        // No sample is meant to be the hash of a whole page.
+        (any == 0, fold(hash ^ self.words[2], self.start[0] | 1))
     }
 
     #[inline]
@@ -143,6 +177,30 @@ mod tests {
         }
     }
 
+    /// A sample reads four lines, other ones under another key, and every one of those counts.
+    #[test]
+    fn a_sample_is_of_two_neighbours_in_each_half() {
+        let page: Page = core::array::from_fn(|at| (at * 7 % 253) as u8);
+        let mut places = BTreeSet::new();
+        for domain in 0..4 {
+            let key = PageKey::new(8, domain);
+            assert_ne!(key.sample(&page), key.hash(&page));
+            let changes = |line: usize| {
+                (0..512).all(|bit| {
+                    let mut other = page;
+                    other[line * 64 + bit / 8] ^= 1 << (bit % 8);
+                    key.sample(&other) != key.sample(&page)
+                })
+            };
+            let sampled: Vec<usize> = (0..64).filter(|&line| changes(line)).collect();
+            let [a, b, c, d] = sampled[..] else { panic!("{sampled:?}") };
+            assert_eq!((b, d), (a + 1, c + 1));
+            assert!(b < 32 && c >= 32);
+            places.insert(sampled);
+        }
+        assert!(places.len() > 1, "the key draws them");
+    }
+
     #[test]
     fn a_frame_has_the_hash_of_its_bytes() {
         let pool = FramePool::new(Options::new(2)).unwrap();
@@ -151,7 +209,8 @@ mod tests {
         pool.write(frame, 0, &page);
         let key = PageKey::new(9, 3);
         assert_eq!(key.hash_frame(&pool, frame), key.hash(&page));
-        assert_eq!(key.hash_frame_before(&pool, frame, FrameId::ZERO), key.hash(&page));
+        assert_eq!(key.sample_frame(&pool, frame), (false, key.sample(&page)));
+        assert!(key.sample_frame(&pool, FrameId::ZERO).0);
         pool.release(frame);
     }
 }

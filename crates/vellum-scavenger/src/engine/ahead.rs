@@ -1,4 +1,4 @@
-//! Looking ahead: several pages are told from zeros and hashed in a row, and then what the index says
+//! Looking ahead: several pages are told from zeros and sampled in a row, and then what the index says
 //! of them is fetched, before the first of them is dealt with. Memory's latencies overlap that way;
 //! what is done to the pages, and in which order, is the same as one by one.
 
@@ -15,15 +15,15 @@ const BATCH: usize = 16;
 
 /// What a page's content came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hashed {
+pub(super) enum Sampled {
     Zeros,
-    Hash(u64),
+    Sample(u64),
 }
 
-/// Pages that were hashed and not yet dealt with. Nothing writes them while their set is held.
+/// Pages that were sampled and not yet dealt with. Nothing writes them while their set is held.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    pages: Vec<(u64, FrameId, Hashed)>,
+    pages: Vec<(u64, FrameId, Sampled)>,
     next: usize,
     /// The first page that was not looked at.
     end: u64,
@@ -36,37 +36,37 @@ impl Ahead {
     }
 
     /// What was found of a page, if it was looked at; those before it are dealt with.
-    fn take(&mut self, page: u64, frame: FrameId) -> Option<Hashed> {
+    fn take(&mut self, page: u64, frame: FrameId) -> Option<Sampled> {
         let left = self.pages.get(self.next..)?;
-        self.next += left.iter().position(|&(of, ..)| of >= page).unwrap_or(left.len());
-        let &(of, there, hashed) = self.pages.get(self.next)?;
-        (of == page && there == frame).then_some(hashed)
+        self.next += left.iter().position(|&(of, ..)| of == page)?;
+        let &(_, there, sampled) = self.pages.get(self.next)?;
+        self.next += 1;
+        (there == frame).then_some(sampled)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.next >= self.pages.len()
     }
 }
 
 impl Scavenger {
-    /// Zeros, or the hash under the key of a set's domain.
-    pub(super) fn hashed(&mut self, at: usize, page: u64, frame: FrameId) -> Hashed {
-        let hashed =
-            self.ahead.take(page, frame).unwrap_or_else(|| self.hash_page(at, frame, frame));
-        match hashed {
-            Hashed::Zeros => self.counters.work += work::COMPARE,
-            Hashed::Hash(_) => {
-                self.counters.hashed += 1;
-                self.counters.work += work::HASH;
-            }
-        }
-        hashed
+    /// Zeros, or the sample under the key of a set's domain.
+    pub(super) fn sampled(&mut self, at: usize, page: u64, frame: FrameId) -> Sampled {
+        let sampled = self.ahead.take(page, frame).unwrap_or_else(|| self.sample_page(at, frame));
+        self.counters.sampled += 1;
+        self.counters.work += match sampled {
+            Sampled::Zeros => work::COMPARE,
+            Sampled::Sample(_) => work::SAMPLE,
+        };
+        sampled
     }
 
-    /// `next` is the frame that is wanted after this one.
-    fn hash_page(&self, at: usize, frame: FrameId, next: FrameId) -> Hashed {
+    fn sample_page(&self, at: usize, frame: FrameId) -> Sampled {
         let pool = &self.vault.pool;
-        if pool.lines_before(frame, next).all(|line| line == [0; 8]) {
-            return Hashed::Zeros;
-        }
         let domain = self.sets[at].as_ref().expect("its number was checked").domain;
-        Hashed::Hash(self.keys[&domain].hash_frame_before(pool, frame, next))
+        let (zeros, sample) = self.keys[&domain].sample_frame(pool, frame);
+        // Most pages with zeros at all those places have nothing else.
+        if zeros && pool.is_all_zero(frame) { Sampled::Zeros } else { Sampled::Sample(sample) }
     }
 
     /// The frame of a page that the next look will search the like of.
@@ -78,45 +78,83 @@ impl Scavenger {
         (!settled && !marks.skips() && !frame.is_zero_frame()).then_some(frame)
     }
 
-    /// Hashes the pages from `from` on that will be wanted, as far as `work` model nanoseconds reach.
+    /// The next page of a set that a look was asked for. Those after it are sampled with it.
+    pub(super) fn next_hint(&mut self, at: usize, pages: &dyn PageSet) -> Option<u64> {
+        let set = self.sets[at].as_ref()?;
+        if self.ahead.is_spent() && set.mode == Mode::Share && set.hints.len() > 1 {
+            let mut asked = [0; BATCH];
+            let count = asked.len().min(set.hints.len());
+            asked.iter_mut().zip(&set.hints).for_each(|(asked, &hint)| *asked = u64::from(hint));
+            self.ahead.clear();
+            self.sample_ahead(at, pages, asked.into_iter().take(count));
+        }
+        let page = self.set(at).hints.pop_front()?;
+        self.counters.hints += 1;
+        Some(page.into())
+    }
+
+    /// Samples the pages from `from` on that will be wanted, as far as `work` model nanoseconds reach.
     pub(super) fn look_ahead(&mut self, at: usize, pages: &dyn PageSet, from: u64, work: u64) {
         let Some(set) = self.sets[at].as_ref() else { return };
         if from < self.ahead.end || set.mode != Mode::Share {
             return;
         }
+        let afford = usize::try_from(work / work::SAMPLE).unwrap_or(BATCH).min(BATCH);
+        let to = from.saturating_add(afford as u64).min(set.marks.len() as u64);
         self.ahead.clear();
-        let afford = usize::try_from(work / work::HASH).unwrap_or(BATCH).min(BATCH);
-        let to = from.saturating_add(afford as u64).min(set.marks.len() as u64).min(pages.pages());
         self.ahead.end = to;
+        self.sample_ahead(at, pages, from..to);
+    }
+
+    /// Samples those of at most [`BATCH`] pages that will be wanted.
+    fn sample_ahead(
+        &mut self,
+        at: usize,
+        pages: &dyn PageSet,
+        candidates: impl Iterator<Item = u64>,
+    ) {
+        let Some(set) = self.sets[at].as_ref() else { return };
         let (mut wanted, mut count) = ([(0, FrameId::ZERO); BATCH], 0);
-        for page in from..to {
+        for page in candidates.take(BATCH).filter(|&page| page < pages.pages()) {
             if let Some(frame) = self.will_be_detected(at, pages, page) {
                 wanted[count] = (page, frame);
                 count += 1;
             }
         }
-        for now in 0..count {
-            let (page, frame) = wanted[now];
-            let next = wanted[..count].get(now + 1).map_or(frame, |&(_, next)| next);
-            let hashed = self.hash_page(at, frame, next);
-            self.ahead.pages.push((page, frame, hashed));
+        let wanted = &wanted[..count];
+        let domain = set.domain;
+        for &(_, frame) in wanted {
+            self.keys[&domain].prefetch_sample(&self.vault.pool, frame);
+        }
+        for &(page, frame) in wanted {
+            let sampled = self.sample_page(at, frame);
+            self.ahead.pages.push((page, frame, sampled));
         }
         // What they will be compared with, in two rounds: the index, then where it leads.
         let mut targets = [None; BATCH];
         for (target, &(.., hashed)) in targets.iter_mut().zip(&self.ahead.pages) {
-            if let Hashed::Hash(hash) = hashed {
-                *target = self.index.peek(hash);
+            if let Sampled::Sample(sample) = hashed {
+                *target = self.index.peek(sample);
             }
         }
-        for target in targets.into_iter().flatten() {
+        for (target, &(_, frame, _)) in targets.into_iter().zip(&self.ahead.pages) {
+            let Some(target) = target else { continue };
+            self.vault.pool.prefetch(frame);
             if let Some(frame) = self.frame_of(at, pages, target) {
                 self.vault.pool.prefetch(frame);
             }
         }
     }
 
-    fn frame_of(&self, at: usize, pages: &dyn PageSet, target: Target) -> Option<FrameId> {
+    /// The frame that holds what an entry leads to, if there is one at hand.
+    pub(super) fn frame_of(
+        &self,
+        at: usize,
+        pages: &dyn PageSet,
+        target: Target,
+    ) -> Option<FrameId> {
         match target {
+            Target::Several => None,
             Target::Object(number) => self.vault.frame(number),
             Target::Page(other) => {
                 let set = self.sets[at].as_ref()?;

@@ -1,8 +1,9 @@
-//! Identical pages: by hash, compared in full, put on one frame that nobody may write.
+//! Identical pages: by sample and hash, compared in full, put on one frame that nobody may write.
 
 use super::Scavenger;
-use super::ahead::Hashed;
-use super::objects::{Home, Object};
+use super::ahead::Sampled;
+use super::lookup::Address;
+use super::objects::Home;
 use crate::index::{ALIKE, Slot, Target};
 use crate::policy::work;
 use crate::report::Class;
@@ -11,59 +12,9 @@ use crate::{Domain, Error, ObjectId};
 use vellum_frames::FrameId;
 
 impl Scavenger {
-    /// Hashes a page with its domain's key, where it is.
-    pub(super) fn hash(&mut self, domain: Domain, frame: FrameId) -> u64 {
-        self.counters.hashed += 1;
-        self.counters.work += work::HASH;
-        self.keys[&domain].hash_frame(&self.vault.pool, frame)
-    }
-
     /// Reads a page into `self.page`.
     pub(super) fn load(&mut self, frame: FrameId) {
         self.vault.pool.read(frame, 0, &mut self.page[..]);
-    }
-
-    /// Points a hash at a page or an object; what has gone is left out when the table grows.
-    pub(super) fn note(&mut self, hash: u64, target: Target) {
-        self.tag(hash, target);
-        // A page that becomes an object was noted itself, as a rule.
-        if let (Target::Object(_), Some((slot, Target::Page(_)))) = (target, self.index.find(hash))
-        {
-            self.index.replace(slot, target);
-            return;
-        }
-        let (objects, sets) = (&self.vault.objects, &self.sets);
-        self.index.insert(hash, target, |upper, target| match target {
-            Target::Object(number) => {
-                objects.tag(number) == upper as u8 && objects.find(number).is_some()
-            }
-            Target::Page(page) => sets.iter().flatten().any(|set| {
-                let marks = page.checked_sub(set.first).map(|at| set.marks.get(at as usize));
-                marks.flatten().is_some_and(|marks| marks.tag() == upper as u8 & 3)
-            }),
-        });
-    }
-
-    /// Turns an entry to another target.
-    fn turn(&mut self, hash: u64, slot: Slot, target: Target) {
-        self.tag(hash, target);
-        self.index.replace(slot, target);
-    }
-
-    /// Leaves a part of the hash with what it leads to, by which old entries are known.
-    fn tag(&mut self, hash: u64, target: Target) {
-        let tag = (hash >> 32) as u8;
-        match target {
-            Target::Object(number) => self.vault.objects.set_tag(number, tag),
-            Target::Page(page) => {
-                let marks = self
-                    .sets
-                    .iter_mut()
-                    .flatten()
-                    .find_map(|set| set.marks.get_mut(page.checked_sub(set.first)? as usize));
-                marks.into_iter().for_each(|marks| marks.set_tag(tag & 3));
-            }
-        }
     }
 
     /// Puts `with` behind a page; the frame that was there goes back.
@@ -85,43 +36,49 @@ impl Scavenger {
         page: u64,
         frame: FrameId,
     ) -> Result<Class, Error> {
-        let hash = match self.hashed(at, page, frame) {
-            Hashed::Hash(hash) => hash,
-            Hashed::Zeros => {
+        let sample = match self.sampled(at, page, frame) {
+            Sampled::Zeros => {
                 self.counters.zeroed += 1;
                 self.put_behind(pages, page, Backing::Frame(FrameId::ZERO));
                 return Ok(Class::Zero);
             }
+            Sampled::Sample(sample) => sample,
         };
-        let own = {
+        let (own, domain) = {
             let set = self.set(at);
-            set.first + page as u32
+            (set.first + page as u32, set.domain)
         };
+        let mut sought = self.address(domain, sample, frame);
         if let Some(number) = self.vault.object_in(frame) {
             // Shared already, and read by all since.
-            self.note(hash, Target::Object(number));
+            self.note(sought.hash(), Target::Object(number));
             return Ok(self.shared_class(frame));
         }
         let mut last = None;
         for _ in 0..ALIKE {
-            let next = match last {
-                None => self.index.find(hash),
-                Some(slot) => self.index.find_after(hash, slot),
-            };
-            let Some((slot, target)) = next else { break };
+            let Some((slot, target)) = self.next_entry(sought.hash(), last) else { break };
             if target == Target::Page(own) {
                 return Ok(Class::Unique);
             }
-            if let Some(class) = self.meet(at, pages, (page, frame), (hash, slot), target)? {
+            if let Some(class) =
+                self.meet(at, pages, (page, frame), (sought.hash(), slot), target)?
+            {
                 return Ok(class);
             }
             self.counters.mismatched += 1;
             last = Some(slot);
+            if let Address::Sample(sample) = sought {
+                let there = self.frame_of(at, pages, target).filter(|&there| there != frame);
+                if self.part(domain, sample, (slot, target), there)? {
+                    sought = Address::Whole(self.hash(domain, frame));
+                    last = None;
+                }
+            }
         }
         match last {
             // What was there holds something else by now, or did all along.
-            Some(slot) => self.turn(hash, slot, Target::Page(own)),
-            None => self.note(hash, Target::Page(own)),
+            Some(slot) => self.turn(sought.hash(), slot, Target::Page(own)),
+            None => self.note(sought.hash(), Target::Page(own)),
         }
         Ok(Class::Unique)
     }
@@ -145,6 +102,7 @@ impl Scavenger {
                     return Ok(None);
                 }
             }
+            Target::Several => return Ok(None),
             Target::Page(other) if other.wrapping_sub(first) < count => {
                 let twin = u64::from(other - first);
                 let Some(number) = self.pair(domain, pages, (page, frame), twin)? else {
@@ -262,29 +220,6 @@ impl Scavenger {
         set.hints.push_back(page);
         true
     }
-
-    /// The object that holds what a page does whose frame is `frame`, if there is one.
-    pub(super) fn known(
-        &mut self,
-        domain: Domain,
-        hash: u64,
-        frame: FrameId,
-    ) -> Result<Option<(u32, Object)>, Error> {
-        if let Some(number) = self.vault.object_in(frame) {
-            return Ok(Some((number, self.vault.objects.get(number)?)));
-        }
-        let mut next = self.index.find(hash);
-        while let Some((slot, target)) = next {
-            if let Target::Object(number) = target
-                && let Some(object) = self.vault.objects.find(number).filter(|o| o.domain == domain)
-                && self.holds(number, frame)?
-            {
-                return Ok(Some((number, object)));
-            }
-            next = self.index.find_after(hash, slot);
-        }
-        Ok(None)
-    }
 }
 
 #[cfg(test)]
@@ -315,8 +250,8 @@ mod tests {
                 pages.write(&mut scavenger, set, page, 0, &bytes).unwrap();
                 let mut content = [0; PAGE_SIZE];
                 content[..100].copy_from_slice(&bytes);
-                let hash = scavenger.keys[&Domain(0)].hash(&content);
-                scavenger.note(hash, Target::Page(((page + 1) % PAGES) as u32));
+                let sample = scavenger.keys[&Domain(0)].sample(&content);
+                scavenger.note(sample, Target::Page(((page + 1) % PAGES) as u32));
             }
             scavenger.pass(&mut [(set, &mut pages)]).unwrap();
             let mut out = [0; PAGE_SIZE];
@@ -332,5 +267,45 @@ mod tests {
             "a few comparisons a look at most: {counters:?}"
         );
         assert_eq!(pool.counters().used, PAGES, "no two pages are equal");
+    }
+
+    /// Pages with one sample that differ elsewhere find their own likes, and no other.
+    #[test]
+    fn pages_with_one_sample_are_told_apart_by_their_hash() {
+        const KINDS: u64 = 300;
+        let pool = FramePool::new(PoolOptions::new(4 * KINDS)).unwrap();
+        let mut scavenger = Scavenger::new(Arc::clone(&pool), Options::default());
+        let set = scavenger.add_set(3 * KINDS, Domain(0), Mode::Share).unwrap();
+        let mut pages = Pages::new(Arc::clone(&pool), 3 * KINDS as usize);
+        let key = scavenger.keys[&Domain(0)].clone();
+        let plain = [5; PAGE_SIZE];
+        let elsewhere = (0..PAGE_SIZE)
+            .step_by(8)
+            .find(|&at| {
+                let mut other = plain;
+                other[at] = 6;
+                key.sample(&other) == key.sample(&plain)
+            })
+            .unwrap();
+        let content = |page: u64| {
+            let mut content = plain;
+            content[elsewhere..elsewhere + 8].copy_from_slice(&(page % KINDS).to_le_bytes());
+            content
+        };
+        for page in 0..3 * KINDS {
+            pages.write(&mut scavenger, set, page, 0, &content(page)).unwrap();
+        }
+        for _ in 0..2 {
+            scavenger.pass(&mut [(set, &mut pages)]).unwrap();
+            assert_eq!(pool.counters().used, KINDS, "one frame a content, from the first pass on");
+        }
+        // Most are hashed in full and met by their own like; few comparisons are in vain.
+        let counters = scavenger.counters();
+        assert!((1..10).contains(&counters.mismatched), "{counters:?}");
+        for page in 0..3 * KINDS {
+            let mut out = [0; PAGE_SIZE];
+            pages.read(&mut scavenger, set, page, &mut out).unwrap();
+            assert_eq!(out, content(page), "page {page}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod detect;
+mod lookup;
 mod lottery;
 mod objects;
 mod reclaim;
@@ -263,9 +264,8 @@ impl Scavenger {
             set.tally = Tally::default();
         }
         while self.counters.work < until {
-            if let Some(page) = self.set(at).hints.pop_front() {
-                self.counters.hints += 1;
-                self.visit(at, pages, page.into());
+            if let Some(page) = self.next_hint(at, pages) {
+                self.visit(at, pages, page);
                 continue;
             }
             let set = self.set(at);
@@ -295,9 +295,9 @@ impl Scavenger {
         }
         for (id, pages) in sets.iter_mut() {
             let at = self.set_at(*id)?;
-            while let Some(page) = self.set(at).hints.pop_front() {
-                self.counters.hints += 1;
-                let class = self.visit(at, *pages, page.into());
+            self.ahead.clear();
+            while let Some(page) = self.next_hint(at, *pages) {
+                let class = self.visit(at, *pages, page);
                 let set = self.set(at);
                 // It was counted as unique when the pass came by.
                 if set.last[Class::Unique] > 0 {

@@ -96,8 +96,8 @@ impl Scavenger {
         page: u64,
         frame: FrameId,
     ) -> Result<Class, Error> {
-        let hash = self.hash(domain, frame);
-        if let Some((number, object)) = self.known(domain, hash, frame)? {
+        let (sought, known) = self.known(domain, frame)?;
+        if let Some((number, object)) = known {
             if matches!(object.home, Home::Frame { .. }) {
                 self.compare_shared(number, &object);
                 return Ok(self.resident(frame));
@@ -113,14 +113,14 @@ impl Scavenger {
         self.page = content;
         if let Some(delta) = told {
             let number = self.vault.add_record(&delta, domain)?;
-            self.note(hash, Target::Object(number));
+            self.note(sought.hash(), Target::Object(number));
             self.give_up(pages, page, number)?;
             self.counters.deltas += 1;
             return Ok(Class::Delta);
         }
         let number = self.vault.add_frame(frame, true, domain)?;
         self.similar.insert(&features, number);
-        self.note(hash, Target::Object(number));
+        self.note(sought.hash(), Target::Object(number));
         pages.withhold(page, Withhold::Write);
         Ok(Class::Reference)
     }
@@ -190,9 +190,9 @@ impl Scavenger {
         page: u64,
         frame: FrameId,
     ) -> Result<Class, Error> {
-        let hash = self.hash(domain, frame);
+        let (sought, known) = self.known(domain, frame)?;
         self.load(frame);
-        if let Some((number, object)) = self.known(domain, hash, frame)? {
+        if let Some((number, object)) = known {
             let others = match object.home {
                 Home::Frame { frame: shared, .. } => {
                     self.vault.holders(&object) - u32::from(shared == frame)
@@ -228,7 +228,7 @@ impl Scavenger {
             self.counters.compressed += 1;
             self.vault.add_record(&encoded, domain)?
         };
-        self.note(hash, Target::Object(number));
+        self.note(sought.hash(), Target::Object(number));
         self.give_up(pages, page, number)?;
         Ok(Class::Compressed)
     }
@@ -279,8 +279,8 @@ impl Scavenger {
         page: u64,
         frame: FrameId,
     ) -> Result<Class, Error> {
-        let hash = self.hash(domain, frame);
-        let number = match self.known(domain, hash, frame)? {
+        let (sought, known) = self.known(domain, frame)?;
+        let number = match known {
             Some((number, _)) => {
                 self.counters.merged += 1;
                 number
@@ -293,7 +293,7 @@ impl Scavenger {
                 // The object holds it now, or nobody does.
                 self.vault.pool.release(place);
                 let number = number?;
-                self.note(hash, Target::Object(number));
+                self.note(sought.hash(), Target::Object(number));
                 number
             }
         };

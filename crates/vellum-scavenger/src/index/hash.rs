@@ -6,7 +6,7 @@
 //! it leads.
 //!
 //! ```text
-//! u64 bits 0..32   page, or object with the top bit set; all ones: free
+//! u64 bits 0..32   page, or object with the top bit set; all ones: free; all but the lowest: several
 //!     bits 32..64  the hash's upper half
 //! ```
 //! Two contents of `n` have an upper half in common by chance n² / 2³³ times; both are kept then, and
@@ -20,10 +20,13 @@ pub(crate) enum Target {
     Page(u32),
     /// An object.
     Object(u32),
+    /// Several contents have this sample, and each has an entry under its hash.
+    Several,
 }
 
 const OBJECT: u32 = 1 << 31;
 const EMPTY: u32 = u32::MAX;
+const SEVERAL: u32 = u32::MAX - 1;
 const FREE: u64 = u64::MAX;
 const FIRST: usize = 1024;
 /// Entries that a table of 16 may hold before it grows.
@@ -31,22 +34,30 @@ const FULL: usize = 13;
 /// Entries looked at for one hash. Chance makes no run of this length at 13 in 16 (the longest of 2³¹
 /// entries has some 600); a guest that knows the key can, and then the index forgets.
 const PROBES: usize = 1024;
+/// One entry in so many may say that several contents have a sample; on guests that were measured one
+/// in 28 does.
+const SEVERAL_SHARE: usize = 4;
 /// Entries with one upper half that are kept, and so compared at most.
 pub(crate) const ALIKE: usize = 4;
 
 impl Target {
     /// The largest page or object number that fits.
-    pub(crate) const MAX: u32 = OBJECT - 2;
+    pub(crate) const MAX: u32 = OBJECT - 3;
 
     fn pack(self) -> u32 {
         match self {
             Target::Page(page) => page,
             Target::Object(object) => object | OBJECT,
+            Target::Several => SEVERAL,
         }
     }
 
     fn unpack(word: u32) -> Target {
-        if word & OBJECT == 0 { Target::Page(word) } else { Target::Object(word & !OBJECT) }
+        match word {
+            SEVERAL => Target::Several,
+            _ if word & OBJECT == 0 => Target::Page(word),
+            _ => Target::Object(word & !OBJECT),
+        }
     }
 }
 
@@ -153,8 +164,14 @@ impl HashIndex {
         let mut kept = core::mem::take(&mut self.slots);
         kept.retain(|&slot| {
             let (tag, word) = split(slot);
-            word != EMPTY && keep(tag, Target::unpack(word))
+            word != EMPTY && (word == SEVERAL || keep(tag, Target::unpack(word)))
         });
+        // That contents differ outlives them all, and whoever writes enough of them would fill the
+        // table so. It is found out again, at worst after a like was missed.
+        let several = kept.iter().filter(|&&slot| split(slot).1 == SEVERAL).count();
+        if several * SEVERAL_SHARE > kept.len() {
+            kept.retain(|&slot| split(slot).1 != SEVERAL);
+        }
         let size = (kept.len() * 16 / FULL * 5 / 4).max(FIRST);
         self.slots = vec![FREE; size];
         self.entries = 0;
