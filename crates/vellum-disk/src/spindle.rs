@@ -47,7 +47,7 @@ impl Spindle {
 
     /// The carried angle, turned on by `time`.
     pub(crate) fn carried_after(&self, time: u64) -> Angle {
-        Angle(self.angle.wrapping_add(self.turned(time % self.period)))
+        Angle(self.angle.wrapping_add(self.turned(self.within_turn(time))))
     }
 
     /// The carried angle and its time, for saving.
@@ -65,19 +65,18 @@ impl Spindle {
         (self.angle, self.at) = (phase.0, 0);
     }
 
+    /// The angle that the platter turns in `time`, less than a turn.
     fn turned(&self, time: u64) -> u32 {
         match self.rotation {
-            Rotation::Exact => {
-                ((u128::from(time % self.period) << 32) / u128::from(self.period)) as u32
-            }
+            Rotation::Exact => ((u128::from(time) << 32) / u128::from(self.period)) as u32,
             // 24 bits are enough for any time below a turn of 2^40 ps.
             Rotation::Stepped => ((time << 24).wrapping_div(self.period) << 8) as u32,
         }
     }
 
-    /// The angle under the heads at `time`, which is not before the last [`Spindle::step`].
+    /// The angle under the heads at `time`, which is not before the last of the heads' steps.
     pub fn angle(&self, time: u64) -> Angle {
-        let since = (time - self.at.min(time)) % self.period;
+        let since = self.within_turn(time - self.at.min(time));
         Angle(self.angle.wrapping_add(self.turned(since)))
     }
 
@@ -99,30 +98,32 @@ impl Spindle {
         }
     }
 
-    /// Tells the spindle that the heads have watched it from `from` to `to`, as DiskSim would.
-    #[inline]
-    pub fn step(&mut self, from: u64, to: u64) {
-        self.steps(from, to - from, 1);
-    }
-
-    /// The same for a wait from the last step until `from`.
+    /// Tells the spindle that the heads wait for an angle from `from` on.
     pub fn catch_up(&mut self, from: u64) {
         if self.rotation == Rotation::Stepped {
-            self.angle =
-                self.angle.wrapping_add(self.turned((from - self.at.min(from)) % self.period));
+            self.angle = self.angle(from).0;
             self.at = from;
         }
     }
 
-    /// The same as `n` equal steps of `each` from `from` on.
-    pub fn steps(&mut self, from: u64, each: u64, n: u64) {
+    /// Tells the spindle that the heads have watched it from `from` to `to` in `n` equal steps, as
+    /// DiskSim would, which rounds each of them.
+    #[inline]
+    pub fn steps(&mut self, from: u64, to: u64, n: u32) {
         if self.rotation == Rotation::Stepped {
+            let each = if n == 1 { to - from } else { (to - from) / u64::from(n) };
             if self.sector.0 != each {
-                self.sector = (each, self.turned(each % self.period));
+                self.sector = (each, self.turned(self.within_turn(each)));
             }
-            self.angle = self.angle.wrapping_add(self.sector.1.wrapping_mul(n as u32));
-            self.at = from + each * n;
+            self.angle = self.angle.wrapping_add(self.sector.1.wrapping_mul(n));
+            self.at = to;
         }
+    }
+
+    /// What is left of `time` after whole turns, most often all of it.
+    #[inline]
+    fn within_turn(&self, time: u64) -> u64 {
+        if time < self.period { time } else { time % self.period }
     }
 }
 

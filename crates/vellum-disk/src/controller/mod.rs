@@ -46,6 +46,27 @@ pub(crate) struct Fixed {
     pub geometry: Geometry,
     pub seek: SeekTable,
     pub config: Segmented,
+    /// A piece of a read crosses the bus, from connecting to leaving, in no time.
+    pub instant_bus: bool,
+}
+
+impl Fixed {
+    pub fn new(geometry: Geometry, seek: SeekTable, config: Segmented) -> Fixed {
+        let mut fixed = Fixed { geometry, seek, config, instant_bus: false };
+        fixed.set_config(config);
+        fixed
+    }
+
+    pub fn set_config(&mut self, config: Segmented) {
+        let o = &config.overheads;
+        let leave = o.read_disconnect;
+        let times = [o.reselect, o.data_preparation, config.read_sector, leave.read, leave.write];
+        self.config = config;
+        self.instant_bus = times.iter().all(|t| t.is_zero())
+            && config.extra_disconnect.is_none()
+            && !config.hold_bus_read
+            && !config.never_disconnect;
+    }
 }
 
 /// The controller's whole state.
@@ -91,10 +112,17 @@ pub(crate) struct Control {
     whole: bool,
     /// Sector of its first LBN.
     low_sector: u32,
-    /// No step may reach beyond this time: a request may come then.
-    pub limit: u64,
-    /// Requests wait in front of the controller: one may come as soon as the present one ends.
-    pub crowded: bool,
+    outside: Outside,
+}
+
+/// When the next request may come, as whoever asks for a step knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Outside {
+    /// One may come at this time, none before it.
+    pub until: u64,
+    /// But for one that waits in front of the controller, which comes as soon as the present one
+    /// has ended.
+    pub waits: bool,
 }
 
 impl Control {
@@ -136,8 +164,7 @@ impl Control {
             track_angle: Default::default(),
             whole: false,
             low_sector: 0,
-            limit: 0,
-            crowded: false,
+            outside: Outside::default(),
         }
     }
 
@@ -181,8 +208,8 @@ impl Control {
     }
 
     /// Serves the next event, which is due at `at`.
-    pub fn step(&mut self, fixed: &Fixed, at: u64, out: &mut Out) {
-        self.now = at;
+    pub fn step(&mut self, fixed: &Fixed, at: u64, outside: Outside, out: &mut Out) {
+        (self.now, self.outside) = (at, outside);
         if let Some((_, event)) = self.bus_event.filter(|e| e.0 == at) {
             self.bus_event = None;
             return self.bus_done(fixed, event, out);
@@ -337,6 +364,11 @@ impl Control {
         (self.now, self.media) = (now, media);
     }
 
+    /// Whether a write that has ended for the host is not (wholly) on the medium.
+    pub fn misses(&self, number: u64) -> bool {
+        self.jobs.iter().flatten().any(|j| j.ask == number && j.is_missing())
+    }
+
     /// Writes that are not (wholly) on the medium: the drive's number and the first LBN and count
     /// of what is missing.
     pub fn missing(&self) -> Vec<(u64, u64, u32)> {
@@ -344,7 +376,7 @@ impl Control {
             .jobs
             .iter()
             .flatten()
-            .filter(|j| !j.read && j.asked && j.durable < j.end())
+            .filter(|j| j.is_missing())
             .map(|j| (j.ask, j.durable as u64, (j.end() - j.durable) as u32))
             .collect();
         out.sort_unstable();

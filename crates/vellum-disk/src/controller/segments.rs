@@ -169,8 +169,9 @@ impl Control {
         }
     }
 
-    /// Whether the arm should move a sector between segment and medium now.
-    pub(super) fn wanted(&self, fixed: &Fixed, n: usize, lbn: i64) -> bool {
+    /// Whether the arm should move a sector between segment and medium now. From `beyond` on there is
+    /// no room for what is read.
+    pub(super) fn wanted(&self, fixed: &Fixed, id: JobId, n: usize, lbn: i64, beyond: i64) -> bool {
         let s = &self.segments[n];
         if s.state == SegState::Reading {
             if lbn < s.end && lbn >= s.start {
@@ -179,10 +180,9 @@ impl Control {
             if lbn < s.start && (!fixed.config.buffer.keep_free_sectors || s.end != s.start) {
                 return false;
             }
-            let owner = self.reader(n);
-            return !owner.is_some_and(|o| !o.sent && lbn - o.outer >= s.size);
+            return lbn < beyond;
         }
-        let Some(job) = self.effective_arm.map(|j| self.job(j)) else { return false };
+        let job = self.job(id);
         if lbn < job.inner || lbn >= s.end {
             return false;
         }
@@ -195,15 +195,29 @@ impl Control {
         true
     }
 
-    /// The owner of a segment, or the reader that is furthest behind.
-    pub(super) fn reader(&self, n: usize) -> Option<&Job> {
+    /// The first LBN that reading must leave alone, lest it drives out what the host still waits for.
+    pub(super) fn beyond(&self, n: usize) -> i64 {
         let s = &self.segments[n];
+        if s.state != SegState::Reading {
+            return i64::MAX;
+        }
+        match self.reader(n) {
+            Some(o) if !o.sent => o.outer + s.size,
+            _ => i64::MAX,
+        }
+    }
+
+    /// The owner of a segment, or the reader that is furthest behind.
+    fn reader(&self, n: usize) -> Option<&Job> {
+        let s = &self.segments[n];
+        let reads = |j: &Job| s.reads && (!j.asked || j.read);
+        if let [only] = s.jobs[..] {
+            return Some(self.job(only)).filter(|j| j.owns_segment || reads(j));
+        }
         let mut owner = s.jobs.iter().map(|&j| self.job(j)).find(|j| j.owns_segment);
-        if s.reads {
-            for j in s.jobs.iter().map(|&j| self.job(j)) {
-                if (!j.asked || j.read) && owner.is_none_or(|o| j.outer < o.outer) {
-                    owner = Some(j);
-                }
+        for j in s.jobs.iter().map(|&j| self.job(j)).filter(|j| reads(j)) {
+            if owner.is_none_or(|o| j.outer < o.outer) {
+                owner = Some(j);
             }
         }
         owner

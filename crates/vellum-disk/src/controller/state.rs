@@ -239,7 +239,7 @@ fn get_event(r: &mut Reader<'_>, jobs: usize) -> Result<Option<(u64, BusEvent)>,
 
 impl Control {
     pub(crate) fn save(&self, w: &mut Writer<'_>) {
-        w.section(*b"DCTL", 1, |w| {
+        w.section(*b"DCTL", 2, |w| {
             w.u64(self.now);
             let (angle, at) = self.spindle.carried();
             w.u32(angle);
@@ -273,7 +273,7 @@ impl Control {
             let numbers =
                 [self.late_start, self.late_end, self.track_low, self.track_high, self.transferred];
             numbers.into_iter().for_each(|v| put(w, v));
-            [self.arm_free, self.transfer_start, self.limit].into_iter().for_each(|t| w.u64(t));
+            [self.arm_free, self.transfer_start].into_iter().for_each(|t| w.u64(t));
             [self.track.run, self.track.number, self.track_angle.0, self.low_sector]
                 .into_iter()
                 .for_each(|v| w.u32(v));
@@ -281,7 +281,7 @@ impl Control {
     }
 
     pub(crate) fn restore(&mut self, r: &mut Reader<'_>, geometry: &Geometry) -> Result<(), Error> {
-        r.section(*b"DCTL", 1, |r| {
+        r.section(*b"DCTL", 2, |r| {
             self.now = r.u64()?;
             let (angle, at) = (r.u32()?, r.u64()?);
             self.spindle.carry(angle, at);
@@ -321,7 +321,7 @@ impl Control {
             self.dirty = r.u32()?;
             (self.late_start, self.late_end) = (get(r)?, get(r)?);
             (self.track_low, self.track_high, self.transferred) = (get(r)?, get(r)?, get(r)?);
-            (self.arm_free, self.transfer_start, self.limit) = (r.u64()?, r.u64()?, r.u64()?);
+            (self.arm_free, self.transfer_start) = (r.u64()?, r.u64()?);
             self.track = Track { run: r.u32()?, number: r.u32()? };
             self.track_angle = Angle(r.u32()?);
             self.low_sector = r.u32()?;

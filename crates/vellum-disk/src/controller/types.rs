@@ -149,6 +149,11 @@ impl Job {
     pub fn end(&self) -> i64 {
         self.lba + self.count
     }
+
+    /// A write of which some sectors are not on the medium.
+    pub fn is_missing(&self) -> bool {
+        !self.read && self.asked && self.durable < self.end()
+    }
 }
 
 /// A segment of the buffer.

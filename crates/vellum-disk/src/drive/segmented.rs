@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::config::Segmented;
-use crate::controller::{Ask, Control, Ended, Fixed, Out};
+use crate::controller::{Ask, Control, Ended, Fixed, Out, Outside};
 use crate::faults::Faults;
 use crate::profile::Profile;
 use crate::schedule::{Policy, Position, Scheduler, Waiting};
@@ -48,7 +48,7 @@ impl SegmentedDrive {
         let m = &profile.mechanics;
         let seek = m.table(geometry.cylinders())?;
         let spindle = Spindle::new(m.turn.as_ps(), m.rotation, m.phase);
-        let fixed = Box::new(Fixed { geometry, seek, config });
+        let fixed = Box::new(Fixed::new(geometry, seek, config));
         Ok(SegmentedDrive {
             control: Control::new(&fixed, spindle),
             fixed,
@@ -70,7 +70,7 @@ impl SegmentedDrive {
     pub fn retune(&mut self, profile: &Profile, config: Segmented) -> Result<(), Error> {
         let m = &profile.mechanics;
         self.fixed.seek = m.table(self.fixed.geometry.cylinders())?;
-        self.fixed.config = config;
+        self.fixed.set_config(config);
         let spindle = Spindle::new(m.turn.as_ps(), m.rotation, m.phase);
         self.control = Control::new(&self.fixed, spindle);
         self.scheduler = Scheduler::new(self.scheduler.policy);
@@ -89,8 +89,8 @@ impl SegmentedDrive {
             let at = Position { now: self.now.as_ps(), control: &self.control, fixed: &self.fixed };
             // A flush, a request that asks for one, and a read from the medium wait for everything
             // behind.
-            let behind = self.control.behind();
-            let Some(w) = self.scheduler.take(&at, |r| behind && flushes(r)) else { break };
+            let held = |r: &Request| flushes(r) && self.control.behind();
+            let Some(w) = self.scheduler.take(&at, held) else { break };
             self.start(w);
         }
     }
@@ -112,7 +112,6 @@ impl SegmentedDrive {
             read: r.op == Op::Read,
             through: r.flags.contains(Flags::FUA),
         };
-        self.control.crowded = self.scheduler.len() > 0;
         self.control.arrive(&self.fixed, self.now.as_ps(), ask, &mut self.out);
         self.out.clear();
     }
@@ -160,8 +159,9 @@ impl SegmentedDrive {
             return true;
         }
         let Some(at) = first.filter(|&at| at <= limit.as_ps()) else { return false };
-        self.control.crowded = self.scheduler.len() > 0;
-        self.control.step(&self.fixed, at, &mut self.out);
+        let until = late.map_or(limit, |at| at.min(limit)).as_ps();
+        let outside = Outside { until, waits: self.scheduler.len() > 0 };
+        self.control.step(&self.fixed, at, outside, &mut self.out);
         self.now = self.now.max(Instant::from_ps(at));
         for w in &self.out.written {
             let tag = self.tag_of(w.ask);
@@ -189,9 +189,8 @@ impl SegmentedDrive {
     fn finish(&mut self, ended: &Ended, sink: &mut dyn Sink) {
         let Some(a) = self.active.take() else { return };
         if a.request.op != Op::Read {
-            let live = self.control.missing();
-            self.behind.retain(|b| live.iter().any(|m| m.0 == b.0));
-            if live.iter().any(|m| m.0 == a.number) {
+            self.behind.retain(|b| self.control.misses(b.0));
+            if self.control.misses(a.number) {
                 self.behind.push((a.number, a.request.tag));
             }
         }
@@ -267,7 +266,6 @@ impl SegmentedDrive {
     }
 
     pub fn advance(&mut self, now: Instant, sink: &mut dyn Sink) {
-        self.control.limit = now.as_ps();
         self.dispatch();
         while self.step(now, sink) {}
         self.now = self.now.max(now);

@@ -52,6 +52,13 @@ pub struct Spot {
     pub remapped: bool,
 }
 
+/// The LBNs at home on a track: first and last, each with its sector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct OnTrack {
+    pub first: (u64, u32),
+    pub last: (u64, u32),
+}
+
 /// How the tracks of a run follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -301,6 +308,15 @@ impl Geometry {
         let to = (from + u64::from(r.mapped.get())).min(r.first + r.sectors);
         // `near` is an LBN on the track or close to it, so that the search is a step or two.
         self.extents.between(from, to, near)
+    }
+
+    /// First and last LBN whose home is on the track, each with its sector; `None` if it has none.
+    pub(crate) fn lbns_on(&self, track: Track, near: u64) -> Option<OnTrack> {
+        let (first, last) = self.track_lbns(track, near)?;
+        let r = &self.runs[track.run as usize];
+        let from = r.first + u64::from(track.number) * u64::from(r.mapped.get());
+        let sector = |lbn| (self.extents.number_of(lbn).1 - from) as u32;
+        Some(OnTrack { first: (first, sector(first)), last: (last, sector(last)) })
     }
 
     /// The sector on its own track where an LBN has its home, whether or not it was moved away.

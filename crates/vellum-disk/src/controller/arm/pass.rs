@@ -7,24 +7,17 @@ use crate::controller::{Control, Fixed};
 impl Control {
     /// A sector has passed.
     pub(super) fn sector(&mut self, fixed: &Fixed, id: JobId, n: usize, out: &mut Out) {
-        let (first, last, next) = (self.track_low, self.track_high, self.track_high + 1);
-        let s = &self.segments[n];
-        let passed = if s.arm_lbn > first { s.arm_lbn - 1 } else { last };
+        let next = self.track_high + 1;
+        let job = self.job(id);
+        let (inner, end) = (job.inner, job.end());
+        let s = &mut self.segments[n];
+        let passed = if s.arm_lbn > self.track_low { s.arm_lbn - 1 } else { self.track_high };
         let (mode, began) = (s.arm_count, s.time);
+        let jump = std::mem::replace(&mut s.arm_jump, 1);
         if mode == 0 {
             self.spindle.catch_up(began);
         }
-        let jump = self.segments[n].arm_jump;
-        self.segments[n].arm_jump = 1;
-        if jump == 1 {
-            self.spindle.step(began, self.now);
-        } else {
-            let each = (self.now - began) / u64::from(jump);
-            self.spindle.steps(began, each, u64::from(jump));
-        }
-        let job = self.job(id);
-        let (inner, end) = (job.inner, job.end());
-        let s = &self.segments[n];
+        self.spindle.steps(began, self.now, jump);
         let reading = s.state == SegState::Reading;
         let (mut at, stop) = if reading {
             let limit = if s.background { s.ahead_max } else { end };
@@ -80,7 +73,7 @@ impl Control {
             }
             return;
         }
-        self.next_sector(fixed, n, first, last);
+        self.next_sector(fixed, id, n, self.now);
     }
 
     /// Tells which writes the sectors `from..to` of a segment belong to.

@@ -1,7 +1,7 @@
 //! What follows when the medium has done its part: answering, reading ahead, letting the arm go.
 
 use crate::config::{FastWrite, ReadAhead};
-use crate::controller::types::{Arm, BusEvent, Hit, JobId, Out, SegOut, SegState};
+use crate::controller::types::{Arm, BusEvent, Hit, Job, JobId, Out, SegOut, SegState};
 use crate::controller::{Control, Fixed};
 
 impl Control {
@@ -162,19 +162,17 @@ impl Control {
 
     /// Finds a new owner for a segment whose owner has gone.
     pub(in crate::controller) fn new_owner(&mut self, fixed: &Fixed, n: usize) {
-        let jobs = self.segments[n].jobs.clone();
-        if jobs.iter().any(|&j| self.job(j).owns_segment) {
+        let jobs = || self.segments[n].jobs.iter().map(|&id| (id, self.job(id)));
+        if jobs().any(|(_, j)| j.owns_segment) {
             return;
         }
-        let reads = |c: &Control, j: JobId| {
-            let job = c.job(j);
-            c.effective_arm != Some(j) && job.has_arm && job.asked && job.read
+        let reads = |&(id, j): &(JobId, &Job)| {
+            self.effective_arm != Some(id) && j.has_arm && j.asked && j.read
         };
-        let best = jobs
-            .iter()
-            .copied()
-            .find(|&j| reads(self, j))
-            .or_else(|| jobs.iter().copied().find(|&j| self.job(j).hit == Hit::Append))
+        let best = jobs()
+            .find(reads)
+            .or_else(|| jobs().find(|(_, j)| j.hit == Hit::Append))
+            .map(|(id, _)| id)
             .or(self.effective_arm.filter(|_| self.arm_segment() == Some(n)));
         if let Some(id) = best {
             self.own_segment(fixed, id);

@@ -1,7 +1,7 @@
 //! Moving to a track, and the wait for the first sector that is wanted.
 
 use crate::config::ReadAhead;
-use crate::controller::types::{Arm, JobId, Out, Parts, SegOut};
+use crate::controller::types::{Arm, JobId, Out, Parts, SegOut, SegState};
 use crate::controller::{Control, Fixed};
 use crate::geometry::Angle;
 use crate::spindle::Rotation;
@@ -72,11 +72,10 @@ impl Control {
         }
         self.track = spot.track;
         self.track_angle = g.track_angle(spot.track);
-        let (low, high) = g.track_lbns(spot.track, lbn as u64).unwrap_or((lbn as u64, lbn as u64));
-        (self.track_low, self.track_high) = (low as i64, high as i64);
-        let sector = |l| g.home(l).map_or(0, |h| h.sector);
-        self.low_sector = sector(low);
-        self.whole = u64::from(sector(high) - self.low_sector) == high - low;
+        let on = g.lbns_on(spot.track, lbn as u64).unwrap_or_default();
+        (self.track_low, self.track_high) = (on.first.0 as i64, on.last.0 as i64);
+        self.low_sector = on.first.1;
+        self.whole = u64::from(on.last.1 - on.first.1) == on.last.0 - on.first.0;
         let s = &mut self.segments[n];
         let mut arrival = self.on_arrival;
         if fixed.config.buffer.keep_free_sectors && s.reads && lbn != self.track_low {
@@ -89,9 +88,10 @@ impl Control {
             if arrival { self.first_after(fixed, angle, spot.sector, span) } else { spot.sector };
         let start = g.sector_angle(self.track, self.track_angle, landed);
         let wait = self.spindle.between(angle, start);
-        let lbn = match g.lbn_at(self.track, landed) {
-            Some(l) if !spot.remapped => l as i64,
-            _ => lbn,
+        let lbn = if landed == spot.sector || spot.remapped {
+            lbn
+        } else {
+            g.lbn_at(self.track, landed).map_or(lbn, |l| l as i64)
         };
         (self.late_start, self.late_end) = (self.track_high + 1, self.track_high + 1);
         let s = &mut self.segments[n];
@@ -100,14 +100,39 @@ impl Control {
         s.arm_sector = landed;
         s.arm = Arm::Sector;
         s.arm_count = 0;
-        let Some(parts) = self.waiting_parts(id, n) else { return };
-        if !parts.began {
-            parts.began = true;
-            parts.rotation = wait;
-            self.media.rotation += Duration::from_ps(wait);
-        } else {
-            parts.switch += wait;
+        if let Some(parts) = self.waiting_parts(id, n) {
+            if !parts.began {
+                parts.began = true;
+                parts.rotation = wait;
+                self.media.rotation += Duration::from_ps(wait);
+            } else {
+                parts.switch += wait;
+            }
         }
+        // Mostly nothing can happen before the first sector has passed: a step less.
+        let start = self.now + wait;
+        if start + self.sector_time(fixed) <= self.quiet_until(fixed) && self.idle_start(id, n) {
+            self.spindle.catch_up(self.now);
+            self.spindle.steps(self.now, start, 1);
+            self.next_sector(fixed, id, n, start);
+        }
+    }
+
+    /// Whether the first sector of a track can begin without anything to be done about it.
+    fn idle_start(&self, id: JobId, n: usize) -> bool {
+        let (j, s) = (self.job(id), &self.segments[n]);
+        if self.held || matches!(s.out, SegOut::Preempt | SegOut::Transferring) {
+            return false;
+        }
+        let next = self.track_high + 1;
+        if s.state != SegState::Reading {
+            let enough = s.end - j.inner <= j.watermark && s.end < j.end();
+            return j.inner < next && s.end != j.inner && j.inner < j.end() && !enough;
+        }
+        let enough = s.end >= j.end() || s.end - j.outer >= j.watermark;
+        let waits =
+            if s.background { s.end < s.ahead_max && s.end != s.ahead_min } else { !enough };
+        s.end < next && waits
     }
 
     /// The account of a job that waits for the medium; none once the medium has done its part and

@@ -1,31 +1,48 @@
 //! How far the arm goes in one event: a sector, or as many as nothing else can happen in.
 
-use crate::controller::types::{BusEvent, SegOut, SegState};
+use crate::controller::types::{BusEvent, JobId, SegOut, SegState};
 use crate::controller::{Control, Fixed};
 use crate::spindle::Rotation;
 
+/// Most sectors in a step.
+const LONGEST: i64 = 1 << 20;
+
 impl Control {
-    /// Lets the next sector of the track come.
-    pub(super) fn next_sector(&mut self, fixed: &Fixed, n: usize, first: i64, last: i64) {
+    /// Lets the next sector of the track come, which begins at `start`.
+    pub(super) fn next_sector(&mut self, fixed: &Fixed, id: JobId, n: usize, start: u64) {
+        let width = self.sector_time(fixed);
+        let room = self.quiet_until(fixed).saturating_sub(start);
         let coming = self.segments[n].arm_lbn;
-        let wanted = self.wanted(fixed, n, coming);
-        let width = self.spindle.sweep(fixed.geometry.width(self.track));
-        let idle = if self.whole { self.idle_sectors(fixed, n, coming) } else { 0 };
-        let jump = if idle > 1 { idle.min(self.fits(width)) } else { 1 };
-        let lbn = if coming + jump > last { first } else { coming + jump };
+        let beyond = self.beyond(n);
+        let wanted = self.wanted(fixed, id, n, coming, beyond);
+        let idle = if self.whole { self.idle_sectors(fixed, id, n, coming) } else { 0 };
+        let mut jump = if idle > 1 { fitting(room, width, idle) } else { 1 };
+        let wraps = coming + jump > self.track_high;
+        let lbn = if wraps { self.track_low } else { coming + jump };
         let sector = self.segments[n].arm_sector + jump as u32;
         let (gap, spot) = self.gap(fixed, sector, lbn);
-        let now = self.now;
-        let s = &mut self.segments[n];
-        s.arm_lbn = lbn;
-        s.time = now;
-        s.arm_time = now + width * (jump as u64 + u64::from(gap));
-        s.arm_sector = spot;
-        s.arm_count = if wanted && jump == 1 { 1 } else { 2 };
-        s.arm_jump = jump as u32;
-        if wanted && gap == 0 && jump == 1 && self.whole {
-            self.stretch(fixed, n, coming, width);
+        let count = if wanted && jump == 1 { 1 } else { 2 };
+        let mut more = 0;
+        if count == 1 && gap == 0 && self.whole && !wraps {
+            let to = self.stretch(fixed, id, n, coming, beyond);
+            jump = fitting(room, width, to - coming);
+            more = jump - 1;
         }
+        let s = &mut self.segments[n];
+        s.time = start;
+        s.arm_time = start + width * (jump as u64 + u64::from(gap));
+        s.arm_count = count;
+        s.arm_jump = jump as u32;
+        (s.arm_lbn, s.arm_sector) = (lbn + more, spot + more as u32);
+        if s.arm_lbn > self.track_high {
+            (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
+        }
+    }
+
+    /// Picoseconds of a sector of the present track.
+    #[inline]
+    pub(super) fn sector_time(&self, fixed: &Fixed) -> u64 {
+        self.spindle.sweep(fixed.geometry.width(self.track))
     }
 
     /// Sectors between the one that was expected and the one that holds `lbn`, and its number.
@@ -53,47 +70,57 @@ impl Control {
         self.track_low + i64::from(sector) - i64::from(self.low_sector)
     }
 
-    /// Steps of `width` that fit before anything else can happen.
-    fn fits(&self, width: u64) -> i64 {
+    /// The last instant before which nothing but the arm's own progress can happen.
+    pub(super) fn quiet_until(&self, fixed: &Fixed) -> u64 {
+        let Some(id) = self.effective_arm else { return self.now };
         let bus = match self.bus_event {
-            Some((at, event)) if !self.spares_arm(event) => at,
-            _ => u64::MAX,
+            None => u64::MAX,
+            Some((at, event)) => match self.answered(fixed, id, at, event) {
+                None => at - at.min(1),
+                // The request that waits comes then.
+                Some(end) if self.outside.waits => end.saturating_sub(1),
+                Some(_) => u64::MAX,
+            },
         };
-        let extra = self.extra_event.map_or(u64::MAX, |e| e.0);
+        let extra = self.extra_event.map_or(u64::MAX, |e| e.0.saturating_sub(1));
+        let j = self.job(id);
         // While a read is under way no other request reaches the arm, whenever it comes.
-        let reading = self.effective_arm.is_some_and(|id| {
-            let j = self.job(id);
-            j.read && j.asked && j.segment.is_some_and(|n| !self.segments[n].background)
-        });
-        let limit = if reading { u64::MAX } else { self.limit };
-        let room = limit.min(bus.saturating_sub(1)).min(extra.saturating_sub(1));
-        let fits = room.saturating_sub(self.now).checked_div(width).unwrap_or(1);
-        fits.clamp(1, 1 << 20) as i64
+        let reading = j.read && j.asked && j.segment.is_some_and(|n| !self.segments[n].background);
+        let outside = if reading { u64::MAX } else { self.outside.until };
+        bus.min(extra).min(outside)
     }
 
-    /// Whether a bus event, and all that may follow it, leaves the arm and its segment's limits alone:
-    /// the request that is read ahead for has all of its data in the buffer, and neither in the
-    /// controller nor in front of it does anyone wait. A quarter to a third of all steps would end at
+    /// When the host will have its answer, if the bus events from this one until then leave the arm and
+    /// its segment's limits alone: the request that is read ahead for has all of its data in the
+    /// buffer, and nobody else waits in the controller. A quarter to a third of all steps would end at
     /// such events.
-    fn spares_arm(&self, event: BusEvent) -> bool {
+    fn answered(&self, fixed: &Fixed, id: JobId, at: u64, event: BusEvent) -> Option<u64> {
         let (BusEvent::Connected(whose) | BusEvent::Moved(whose) | BusEvent::Completed(whose)) =
             event
         else {
-            return false;
+            return None;
         };
-        if self.crowded || self.effective_arm != Some(whose) || self.extra_event.is_some() {
-            return false;
+        if id != whose || self.extra_event.is_some() {
+            return None;
         }
         let j = self.job(whose);
-        let Some(s) = j.segment.map(|n| &self.segments[n]) else { return false };
+        let s = &self.segments[j.segment?];
         let ahead = j.read && s.state == SegState::Reading && s.background && s.end >= j.end();
-        ahead && s.jobs.len() == 1 && self.queue.is_empty() && self.off_bus.is_empty()
+        if !ahead || s.jobs.len() != 1 || !self.queue.is_empty() || !self.off_bus.is_empty() {
+            return None;
+        }
+        if matches!(event, BusEvent::Completed(_)) {
+            return Some(at);
+        }
+        let under_way = if s.out == SegOut::Transferring { s.out_count } else { 0 };
+        let left = (j.end() - j.outer - under_way).max(0) as u64;
+        let moved = left.saturating_mul(self.sector_on_bus(fixed, whose));
+        Some(at.saturating_add(moved).saturating_add(fixed.config.overheads.read_complete.as_ps()))
     }
 
     /// How many sectors from `coming` on can't matter to the arm's job.
-    fn idle_sectors(&self, fixed: &Fixed, n: usize, coming: i64) -> i64 {
-        let Some(j) = self.effective_arm.map(|id| self.job(id)) else { return 0 };
-        let s = &self.segments[n];
+    fn idle_sectors(&self, fixed: &Fixed, id: JobId, n: usize, coming: i64) -> i64 {
+        let (j, s) = (self.job(id), &self.segments[n]);
         let reading = s.state == SegState::Reading;
         if reading && fixed.config.buffer.keep_free_sectors || s.out == SegOut::Preempt {
             return 0;
@@ -114,15 +141,15 @@ impl Control {
         }
     }
 
-    /// Lengthens a step over one sector to one over as many as nothing else can happen in.
-    fn stretch(&mut self, fixed: &Fixed, n: usize, coming: i64, width: u64) {
-        let Some(id) = self.effective_arm else { return };
+    /// The end of the sectors from `coming` on that nothing in the controller tells apart.
+    fn stretch(&self, fixed: &Fixed, id: JobId, n: usize, coming: i64, beyond: i64) -> i64 {
         let (j, s) = (self.job(id), &self.segments[n]);
-        let at = if s.state == SegState::Reading { s.end } else { j.inner };
-        if self.held || s.out == SegOut::Preempt || coming != at || s.arm_lbn != coming + 1 {
-            return;
+        let reading = s.state == SegState::Reading;
+        let at = if reading { s.end } else { j.inner };
+        let one = at + 1;
+        if self.held || s.out == SegOut::Preempt || coming != at {
+            return coming + 1;
         }
-        let idle = s.out == SegOut::Idle;
         let mut to = self.track_high + 1;
         let mut stop = |limit: i64| {
             if limit > at {
@@ -130,38 +157,34 @@ impl Control {
             }
         };
         stop(self.late_start);
-        if s.state == SegState::Reading {
-            if s.background {
-                stop(s.ahead_min);
-                stop(s.ahead_max);
-            } else {
-                stop(j.end());
-                if idle {
-                    stop(j.outer + j.watermark);
-                }
-            }
-            if let Some(o) = self.reader(n).filter(|o| !o.sent) {
-                to = to.min((o.outer + s.size).max(at + 1));
+        if reading && s.background {
+            stop(s.ahead_min);
+            stop(s.ahead_max);
+        } else if reading {
+            stop(j.end());
+            if s.out == SegOut::Idle && !fixed.instant_bus {
+                stop(j.outer + j.watermark);
             }
         } else {
             let extra = fixed.config.extra_disconnect.is_some();
             if extra && (j.asked && s.end < j.end() || s.end - s.start > s.size) {
-                return;
+                return one;
             }
-            to = to.min(s.end.max(at + 1)).min(j.end().max(at + 1));
-            if idle && !s.background && s.end < j.end() {
-                to = to.min((s.end - j.watermark).max(at + 1));
+            to = to.min(s.end.max(one)).min(j.end().max(one));
+            if s.out == SegOut::Idle && !s.background && s.end < j.end() {
+                to = to.min((s.end - j.watermark).max(one));
             }
         }
-        let jump = (to - at).clamp(1, 1 << 20).min(self.fits(width));
-        let now = self.now;
-        let s = &mut self.segments[n];
-        s.arm_jump = jump as u32;
-        s.arm_time = now + width * jump as u64;
-        s.arm_sector += jump as u32 - 1;
-        s.arm_lbn += jump - 1;
-        if s.arm_lbn > self.track_high {
-            (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
-        }
+        to.min(beyond.max(one))
     }
+}
+
+/// How many of `wanted` steps of `width` fit into `room`; one at least.
+fn fitting(room: u64, width: u64, wanted: i64) -> i64 {
+    let wanted = wanted.clamp(1, LONGEST);
+    // A division is what this is about, and seldom necessary.
+    if (wanted as u64).checked_mul(width).is_some_and(|all| all <= room) {
+        return wanted;
+    }
+    room.checked_div(width).map_or(1, |n| n.clamp(1, wanted as u64) as i64)
 }
