@@ -24,7 +24,7 @@ pub(crate) use types::{Ended, Out, Parts};
 
 use crate::config::{FastWrite, Segmented};
 use crate::drive::MediaCounters;
-use crate::geometry::Geometry;
+use crate::geometry::{Geometry, Spot};
 use crate::seek::SeekTable;
 use crate::spindle::Spindle;
 
@@ -48,11 +48,13 @@ pub(crate) struct Fixed {
     pub config: Segmented,
     /// A piece of a read crosses the bus, from connecting to leaving, in no time.
     pub instant_bus: bool,
+    /// Reads may go the short way ([`arm`]); tests take the plain one.
+    pub whole_reads: bool,
 }
 
 impl Fixed {
     pub fn new(geometry: Geometry, seek: SeekTable, config: Segmented) -> Fixed {
-        let mut fixed = Fixed { geometry, seek, config, instant_bus: false };
+        let mut fixed = Fixed { geometry, seek, config, instant_bus: false, whole_reads: true };
         fixed.set_config(config);
         fixed
     }
@@ -113,6 +115,17 @@ pub(crate) struct Control {
     /// Sector of its first LBN.
     low_sector: u32,
     outside: Outside,
+    /// The place that the arm asked for last; no state, but a shorter way to the geometry's answer.
+    target: Target,
+}
+
+/// Where an LBN is.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    lbn: i64,
+    spot: Spot,
+    cylinder: u32,
+    head: u32,
 }
 
 /// When the next request may come, as whoever asks for a step knows it.
@@ -165,6 +178,7 @@ impl Control {
             whole: false,
             low_sector: 0,
             outside: Outside::default(),
+            target: Target { lbn: -1, spot: Spot::default(), cylinder: 0, head: 0 },
         }
     }
 

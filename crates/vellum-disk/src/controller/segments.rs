@@ -1,6 +1,6 @@
 //! Segments and the jobs on them: who owns one, how far it reads ahead, what the arm moves for it.
 
-use super::types::{Hit, Job, JobId, SegState};
+use super::types::{Hit, Job, JobId, SegState, Segment};
 use super::{Control, Fixed};
 use crate::config::ReadAhead;
 
@@ -169,47 +169,21 @@ impl Control {
         }
     }
 
-    /// Whether the arm should move a sector between segment and medium now. From `beyond` on there is
-    /// no room for what is read.
-    pub(super) fn wanted(&self, fixed: &Fixed, id: JobId, n: usize, lbn: i64, beyond: i64) -> bool {
-        let s = &self.segments[n];
-        if s.state == SegState::Reading {
-            if lbn < s.end && lbn >= s.start {
-                return false;
-            }
-            if lbn < s.start && (!fixed.config.buffer.keep_free_sectors || s.end != s.start) {
-                return false;
-            }
-            return lbn < beyond;
-        }
-        let job = self.job(id);
-        if lbn < job.inner || lbn >= s.end {
-            return false;
-        }
-        if job.asked && fixed.config.extra_disconnect.is_some() {
-            // These drives start to write only when some sectors are buffered.
-            let have = s.end - s.start;
-            let need = if job.count < 45 { job.count.min(10) } else { 15 };
-            return have >= need;
-        }
-        true
-    }
-
     /// The first LBN that reading must leave alone, lest it drives out what the host still waits for.
-    pub(super) fn beyond(&self, n: usize) -> i64 {
-        let s = &self.segments[n];
+    #[inline]
+    pub(super) fn beyond(&self, s: &Segment) -> i64 {
         if s.state != SegState::Reading {
             return i64::MAX;
         }
-        match self.reader(n) {
+        match self.reader(s) {
             Some(o) if !o.sent => o.outer + s.size,
             _ => i64::MAX,
         }
     }
 
     /// The owner of a segment, or the reader that is furthest behind.
-    fn reader(&self, n: usize) -> Option<&Job> {
-        let s = &self.segments[n];
+    #[inline]
+    fn reader(&self, s: &Segment) -> Option<&Job> {
         let reads = |j: &Job| s.reads && (!j.asked || j.read);
         if let [only] = s.jobs[..] {
             return Some(self.job(only)).filter(|j| j.owns_segment || reads(j));

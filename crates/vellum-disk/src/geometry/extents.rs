@@ -44,9 +44,14 @@ impl Extent {
     /// The first LBN that stands on `number` or beyond; the extent's end if none does.
     fn lbn_from(&self, number: u64) -> u64 {
         let Some(off) = number.checked_sub(self.first) else { return self.lbn };
-        let (repetition, rest) = (off / u64::from(self.stride), off % u64::from(self.stride));
-        let each = u64::from(self.each);
-        self.lbn + (repetition * each + rest.min(each)).min(self.count.into())
+        // An extent spans fewer than 2³² numbers.
+        let off = u32::try_from(off).unwrap_or(u32::MAX);
+        if self.count == self.each {
+            return self.lbn + u64::from(off.min(self.count));
+        }
+        let (repetition, rest) = (off / self.stride, off % self.stride);
+        let within = u64::from(repetition) * u64::from(self.each) + u64::from(rest.min(self.each));
+        self.lbn + within.min(self.count.into())
     }
 
     /// Takes `count` LBNs from `first` on, if they go on where this ends or repeat its pattern.

@@ -42,7 +42,7 @@ pub struct Track {
 }
 
 /// Where an LBN is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spot {
     /// The track.
     pub track: Track,

@@ -2,7 +2,8 @@
 //!
 //! One job has the arm at a time. [`claim`] gives it to a job, [`seek`] brings it to a track, [`pass`]
 //! follows the sectors under the head, several in a [`step`] where nothing else can happen, and
-//! [`release`] lets it go; [`preempt`] takes it away from reading ahead.
+//! [`release`] lets it go; [`preempt`] takes it away from reading ahead. [`whole`] is the short way of a
+//! read that nothing disturbs.
 
 mod claim;
 mod pass;
@@ -10,6 +11,7 @@ mod preempt;
 mod release;
 mod seek;
 mod step;
+mod whole;
 
 use crate::controller::types::{Arm, Hit, JobId, Out, SegState};
 use crate::controller::{Control, Fixed};

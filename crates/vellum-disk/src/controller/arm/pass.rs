@@ -30,7 +30,7 @@ impl Control {
             let skipped = i64::from(jump) - 1;
             if passed == at + skipped {
                 let from = at;
-                at += 1 + skipped;
+                at = passed + 1;
                 if at == self.late_start {
                     at = self.late_end;
                     (self.late_start, self.late_end) = (next + 1, next + 1);
@@ -73,7 +73,8 @@ impl Control {
             }
             return;
         }
-        self.next_sector(fixed, id, n, self.now);
+        let quiet = self.quiet_until(fixed);
+        self.next_sector(fixed, id, n, self.now, quiet);
     }
 
     /// Tells which writes the sectors `from..to` of a segment belong to.

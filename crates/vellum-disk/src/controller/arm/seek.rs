@@ -2,7 +2,7 @@
 
 use crate::config::ReadAhead;
 use crate::controller::types::{Arm, JobId, Out, Parts, SegOut, SegState};
-use crate::controller::{Control, Fixed};
+use crate::controller::{Control, Fixed, Target};
 use crate::geometry::Angle;
 use crate::spindle::Rotation;
 use vellum_block::Duration;
@@ -20,8 +20,9 @@ impl Control {
     ) -> bool {
         let lbn = self.segments[n].arm_lbn;
         self.segments[n].arm = Arm::Still;
-        let Some(spot) = fixed.geometry.locate(lbn as u64) else { return false };
-        let (cylinder, head) = fixed.geometry.track_place(spot.track);
+        let Some(Target { spot, cylinder, head, .. }) = self.place_of(fixed, lbn) else {
+            return false;
+        };
         let distance = cylinder.abs_diff(self.cylinder);
         let reads = self.segments[n].reads;
         let (moved, settle) = fixed.seek.time(distance, head != self.head, !reads);
@@ -64,8 +65,8 @@ impl Control {
     pub(super) fn on_track(&mut self, fixed: &Fixed, id: JobId, n: usize, out: &mut Out) {
         let g = &fixed.geometry;
         let lbn = self.segments[n].arm_lbn;
-        let Some(spot) = g.locate(lbn as u64) else { return };
-        (self.cylinder, self.head) = g.track_place(spot.track);
+        let Some(Target { spot, cylinder, head, .. }) = self.place_of(fixed, lbn) else { return };
+        (self.cylinder, self.head) = (cylinder, head);
         if self.segments[n].out == SegOut::Preempt {
             self.segments[n].arm = Arm::Still;
             return self.release_arm(fixed, id, out);
@@ -111,11 +112,30 @@ impl Control {
         }
         // Mostly nothing can happen before the first sector has passed: a step less.
         let start = self.now + wait;
-        if start + self.sector_time(fixed) <= self.quiet_until(fixed) && self.idle_start(id, n) {
-            self.spindle.catch_up(self.now);
-            self.spindle.steps(self.now, start, 1);
-            self.next_sector(fixed, id, n, start);
+        if self.read_whole(fixed, id, n, start) {
+            return;
         }
+        let quiet = self.quiet_until(fixed);
+        if start + self.sector_time(fixed) <= quiet && self.idle_start(id, n) {
+            self.wait_for_sector(start);
+            self.next_sector(fixed, id, n, start, quiet);
+        }
+    }
+
+    /// The wait for a track's first sector, from now to `start`, has passed.
+    pub(super) fn wait_for_sector(&mut self, start: u64) {
+        self.spindle.catch_up(self.now);
+        self.spindle.steps(self.now, start, 1);
+    }
+
+    /// The place of an LBN. The arm asks for it when it sets out and again when it is there.
+    fn place_of(&mut self, fixed: &Fixed, lbn: i64) -> Option<Target> {
+        if self.target.lbn != lbn {
+            let spot = fixed.geometry.locate(lbn as u64)?;
+            let (cylinder, head) = fixed.geometry.track_place(spot.track);
+            self.target = Target { lbn, spot, cylinder, head };
+        }
+        Some(self.target)
     }
 
     /// Whether the first sector of a track can begin without anything to be done about it.

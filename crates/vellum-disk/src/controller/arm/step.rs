@@ -1,6 +1,6 @@
 //! How far the arm goes in one event: a sector, or as many as nothing else can happen in.
 
-use crate::controller::types::{BusEvent, JobId, SegOut, SegState};
+use crate::controller::types::{BusEvent, Job, JobId, SegOut, SegState, Segment};
 use crate::controller::{Control, Fixed};
 use crate::spindle::Rotation;
 
@@ -8,23 +8,31 @@ use crate::spindle::Rotation;
 const LONGEST: i64 = 1 << 20;
 
 impl Control {
-    /// Lets the next sector of the track come, which begins at `start`.
-    pub(super) fn next_sector(&mut self, fixed: &Fixed, id: JobId, n: usize, start: u64) {
+    /// Lets the next sector of the track come, which begins at `start`; nothing else happens up to
+    /// `quiet`.
+    pub(super) fn next_sector(
+        &mut self,
+        fixed: &Fixed,
+        id: JobId,
+        n: usize,
+        start: u64,
+        quiet: u64,
+    ) {
         let width = self.sector_time(fixed);
-        let room = self.quiet_until(fixed).saturating_sub(start);
-        let coming = self.segments[n].arm_lbn;
-        let beyond = self.beyond(n);
-        let wanted = self.wanted(fixed, id, n, coming, beyond);
-        let idle = if self.whole { self.idle_sectors(fixed, id, n, coming) } else { 0 };
+        let room = quiet.saturating_sub(start);
+        let (j, s) = (self.job(id), &self.segments[n]);
+        let coming = s.arm_lbn;
+        let beyond = self.beyond(s);
+        let wanted = wanted(fixed, j, s, beyond);
+        let idle = if self.whole { self.idle_sectors(fixed, j, s) } else { 0 };
         let mut jump = if idle > 1 { fitting(room, width, idle) } else { 1 };
         let wraps = coming + jump > self.track_high;
         let lbn = if wraps { self.track_low } else { coming + jump };
-        let sector = self.segments[n].arm_sector + jump as u32;
-        let (gap, spot) = self.gap(fixed, sector, lbn);
+        let (gap, spot) = self.gap(fixed, s.arm_sector + jump as u32, lbn);
         let count = if wanted && jump == 1 { 1 } else { 2 };
         let mut more = 0;
         if count == 1 && gap == 0 && self.whole && !wraps {
-            let to = self.stretch(fixed, id, n, coming, beyond);
+            let to = self.stretch(fixed, j, s, beyond);
             jump = fitting(room, width, to - coming);
             more = jump - 1;
         }
@@ -118,9 +126,10 @@ impl Control {
         Some(at.saturating_add(moved).saturating_add(fixed.config.overheads.read_complete.as_ps()))
     }
 
-    /// How many sectors from `coming` on can't matter to the arm's job.
-    fn idle_sectors(&self, fixed: &Fixed, id: JobId, n: usize, coming: i64) -> i64 {
-        let (j, s) = (self.job(id), &self.segments[n]);
+    /// How many sectors from the coming one on can't matter to the arm's job.
+    #[inline]
+    fn idle_sectors(&self, fixed: &Fixed, j: &Job, s: &Segment) -> i64 {
+        let coming = s.arm_lbn;
         let reading = s.state == SegState::Reading;
         if reading && fixed.config.buffer.keep_free_sectors || s.out == SegOut::Preempt {
             return 0;
@@ -141,9 +150,10 @@ impl Control {
         }
     }
 
-    /// The end of the sectors from `coming` on that nothing in the controller tells apart.
-    fn stretch(&self, fixed: &Fixed, id: JobId, n: usize, coming: i64, beyond: i64) -> i64 {
-        let (j, s) = (self.job(id), &self.segments[n]);
+    /// The end of the sectors from the coming one on that nothing in the controller tells apart.
+    #[inline]
+    fn stretch(&self, fixed: &Fixed, j: &Job, s: &Segment, beyond: i64) -> i64 {
+        let coming = s.arm_lbn;
         let reading = s.state == SegState::Reading;
         let at = if reading { s.end } else { j.inner };
         let one = at + 1;
@@ -177,6 +187,32 @@ impl Control {
         }
         to.min(beyond.max(one))
     }
+}
+
+/// Whether the arm should move the coming sector between segment and medium. From `beyond` on there
+/// is no room for what is read.
+#[inline]
+fn wanted(fixed: &Fixed, j: &Job, s: &Segment, beyond: i64) -> bool {
+    let lbn = s.arm_lbn;
+    if s.state == SegState::Reading {
+        if lbn < s.end && lbn >= s.start {
+            return false;
+        }
+        if lbn < s.start && (!fixed.config.buffer.keep_free_sectors || s.end != s.start) {
+            return false;
+        }
+        return lbn < beyond;
+    }
+    if lbn < j.inner || lbn >= s.end {
+        return false;
+    }
+    if j.asked && fixed.config.extra_disconnect.is_some() {
+        // These drives start to write only when some sectors are buffered.
+        let have = s.end - s.start;
+        let need = if j.count < 45 { j.count.min(10) } else { 15 };
+        return have >= need;
+    }
+    true
 }
 
 /// How many of `wanted` steps of `width` fit into `room`; one at least.
