@@ -110,3 +110,79 @@ impl Control {
         self.next_sector(fixed, id, n, at, quiet);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FastWrite, Segmented};
+    use crate::drive::Engine;
+    use crate::profile::Controller;
+    use crate::{Disk, Policy, profiles};
+    use proptest::prelude::*;
+    use vellum_block::{Completion, Device, Duration, Instant, Lba, Op, Request, Tag, drain};
+
+    /// A controller of a profile with some of its figures changed, one bit each.
+    fn controller(c: &mut Segmented, bits: u32) {
+        let bit = |n: u32| bits >> n & 1 == 1;
+        let kinds = [ReadAhead::None, ReadAhead::Track, ReadAhead::Cylinder, ReadAhead::Segment];
+        c.buffer.cache = bit(0) || bit(1);
+        c.buffer.read_ahead = kinds[(bits >> 1 & 3) as usize];
+        c.buffer.read_watermark = if bit(3) { 1_000_000 } else { 200_000 };
+        c.buffer.watermark_of_request = true;
+        c.buffer.read_on_arrival = bit(4);
+        c.buffer.stop_in_sector = bit(5);
+        c.buffer.read_ahead_max = if bit(6) { 40 } else { 0 };
+        c.hold_bus_read = bit(7);
+        if bit(8) {
+            (c.read_sector, c.overheads.read_complete) = (Duration::ZERO, Duration::ZERO);
+            c.overheads.read_disconnect = Default::default();
+            (c.overheads.reselect, c.overheads.data_preparation) = Default::default();
+        }
+        c.buffer.fast_write = if bit(9) { FastWrite::On } else { FastWrite::Off };
+        c.buffer.read_ahead_on_hit = bit(10);
+    }
+
+    fn play(
+        name: &str,
+        bits: u32,
+        whole: bool,
+        steps: &[(u64, bool, u64, u32)],
+    ) -> (Vec<Completion>, crate::MediaCounters) {
+        let mut profile = profiles::find(name).unwrap();
+        if let Controller::Segmented(c) = &mut profile.controller {
+            controller(c, bits);
+        }
+        let mut disk = Disk::new(&profile, Policy::Fcfs).unwrap();
+        if let Engine::Segmented(d) = &mut disk.engine {
+            d.fixed.whole_reads = whole;
+        }
+        let (mut done, mut at, mut lba) = (Vec::new(), Instant::ZERO, 4000);
+        let mut note = |c: Completion| done.push(c);
+        for (i, &(gap, write, place, sectors)) in steps.iter().enumerate() {
+            at += Duration::from_us(gap);
+            disk.advance(at, &mut note);
+            // Near the request before, or right behind it.
+            lba += place * 3;
+            let op = if write { Op::Write } else { Op::Read };
+            disk.submit(at, Request::new(Tag(i as u64), op, Lba::new(lba), sectors)).unwrap();
+            lba += u64::from(sectors);
+        }
+        drain(&mut disk, &mut note);
+        (done, disk.media())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        #[test]
+        fn the_short_way_of_a_read_ends_where_the_plain_one_does(
+            bits in 0u32..1 << 11,
+            first in any::<bool>(),
+            steps in prop::collection::vec(
+                (0u64..25_000, prop::bool::weighted(0.2), 0u64..900, 1u32..120), 1..24),
+        ) {
+            let name = profiles::NAMES[usize::from(first)];
+            prop_assert_eq!(play(name, bits, true, &steps), play(name, bits, false, &steps));
+        }
+    }
+}
