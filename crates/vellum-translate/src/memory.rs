@@ -91,8 +91,10 @@ impl TableMemory for Words<'_> {
 
     #[inline]
     fn load_in(&self, table: Gfn, index: u64) -> Option<u64> {
-        let number = (table.get() << (PAGE_SHIFT - 3)).wrapping_add(index);
-        let word = self.words.get(number.wrapping_sub(self.first) as usize)?;
+        // The table's number comes last, from the load before: one addition waits for it.
+        let inside = index.wrapping_sub(self.first);
+        let number = (table.get() << (PAGE_SHIFT - 3)).wrapping_add(inside);
+        let word = self.words.get(number as usize)?;
         Some(word.load(Ordering::Acquire))
     }
 

@@ -173,8 +173,8 @@ impl Descent {
 
     #[cold]
     #[inline(never)]
-    fn unreachable<R: Reach>(self, va: Gva, level: u8, from: Pte, error: R::Error) -> Fault {
-        let at = entry_at(from.gfn(), self.index(va, level));
+    fn unreachable<R: Reach>(self, va: Gva, level: u8, table: Gfn, error: R::Error) -> Fault {
+        let at = entry_at(table, self.index(va, level));
         R::fault(self.refused(va, level, at, Reference::EntryLoad), error)
     }
 
@@ -195,56 +195,54 @@ impl Descent {
         va: Gva,
         entries: &mut impl FnMut(u8, Gpa, Pte),
     ) -> Result<Leaf, Fault> {
-        // The entry that names the table.
-        let mut from = Pte::table(self.tables.root);
+        let mut table = self.tables.root;
         let mut above = 0;
         let mut level = LEVELS - 1;
         while level > 0 {
-            let table = from.gfn();
             let index = index(va, level, if level + 1 == LEVELS { ROOT_BITS } else { 9 });
             let bits = match reach.load(table, index) {
                 Ok(bits) => bits,
-                Err(error) => return Err(self.unreachable::<R>(va, level, from, error)),
+                Err(error) => return Err(self.unreachable::<R>(va, level, table, error)),
             };
             entries(level, entry_at(table, index), Pte(bits));
             if bits & POINTER != Pte::V {
-                return self.decide(reach, va, (level, bits), (from, above), entries);
+                return self.decide(reach, va, (level, bits), (table, above), entries);
             }
             above |= bits;
-            from = Pte(bits);
+            // All bits above the number are clear.
+            table = Gfn::new(bits >> 10);
             level -= 1;
         }
-        let table = from.gfn();
         let index = index(va, 0, 9);
         let bits = match reach.load(table, index) {
             Ok(bits) => bits,
-            Err(error) => return Err(self.unreachable::<R>(va, 0, from, error)),
+            Err(error) => return Err(self.unreachable::<R>(va, 0, table, error)),
         };
         entries(0, entry_at(table, index), Pte(bits));
         if bits & self.leaf.0 != self.leaf.1 {
-            return self.decide(reach, va, (0, bits), (from, above), entries);
+            return self.decide(reach, va, (0, bits), (table, above), entries);
         }
-        Ok(self.found(va, Pte(bits), 0, above))
+        // Neither one of sixteen nor of a memory type: those bits are clear.
+        Ok(self.found(va, Pte(bits & !Pte::RESERVED), 0, above))
     }
 
-    /// The rules in their order, from an entry on that was just read: its level and bits, the entry
-    /// that names its table, and the entries above put together.
+    /// The rules in their order, from an entry on that was just read: its level and bits, its table,
+    /// and the entries above put together.
     #[inline(never)]
     fn decide<R: Reach>(
         self,
         reach: &R,
         va: Gva,
         (level, bits): (u8, u64),
-        (from, above): (Pte, u64),
+        (table, above): (Gfn, u64),
         entries: &mut impl FnMut(u8, Gpa, Pte),
     ) -> Result<Leaf, Fault> {
         let Descent { extensions, environment, access, .. } = self;
-        let (mut level, mut bits, mut from, mut above) = (level, bits, from, above);
+        let (mut level, mut bits, mut table, mut above) = (level, bits, table, above);
         let mut updates = 0;
         loop {
             let pte = Pte(bits);
-            let (table, index) = (from.gfn(), self.index(va, level));
-            let at = entry_at(table, index);
+            let at = entry_at(table, self.index(va, level));
             let page_fault = || Err(self.refused(va, level, at, Reference::Explicit));
             if pte.is_invalid_with(extensions) {
                 return page_fault();
@@ -255,7 +253,7 @@ impl Descent {
                 }
                 level -= 1;
                 above |= bits;
-                from = pte;
+                table = pte.gfn();
             } else {
                 let user = pte.has(Pte::U);
                 if pte.is_misaligned(level)
@@ -281,10 +279,10 @@ impl Descent {
                     }
                 }
             }
-            let (table, index) = (from.gfn(), self.index(va, level));
+            let index = self.index(va, level);
             bits = match reach.load(table, index) {
                 Ok(bits) => bits,
-                Err(error) => return Err(self.unreachable::<R>(va, level, from, error)),
+                Err(error) => return Err(self.unreachable::<R>(va, level, table, error)),
             };
             entries(level, entry_at(table, index), Pte(bits));
         }

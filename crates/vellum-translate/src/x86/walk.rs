@@ -2,13 +2,15 @@
 
 use super::{Access, Entry, ErrorCode, Fault, FaultKind, Paging};
 use crate::memory::entry_at;
-use crate::{Access as Kind, Gfn, Gpa, Gva, Privilege, Reference, Rights, TableMemory};
+use crate::{Access as Kind, Gfn, Gpa, Gva, PAGE_SHIFT, Privilege, Reference, Rights, TableMemory};
 
 /// Times that a walk begins anew because an entry changed under an update of its accessed or dirty
 /// bit, before it gives up with a page fault, as a processor may raise spuriously. A bound, so that
 /// no memory and no other processor keeps a walk for ever.
 const MAX_WALKS: u32 = 1 << 10;
 const MAX_LEVELS: usize = 5;
+/// The bits of an entry from 52 up.
+const ABOVE_ADDRESS: u64 = 0xfff << 52;
 
 /// Where a walk ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +36,9 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// Whether a protection key refuses a data access (section "Protection Keys").
     #[inline]
     fn key_refuses(&self, paging: &Paging, access: Access) -> bool {
-        let register = if self.user { paging.pkru } else { paging.pkrs };
-        let Some(register) = register else { return false };
-        if access.kind == Kind::Fetch {
-            return false;
-        }
-        let disabled = register >> (2 * u32::from(self.key));
-        let heeds_write = paging.wp || access.privilege == Privilege::User;
-        disabled & 1 != 0 || (access.kind == Kind::Store && disabled & 2 != 0 && heeds_write)
+        key_refuses(paging, access, self.user, self.key)
     }
 
     /// Whether the path's bits allow the access, keys aside (section "Determination of Access
@@ -75,6 +69,19 @@ impl Leaf {
             }
         })
     }
+}
+
+/// Whether a page's protection key refuses a data access (section "Protection Keys").
+#[inline]
+fn key_refuses(paging: &Paging, access: Access, user_page: bool, key: u8) -> bool {
+    let register = if user_page { paging.pkru } else { paging.pkrs };
+    let Some(register) = register else { return false };
+    if access.kind == Kind::Fetch {
+        return false;
+    }
+    let disabled = register >> (2 * u32::from(key));
+    let heeds_write = paging.wp || access.privilege == Privilege::User;
+    disabled & 1 != 0 || (access.kind == Kind::Store && disabled & 2 != 0 && heeds_write)
 }
 
 /// The error code that an access gets, whatever refuses it.
@@ -125,16 +132,10 @@ impl Usual {
         }
         page_set |= set;
         page_clear |= clear;
-        clear |= Entry::PS;
+        // What a table's entry has above the address is software's, or NX, and seldom set.
+        clear |= Entry::PS | ABOVE_ADDRESS;
         Usual { table: (set | clear, set), page: (page_set | page_clear, page_set) }
     }
-}
-
-/// The entries that a walk has read, by level, and the lowest level of them.
-#[derive(Clone, Copy)]
-struct Seen {
-    entries: [u64; MAX_LEVELS],
-    level: u8,
 }
 
 /// Walks the guest's tables for one access, sets the accessed bits of the path and the dirty bit of
@@ -159,13 +160,12 @@ pub fn walk<M: TableMemory + ?Sized>(
 /// Walks of one kind: what follows from the registers and the kind of access, worked out once for
 /// any number of addresses. What [`walk`] makes for a single one.
 ///
-/// In the usual case each entry costs a load, a mask and a compare; from the first entry that is not
-/// the usual one the rules are applied in their order, to the entries as they were read.
+/// In the usual case each entry costs a load, a mask and a compare; where an entry is not the usual
+/// one, the walk begins anew and applies the rules in their order.
 #[derive(Debug, Clone, Copy)]
 pub struct Walker {
     usual: Usual,
-    /// An entry that would name the root, as CR3 does.
-    root: Entry,
+    root: Gfn,
     /// Whether a protection key may have a say.
     keys: bool,
     paging: Paging,
@@ -177,7 +177,8 @@ impl Walker {
     #[inline]
     pub const fn new(paging: Paging, access: Access) -> Walker {
         let keys = paging.pkru.is_some() || paging.pkrs.is_some();
-        let root = Entry::new(paging.root, 0);
+        // As much of it as CR3 holds.
+        let root = Entry::new(paging.root, 0).table();
         Walker { usual: Usual::new(&paging, access), root, keys, paging, access }
     }
 
@@ -220,6 +221,8 @@ impl Walker {
         self.fault(va, FaultKind::Bus, level, Some(at), Reference::EntryLoad)
     }
 
+    /// The usual case. Whatever else it meets, the walk begins anew under all rules, and only what
+    /// that one reads is shown: so nothing but the address has to be kept for it.
     #[inline(always)]
     fn quick<M: TableMemory + ?Sized, const LEVELS: u8>(
         &self,
@@ -227,44 +230,53 @@ impl Walker {
         va: Gva,
         entries: &mut impl FnMut(u8, Gpa, Entry),
     ) -> Result<Leaf, Fault> {
-        let mut seen = [0; MAX_LEVELS];
+        let mut seen = [(Gfn::new(0), 0); MAX_LEVELS];
         let (mut all, mut any) = (u64::MAX, 0);
-        // The entry that names the table.
-        let mut from = self.root;
+        let mut table = self.root;
         let mut level = LEVELS - 1;
-        loop {
-            let (table, index) = (from.table(), index(va, level));
-            let Some(bits) = memory.load_in(table, index) else {
-                return Err(self.bus(va, level, from));
+        let leaf = loop {
+            let Some(bits) = memory.load_in(table, index(va, level)) else {
+                return self.decide(memory, va, entries);
             };
-            entries(level, entry_at(table, index), Entry(bits));
-            seen[usize::from(level)] = bits;
             let (mask, value) = if level > 0 { self.usual.table } else { self.usual.page };
             if bits & mask != value {
-                return self.decide(memory, va, Seen { entries: seen, level }, entries);
+                return self.decide(memory, va, entries);
             }
+            seen[usize::from(level)] = (table, bits);
             all &= bits;
             any |= bits;
             if level == 0 {
-                let found = found(va, Entry(bits), 0, all, any);
-                // Only a key can refuse now.
-                if self.keys && found.key_refuses(&self.paging, self.access) {
-                    return self.decide(memory, va, Seen { entries: seen, level }, entries);
-                }
-                return Ok(found);
+                break Entry(bits);
             }
-            from = Entry(bits);
+            // All bits above the address are clear.
+            table = Gfn::new(bits >> PAGE_SHIFT);
             level -= 1;
+        };
+        let found = found(va, leaf, 0, all, any);
+        // Only a key can refuse now.
+        if self.keys && self.key_refuses(found.user, found.key) {
+            return self.decide(memory, va, entries);
         }
+        for level in (0..LEVELS).rev() {
+            let (table, bits) = seen[usize::from(level)];
+            entries(level, entry_at(table, index(va, level)), Entry(bits));
+        }
+        Ok(found)
     }
 
-    /// The rules in their order, for a walk that has read some entries already.
+    /// Out of line: most walks have no keys.
+    #[inline(never)]
+    fn key_refuses(&self, user: bool, key: u8) -> bool {
+        key_refuses(&self.paging, self.access, user, key)
+    }
+
+    /// The rules in their order.
+    #[cold]
     #[inline(never)]
     fn decide<M: TableMemory + ?Sized>(
         &self,
         memory: &M,
         va: Gva,
-        seen: Seen,
         entries: &mut impl FnMut(u8, Gpa, Entry),
     ) -> Result<Leaf, Fault> {
         let Walker { paging, access, .. } = self;
@@ -278,22 +290,17 @@ impl Walker {
         let mut walks = 0;
         'walk: loop {
             walks += 1;
-            let (mut level, mut from) = (top, self.root);
+            let (mut level, mut from) = (top, Entry::new(self.root, 0));
             // R/W and U/S: set in all; NX: set in any.
             let (mut all, mut any) = (u64::MAX, 0);
             let mut path = [(Gpa::new(0), 0); MAX_LEVELS];
             let (at, leaf) = loop {
                 let (table, index) = (from.table(), index(va, level));
                 let at = entry_at(table, index);
-                let bits = if walks == 1 && level >= seen.level {
-                    seen.entries[usize::from(level)]
-                } else {
-                    let Some(bits) = memory.load_in(table, index) else {
-                        return Err(self.bus(va, level, from));
-                    };
-                    entries(level, at, Entry(bits));
-                    bits
+                let Some(bits) = memory.load_in(table, index) else {
+                    return Err(self.bus(va, level, from));
                 };
+                entries(level, at, Entry(bits));
                 let entry = Entry(bits);
                 if !entry.has(Entry::P) {
                     return refuse(ErrorCode::empty(), level, at);
