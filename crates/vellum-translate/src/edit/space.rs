@@ -47,13 +47,16 @@ impl Change {
 /// The tables under one root: in `memory`, of the format `F`, made of frames from `A`.
 ///
 /// Ranges are an address and a number of pages of 4 KiB. One edit at a time; processors may walk the
-/// tables, and set accessed and dirty bits in them, meanwhile.
+/// tables, and set accessed and dirty bits in them, meanwhile. Whoever lets others write anything
+/// else to them takes the space by [`AddressSpace::adopt`].
 #[derive(Debug)]
 pub struct AddressSpace<F, M, A> {
     pub(super) format: F,
     pub(super) memory: M,
     frames: A,
     root: Gfn,
+    /// The tables are not all from here: several entries may lead to one, or to themselves.
+    adopted: bool,
 }
 
 impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
@@ -68,12 +71,13 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
         };
         let at = entry_at(root, 0);
         memory.write_entries(at, pages * ENTRIES, |_| 0).ok_or(EditError::NoMemory { at })?;
-        Ok(AddressSpace { format, memory, frames, root })
+        Ok(AddressSpace { format, memory, frames, root, adopted: false })
     }
 
-    /// The address space that is already under `root`.
+    /// The address space that is already under `root`, whoever made it: its tables may lead
+    /// anywhere.
     pub fn adopt(format: F, memory: M, frames: A, root: Gfn) -> Self {
-        AddressSpace { format, memory, frames, root }
+        AddressSpace { format, memory, frames, root, adopted: true }
     }
 
     /// The root table, for `satp`, `hgatp` or CR3.
@@ -670,17 +674,55 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
     pub fn discard(&mut self, released: Released) -> Result<u64, EditError> {
         let mut tables = Vec::new();
         let mut looked = Ok(());
+        let mut count = 0;
         for Detached { table, level, with_pages, .. } in released.detached {
             // Without pages it is empty, or was merged: nothing is under it.
             let level = if with_pages { level } else { 0 };
-            looked = looked.and(self.tables_of(level, table, &mut tables));
+            let seen = if self.adopted {
+                self.tables_of(level, table, &mut tables)
+            } else {
+                self.fell(level, table).map(|felled| count += felled)
+            };
+            looked = looked.and(seen);
         }
-        let count = self.give_back(tables);
+        count += self.give_back(tables);
         looked.map(|()| count)
+    }
+
+    /// Gives the tables of a tree back, each as it is met; a tree it is because it was made here. How
+    /// many they were.
+    fn fell(&mut self, level: u8, table: Gfn) -> Result<u64, EditError> {
+        let (mut count, mut inner) = (1, Vec::new());
+        if level > 0 {
+            let AddressSpace { format, memory, frames, .. } = self;
+            let (format, at) = (&*format, entry_at(table, 0));
+            let met = memory.all_entries(at, ENTRIES, |i, entry| {
+                match format.leads_to(level, i, entry) {
+                    Some(leaves) if level == 1 => {
+                        frames.free(leaves);
+                        count += 1;
+                    }
+                    Some(below) => inner.push(below),
+                    None => {}
+                }
+                true
+            });
+            met.ok_or(EditError::NoMemory { at })?;
+        }
+        for below in inner {
+            count += self.fell(level - 1, below)?;
+        }
+        self.frames.free(table);
+        Ok(count)
     }
 
     /// Gives tables back, each once and the root never; how many they were.
     fn give_back(&mut self, tables: Vec<Gfn>) -> u64 {
+        if !self.adopted {
+            let count = tables.len() as u64;
+            tables.into_iter().for_each(|table| self.frames.free(table));
+            return count;
+        }
         let mut seen = Seen::of(tables.iter().copied());
         seen.insert(self.root);
         let mut count = 0;
