@@ -1,8 +1,9 @@
 //! rust-vmm's memory: tables read through any `vm-memory` backend, and its `Iommu` trait, so that
 //! virtio crates translate through a guest's tables. With feature `vm-memory`.
 
-use crate::riscv::{Extensions, Satp, walk_with};
-use crate::{Access, Environment, Gpa, Gva, PAGE_SIZE, TableMemory};
+use crate::riscv::{self, Extensions, Satp};
+use crate::x86::{self, Paging};
+use crate::{Access, Environment, Gfn, Gpa, Gva, PAGE_SIZE, Privilege, TableMemory};
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use vm_memory::iommu::{Error, IotlbIterator, IovaRange};
@@ -26,32 +27,59 @@ impl<M: GuestMemoryBackend> TableMemory for Backend<M> {
     }
 }
 
-/// An IOMMU whose tables are RISC-V's, in the memory that it translates to. Every request walks, so
-/// that an edit of the tables is seen at once and nothing needs to be invalidated. Costs a walk and
-/// one insertion into a fresh `Iotlb` a page.
+/// An IOMMU whose tables are a processor's, RISC-V's or x86-64's, in the memory that it translates to.
+/// Every request walks, so that an edit of the tables is seen at once and nothing needs to be
+/// invalidated. Costs a walk and one insertion into a fresh `Iotlb` a page.
 #[derive(Clone)]
 pub struct TableIommu<M> {
     memory: Backend<M>,
-    satp: Satp,
-    environment: Environment,
-    extensions: Extensions,
+    walkers: Walkers,
 }
 
+/// How loads walk, and how stores do.
+#[derive(Debug, Clone, Copy)]
+enum Walkers {
+    Riscv([riscv::Walker; 2]),
+    X86([x86::Walker; 2]),
+}
+
+const KINDS: [Access; 2] = [Access::Load, Access::Store];
+
 impl<M> TableIommu<M> {
-    /// Translates through the tables under `satp`, in `memory`, with the rights of `environment`.
-    pub const fn new(
-        memory: M,
-        satp: Satp,
-        environment: Environment,
-        extensions: Extensions,
-    ) -> Self {
-        TableIommu { memory: Backend(memory), satp, environment, extensions }
+    /// Translates through RISC-V's tables under `satp`, in `memory`, with the rights of `environment`.
+    pub fn new(memory: M, satp: Satp, environment: Environment, extensions: Extensions) -> Self {
+        let walker = |kind| riscv::Walker::new(extensions, satp, environment, kind);
+        TableIommu { memory: Backend(memory), walkers: Walkers::Riscv(KINDS.map(walker)) }
+    }
+
+    /// Translates through x86-64's tables of `paging`, in `memory`, with the rights of `privilege`.
+    /// Accessed and dirty bits are set, as a processor sets them.
+    pub fn x86_64(memory: M, paging: Paging, privilege: Privilege) -> Self {
+        let walker = |kind| x86::Walker::new(paging, x86::Access::new(kind, privilege));
+        TableIommu { memory: Backend(memory), walkers: Walkers::X86(KINDS.map(walker)) }
+    }
+}
+
+impl<M: GuestMemoryBackend> TableIommu<M> {
+    /// The page that an address leads to for an access of this kind, or why it leads to none.
+    fn page(&self, va: Gva, kind: Access) -> Result<Gfn, String> {
+        let at = usize::from(kind == Access::Store);
+        match &self.walkers {
+            Walkers::Riscv(walkers) => {
+                let walked = walkers[at].walk(&self.memory, va, |_, _, _| {});
+                walked.map(|leaf| leaf.gfn).map_err(|fault| fault.to_string())
+            }
+            Walkers::X86(walkers) => {
+                let walked = walkers[at].walk(&self.memory, va, |_, _, _| {});
+                walked.map(|leaf| leaf.gfn).map_err(|fault| fault.to_string())
+            }
+        }
     }
 }
 
 impl<M> fmt::Debug for TableIommu<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TableIommu").field("satp", &self.satp).finish_non_exhaustive()
+        f.debug_struct("TableIommu").field("walkers", &self.walkers).finish_non_exhaustive()
     }
 }
 
@@ -86,18 +114,8 @@ impl<M: GuestMemoryBackend + Send + Sync> Iommu for TableIommu<M> {
             let mut target = 0;
             for &kind in kinds {
                 let va = Gva::new(at);
-                let (satp, environment) = (self.satp, self.environment);
-                let walked = walk_with(
-                    &self.memory,
-                    self.extensions,
-                    satp,
-                    environment,
-                    va,
-                    kind,
-                    |_, _, _| {},
-                );
-                let leaf = walked.map_err(|fault| refused(fault.to_string()))?;
-                target = leaf.gfn.base().get() | va.page_offset() as u64;
+                let page = self.page(va, kind).map_err(&refused)?;
+                target = page.base().get() | va.page_offset() as u64;
             }
             let (from, to) = (GuestAddress(at), GuestAddress(target));
             found.set_mapping(from, to, here as usize, access)?;

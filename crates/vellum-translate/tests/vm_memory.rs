@@ -5,7 +5,8 @@
 use std::sync::atomic::Ordering;
 use vellum_translate::riscv::{Extensions, Mode, Pte, Satp};
 use vellum_translate::vm_memory::TableIommu;
-use vellum_translate::{Environment, Gfn};
+use vellum_translate::x86::{Entry, Paging};
+use vellum_translate::{Environment, Gfn, Privilege};
 use virtio_queue::{Queue, QueueT};
 use vm_memory::iommu::IommuMemory;
 use vm_memory::{Bytes, GuestAddress, GuestMemory, GuestMemoryMmap, Permissions};
@@ -47,6 +48,33 @@ fn a_range_is_translated_page_by_page_with_its_rights() {
     assert!(translated.write_obj(7_u64, GuestAddress(0x6000)).is_err());
     assert!(translated.read_obj::<u64>(GuestAddress(0x6ffc)).is_err(), "page 7 is not mapped");
     assert!(!translated.check_range(GuestAddress(u64::MAX - 3), 8, Permissions::Read));
+}
+
+#[test]
+fn x86_64s_tables_translate_as_well() {
+    let memory = Mapped::from_ranges(&[(GuestAddress(0), 16 << 12)]).expect("memory");
+    let put = |at: u64, to: u64, flags: u64| {
+        let entry = Entry::new(Gfn::new(to), Entry::P | flags);
+        memory.write_obj(entry.0, GuestAddress(at)).expect("within memory");
+    };
+    let (user, both) = (Entry::U, Entry::U | Entry::W);
+    [(0, 1), (0x1000, 2), (0x2000, 3)].into_iter().for_each(|(at, to)| put(at, to, both));
+    put(0x3028, 9, both);
+    put(0x3030, 8, user);
+    put(0x3038, 10, Entry::W);
+    let iommu =
+        TableIommu::x86_64(memory.clone(), Paging::four_level(Gfn::new(0)), Privilege::User);
+    let translated = IommuMemory::new(memory.clone(), iommu, true, ());
+    translated.write_obj(7_u64, GuestAddress(0x5010)).expect("writable");
+    assert_eq!(memory.read_obj::<u64>(GuestAddress(0x9010)).expect("within memory"), 7);
+    let entry = |at| Entry(memory.read_obj(GuestAddress(at)).expect("within memory"));
+    assert!(entry(0x3028).has(Entry::A | Entry::D), "as the processor marks it");
+    assert!(entry(0x2000).has(Entry::A));
+    assert!(translated.read_obj::<u64>(GuestAddress(0x6000)).is_ok());
+    assert!(!entry(0x3030).has(Entry::D), "only read");
+    assert!(translated.write_obj(7_u64, GuestAddress(0x6000)).is_err(), "read-only");
+    assert!(translated.read_obj::<u64>(GuestAddress(0x7000)).is_err(), "the supervisor's");
+    assert!(translated.read_obj::<u64>(GuestAddress(1 << 47)).is_err(), "not canonical");
 }
 
 #[test]

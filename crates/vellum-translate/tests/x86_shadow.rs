@@ -5,10 +5,11 @@
 mod x86_guest;
 
 use proptest::prelude::*;
+use vellum_translate::explain::x86_walk;
 use vellum_translate::shadow::Tricks;
 use vellum_translate::x86::reference::Verdict;
 use vellum_translate::x86::{Access, Entry, ErrorCode, Paging};
-use vellum_translate::{Access as Kind, Gfn, Privilege};
+use vellum_translate::{Access as Kind, Gfn, Gva, Privilege};
 use x86_guest::{Did, Planted, World, paging};
 
 const P: u64 = Entry::P;
@@ -224,6 +225,61 @@ fn prefetch_fills_neighbours_in_their_role() {
     assert_eq!((counters.fills, counters.prefetched), (1, 7));
     world.access(0, va(0, 0, 7), user(Kind::Load), 0);
     assert_eq!(world.fills(), 1, "found where prefetch put it");
+}
+
+/// All roots whose shadow is still there are previous roots: however many others came between, coming
+/// back to one walks no table of the guest's, and one that went out of memory is made anew.
+#[test]
+fn a_root_that_was_left_is_found_again() {
+    each(|world| {
+        let roots = 8..24;
+        world.entry(3, 0, 30, PAGE);
+        roots.clone().for_each(|root| world.entry(root, 0, 1, TABLE));
+        let load = |world: &mut World, root| {
+            world.change(0, |paging| paging.root = Gfn::new(root));
+            world.access(0, va(0, 0, 0), user(Kind::Load), 0);
+        };
+        roots.clone().for_each(|root| load(world, root));
+        let before = *world.mmu.counters();
+        roots.clone().rev().for_each(|root| load(world, root));
+        let after = *world.mmu.counters();
+        assert_eq!(after.roots_found - before.roots_found, roots.end - roots.start);
+        assert_eq!(after.roots_missed, before.roots_missed);
+        assert_eq!(after.pages_made, before.pages_made, "the tables below are shared");
+        assert_eq!(after.fills, before.fills, "and what is in them is found");
+        // With room for 64 pages, a hundred roots more take the place of these.
+        for root in 100..200 {
+            world.entry(root, 0, 1, TABLE);
+            load(world, root);
+        }
+        let missed = world.mmu.counters().roots_missed;
+        load(world, roots.start);
+        assert_eq!(world.mmu.counters().roots_missed, missed + 1);
+        assert!(world.mmu.counters().pages <= 64);
+    });
+}
+
+/// Beside a walk of the guest's tables: what the shadow tables keep for the address.
+#[test]
+fn what_is_kept_for_an_address_stands_beside_its_walk() {
+    let mut world = World::new(Tricks::UPDATING);
+    for (table, below) in [(0, 1), (1, 2), (2, 3)] {
+        world.entry(table, 0, below, TABLE);
+    }
+    world.entry(3, 0, 20, PAGE & !W);
+    let shown = |world: &World| {
+        let va = Gva::new(va(0, 0, 0));
+        let mut shown = x86_walk(&world.model, &paging(), va, user(Kind::Load));
+        shown.add_shadow("updating", &world.mmu.trail(0, va, world.host.generation()));
+        (shown.to_string(), shown.svg())
+    };
+    let (text, _) = shown(&world);
+    assert!(text.contains("nothing is kept for this address"), "{text}");
+    world.access(0, va(0, 0, 0), user(Kind::Load), 0);
+    let (text, svg) = shown(&world);
+    for says in ["shadow of gfn 0x3", "guest allows r-x, a user's"] {
+        assert!(text.contains(says) && svg.contains(says), "{says}: {text}");
+    }
 }
 
 #[derive(Debug, Clone)]
