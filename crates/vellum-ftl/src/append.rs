@@ -2,7 +2,7 @@
 //! blocks, and what a failed program costs.
 
 use crate::FtlError;
-use crate::blocks::{Free, Role};
+use crate::blocks::{Class, Role};
 use crate::ftl::{Ftl, NewPage, Source, Trail};
 use crate::layout::{FRONTIERS, NONE};
 use crate::oob::{Kind, MAX_HISTORY, NO_LPN, Oob};
@@ -220,12 +220,11 @@ impl<N: Nand> Ftl<N> {
             return;
         }
         let trail = core::mem::replace(&mut self.trails[f as usize], Trail::NEW);
-        let block = head.block as usize;
-        if self.blocks.role[block] == Role::Open {
-            self.blocks.role[block] = Role::Data(f);
+        if self.blocks.role(head.block) == Role::Open {
+            self.blocks.set_role(head.block, Role::Data(Class::of(f)));
         }
         if let Some(mean) = trail.births.checked_div(trail.count.into()) {
-            self.blocks.birth[block] = mean as u32;
+            self.blocks.set_birth(head.block, mean as u32);
         }
     }
 
@@ -236,8 +235,8 @@ impl<N: Nand> Ftl<N> {
         let Some(block) = self.take_erased(cold, keep)? else { return Ok(false) };
         self.close(f);
         self.heads[f as usize] = Head { block, next: 0 };
-        self.blocks.role[block as usize] = Role::Open;
-        self.blocks.day[block as usize] = self.day as u8;
+        self.blocks.set_role(block, Role::Open);
+        self.blocks.set_day(block, self.day as u8);
         self.record(Record::Open(f, block));
         self.write_meta(false)?;
         Ok(true)
@@ -249,11 +248,11 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn take_erased(&mut self, worn: bool, keep: u32) -> Result<Option<u32>, FtlError> {
         self.count_all()?;
         loop {
-            if self.free.len() as u32 <= keep {
+            if self.all_free() <= keep {
                 return Ok(None);
             }
-            let Some(free) = self.choose_free(worn) else { return Ok(None) };
-            if self.trimmed.is_some_and(|t| free.since >= t) {
+            let Some(block) = self.choose_free(worn) else { return Ok(None) };
+            if self.blocks.role(block) == Role::FreeLater {
                 self.write_meta(false)?;
                 // The log may have taken a block.
                 continue;
@@ -261,44 +260,48 @@ impl<N: Nand> Ftl<N> {
             if self.exposed() {
                 self.seal();
             }
-            self.free.retain(|f| f.block != free.block);
-            if self.erase(free.block)? {
-                return Ok(Some(free.block));
+            self.blocks.set_role(block, Role::Taken);
+            if self.erase(block)? {
+                return Ok(Some(block));
             }
-            self.retire(free.block)?;
+            self.retire(block)?;
         }
     }
 
     /// The free block to be written next: the least worn, or for cold data the most worn. The log takes
     /// its blocks from what is left, so that must not be worn blocks alone: then the most worn one goes
     /// to the data, which holds it for long.
-    fn choose_free(&self, worn: bool) -> Option<Free> {
-        let erases = |f: &Free| self.blocks.erases[f.block as usize];
-        let (mut least, mut second, mut most) = (None::<Free>, u32::MAX, None::<Free>);
-        for free in &self.free {
-            if least.is_none_or(|l| erases(free) < erases(&l)) {
-                second = least.map_or(u32::MAX, |l| erases(&l));
-                least = Some(*free);
-            } else {
-                second = second.min(erases(free));
+    fn choose_free(&self, worn: bool) -> Option<u32> {
+        let (mut least, mut second, mut most) = (None, u32::MAX, None);
+        for (block, role) in self.blocks.roles() {
+            if !matches!(role, Role::Free | Role::FreeLater) {
+                continue;
             }
-            most = most.filter(|m| erases(m) >= erases(free)).or(Some(*free));
+            let erases = self.blocks.erases(block);
+            match least {
+                Some((e, _)) if e <= erases => second = second.min(erases),
+                other => {
+                    second = other.map_or(u32::MAX, |l| l.0);
+                    least = Some((erases, block));
+                }
+            }
+            most = most.filter(|m: &(u32, u32)| m.0 >= erases).or(Some((erases, block)));
         }
         let spread = self.config.wear.spread;
         let tired = spread > 0 && second != u32::MAX && second > self.blocks.mean() + spread / 4;
-        if worn || tired { most } else { least }
+        if worn || tired { most } else { least }.map(|b| b.1)
     }
 
     /// Nothing points into a block any more.
     pub(crate) fn set_free(&mut self, block: u32) {
-        self.blocks.role[block as usize] = Role::Free;
-        self.free.push(Free { block, since: self.seq });
+        let role = if self.trimmed.is_some() { Role::FreeLater } else { Role::Free };
+        self.blocks.set_role(block, role);
     }
 
     /// Erases a block; false when it failed.
     pub(crate) fn erase(&mut self, block: u32) -> Result<bool, FtlError> {
-        self.blocks.set_erases(block, self.blocks.erases[block as usize] + 1);
-        self.blocks.reads[block as usize] = 0;
+        self.blocks.set_erases(block, self.blocks.erases(block) + 1);
+        self.blocks.forget_reads(block);
         match self.nand.erase(EraseBlock(block)) {
             Ok(()) => {
                 self.stats.erases += 1;
@@ -320,7 +323,7 @@ impl<N: Nand> Ftl<N> {
         self.seq += 1;
         let block = self.heads[f as usize].block;
         self.record(Record::Skip(f, 1));
-        self.blocks.role[block as usize] = Role::Failing;
+        self.blocks.set_role(block, Role::Failing);
         self.close(f);
         self.record(Record::Open(f, NONE));
         self.pending.push((block, Cause::Rescue));

@@ -15,7 +15,7 @@ impl<N: Nand> Ftl<N> {
     /// The most pages that go together.
     pub fn batch_limit(&self) -> usize {
         // Their records, and those of pages passed over, must fit before the next metadata page.
-        let records = (self.l.interval as usize).saturating_sub(4) / 2;
+        let records = (self.l.records as usize).saturating_sub(12) / 2;
         records.min(self.l.g.pages_per_block as usize / 2).clamp(1, 200)
     }
 

@@ -1,15 +1,41 @@
-//! What is known of each block: its role, its valid pages, its wear.
+//! What is known of each block: its role, its valid pages, its wear. Eight bytes a block, four more for
+//! cost-benefit placement, and a bit a page with a flat map.
 
+use crate::{Config, MapMode, Placement};
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// What a block is used for.
+/// The frontier that wrote a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    Hot,
+    Warm,
+    Cool,
+    Cold,
+}
+
+impl Class {
+    pub fn of(frontier: u8) -> Class {
+        match frontier {
+            0 => Class::Hot,
+            1 => Class::Warm,
+            2 => Class::Cool,
+            _ => Class::Cold,
+        }
+    }
+}
+
+/// What a block is used for. One byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Holds nothing; erased when it is opened, never before.
     Free,
+    /// The same, but a cut could bring its content back until discards are durable.
+    FreeLater,
+    /// Erased for someone who tells soon what it is used for.
+    Taken,
     /// Closed, with data of a frontier.
-    Data(u8),
+    Data(Class),
     /// A frontier writes it.
     Open,
     Meta,
@@ -19,44 +45,97 @@ pub(crate) enum Role {
     Failing,
 }
 
-/// A block that holds nothing any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Free {
-    pub block: u32,
-    /// Program number when that became so: it may be erased once everything before is durable.
-    pub since: u64,
+const _: () = assert!(size_of::<Role>() == 1);
+
+/// How many blocks have the roles that are asked for often.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    free: u32,
+    later: u32,
+    closed: u32,
+    bad: u32,
+}
+
+impl Tally {
+    fn of(&mut self, role: Role) -> Option<&mut u32> {
+        match role {
+            Role::Free => Some(&mut self.free),
+            Role::FreeLater => Some(&mut self.later),
+            Role::Data(_) => Some(&mut self.closed),
+            Role::Bad => Some(&mut self.bad),
+            _ => None,
+        }
+    }
 }
 
 /// The block table. Valid pages are counted; which ones they are is kept by flat maps only.
 #[derive(Debug, Clone)]
 pub(crate) struct Blocks {
-    pub role: Vec<Role>,
+    roles: Vec<Role>,
+    tally: Tally,
     pub valid: Vec<u16>,
-    pub erases: Vec<u32>,
-    /// Mean time at which the host wrote the block's pages.
-    pub birth: Vec<u32>,
-    /// Reads since the block was opened.
-    pub reads: Vec<u32>,
-    /// The day of its opening, modulo 256.
-    pub day: Vec<u8>,
+    /// Erases, and the day of the opening modulo 256 above them: as on flash.
+    worn: Vec<u32>,
+    /// Mean time at which the host wrote the block's pages; empty where nobody asks.
+    birth: Vec<u32>,
+    /// Reads since the block was opened, in steps of `read_step`.
+    reads: Vec<u8>,
+    read_step: u32,
+    /// So many of the steps are told.
+    told_at: u8,
+    /// Reads seen at all, which decides those that count.
+    seen: u32,
     bits: Option<Vec<u64>>,
     pages: u32,
     /// All blocks' erases together.
     sum: u64,
 }
 
+const ERASES: u32 = 0xff_ffff;
+
+/// What a block table keeps beyond the counts of valid pages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub bits: bool,
+    pub births: bool,
+    /// Reads of a block that are told; 0: none.
+    pub block_reads: u32,
+}
+
+impl Keep {
+    /// What the parameters ask for.
+    pub fn of(config: &Config) -> Keep {
+        Keep {
+            bits: config.map == MapMode::Flat,
+            births: config.placement == Placement::Adaptive,
+            block_reads: config.scrub.block_reads,
+        }
+    }
+}
+
 impl Blocks {
-    pub fn new(blocks: u32, pages: u32, with_bits: bool) -> Blocks {
+    /// Bytes of a table.
+    pub fn bytes(blocks: u32, pages: u32, keep: Keep) -> usize {
+        let a_block = 7 + if keep.births { 4 } else { 0 } + usize::from(keep.block_reads > 0);
+        let words = if keep.bits { (blocks as usize * pages as usize).div_ceil(64) } else { 0 };
+        blocks as usize * a_block + 8 * words
+    }
+
+    pub fn new(blocks: u32, pages: u32, keep: Keep) -> Blocks {
         let n = blocks as usize;
         let words = (n * pages as usize).div_ceil(64);
+        let read_step = keep.block_reads.div_ceil(250).max(1);
         Blocks {
-            role: vec![Role::Free; n],
+            roles: vec![Role::Free; n],
+            tally: Tally { free: blocks, ..Tally::default() },
             valid: vec![0; n],
-            erases: vec![0; n],
-            birth: vec![0; n],
-            reads: vec![0; n],
-            day: vec![0; n],
-            bits: with_bits.then(|| vec![0; words]),
+            worn: vec![0; n],
+            birth: vec![0; if keep.births { n } else { 0 }],
+            reads: vec![0; if keep.block_reads > 0 { n } else { 0 }],
+            read_step,
+            told_at: keep.block_reads.div_ceil(read_step).min(250) as u8,
+            seen: 0,
+            bits: keep.bits.then(|| vec![0; words]),
             pages,
             sum: 0,
         }
@@ -64,6 +143,49 @@ impl Blocks {
 
     pub fn block_of(&self, ppn: u32) -> u32 {
         ppn / self.pages
+    }
+
+    pub fn role(&self, block: u32) -> Role {
+        self.roles[block as usize]
+    }
+
+    /// All roles, block 0's first.
+    pub fn roles(&self) -> impl Iterator<Item = (u32, Role)> + '_ {
+        (0..).zip(self.roles.iter().copied())
+    }
+
+    pub fn set_role(&mut self, block: u32, role: Role) {
+        let old = core::mem::replace(&mut self.roles[block as usize], role);
+        if let Some(n) = self.tally.of(old) {
+            *n -= 1;
+        }
+        if let Some(n) = self.tally.of(role) {
+            *n += 1;
+        }
+    }
+
+    /// Blocks that hold nothing: those whose content no cut can bring back, and the others.
+    pub fn free(&self) -> (u32, u32) {
+        (self.tally.free, self.tally.later)
+    }
+
+    /// Discards are durable: what is free is free for good.
+    pub fn settle_free(&mut self) {
+        if self.tally.later > 0 {
+            let later = self.roles.iter_mut().filter(|r| **r == Role::FreeLater);
+            later.for_each(|r| *r = Role::Free);
+            self.tally.free += core::mem::take(&mut self.tally.later);
+        }
+    }
+
+    /// Closed blocks with data.
+    pub fn closed(&self) -> u32 {
+        self.tally.closed
+    }
+
+    /// Good blocks.
+    pub fn good(&self) -> u32 {
+        self.roles.len() as u32 - self.tally.bad
     }
 
     /// A page came to hold what a map points at.
@@ -98,35 +220,122 @@ impl Blocks {
         Some(bits[ppn as usize / 64] >> (ppn % 64) & 1 != 0)
     }
 
+    /// Erases of a block.
+    pub fn erases(&self, block: u32) -> u32 {
+        self.worn[block as usize] & ERASES
+    }
+
     pub fn set_erases(&mut self, block: u32, erases: u32) {
-        let old = core::mem::replace(&mut self.erases[block as usize], erases);
-        self.sum = self.sum - u64::from(old) + u64::from(erases);
+        let word = &mut self.worn[block as usize];
+        let (old, new) = (*word & ERASES, erases.min(ERASES));
+        *word = *word & !ERASES | new;
+        self.sum = self.sum - u64::from(old) + u64::from(new);
+    }
+
+    /// The day of a block's opening, modulo 256.
+    pub fn day(&self, block: u32) -> u8 {
+        (self.worn[block as usize] >> 24) as u8
+    }
+
+    pub fn set_day(&mut self, block: u32, day: u8) {
+        let word = &mut self.worn[block as usize];
+        *word = *word & ERASES | u32::from(day) << 24;
+    }
+
+    /// Erases and day as they lie on flash.
+    pub fn word(&self, block: u32) -> u32 {
+        self.worn[block as usize]
+    }
+
+    /// Mean time at which the host wrote a block's pages; 0 where that is not kept.
+    pub fn birth(&self, block: u32) -> u32 {
+        self.birth.get(block as usize).copied().unwrap_or(0)
+    }
+
+    pub fn set_birth(&mut self, block: u32, birth: u32) {
+        if let Some(b) = self.birth.get_mut(block as usize) {
+            *b = birth;
+        }
+    }
+
+    /// Notes a read of a block; whether that makes as many as are told. A byte a block counts them: one
+    /// read in so many, picked evenly by a hash of their number, so the limit is met to about a
+    /// twelfth where it is large.
+    pub fn note_read(&mut self, block: u32) -> bool {
+        let Some(reads) = self.reads.get_mut(block as usize) else { return false };
+        self.seen = self.seen.wrapping_add(1);
+        let hash = u64::from(self.seen.wrapping_mul(0x9e37_79b1));
+        if hash * u64::from(self.read_step) >= 1 << 32 {
+            return false;
+        }
+        *reads += 1;
+        let told = *reads >= self.told_at;
+        if told {
+            *reads = 0;
+        }
+        told
+    }
+
+    /// A block was erased: its reads count from now.
+    pub fn forget_reads(&mut self, block: u32) {
+        if let Some(reads) = self.reads.get_mut(block as usize) {
+            *reads = 0;
+        }
     }
 
     /// Mean erases of all blocks.
     pub fn mean(&self) -> u32 {
-        (self.sum / self.erases.len() as u64) as u32
-    }
-
-    /// Good blocks.
-    pub fn good(&self) -> u32 {
-        self.role.iter().filter(|&&r| r != Role::Bad).count() as u32
+        (self.sum / self.worn.len() as u64) as u32
     }
 
     /// Erase counts of all blocks but bad ones and the anchors, which are hardly ever erased: least,
     /// mean, most.
     pub fn spread(&self) -> (u32, u32, u32) {
-        let counted = |r: Role| !matches!(r, Role::Bad | Role::Anchor);
-        let all = self.role.iter().zip(&self.erases).filter(|(r, _)| counted(**r)).map(|(_, e)| *e);
         let (mut least, mut most, mut sum, mut n) = (u32::MAX, 0, 0u64, 0u64);
-        for e in all {
-            (least, most, sum, n) = (least.min(e), most.max(e), sum + u64::from(e), n + 1);
+        for (block, role) in self.roles() {
+            if !matches!(role, Role::Bad | Role::Anchor) {
+                let e = self.erases(block);
+                (least, most, sum, n) = (least.min(e), most.max(e), sum + u64::from(e), n + 1);
+            }
         }
         sum.checked_div(n).map_or((0, 0, 0), |mean| (least, mean as u32, most))
     }
 
     pub fn ram_bytes(&self) -> usize {
-        let block = size_of::<Role>() + 2 + 4 + 4 + 4 + 1;
-        self.role.capacity() * block + self.bits.as_ref().map_or(0, |b| b.capacity() * 8)
+        self.roles.capacity()
+            + self.valid.capacity() * 2
+            + self.worn.capacity() * 4
+            + self.birth.capacity() * 4
+            + self.reads.capacity()
+            + self.bits.as_ref().map_or(0, |b| b.capacity() * 8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_are_told_about_when_they_should() {
+        for (limit, least, most) in [(1, 10, 10), (100, 10, 10), (250, 10, 10), (3_000, 9, 11)] {
+            let keep = Keep { bits: false, births: false, block_reads: limit };
+            let mut blocks = Blocks::new(16, 16, keep);
+            let told = (0..10 * limit).filter(|_| blocks.note_read(3)).count();
+            assert!((least..=most).contains(&told), "limit {limit}: told {told} times");
+        }
+    }
+
+    #[test]
+    fn the_tally_follows_the_roles() {
+        let keep = Keep { bits: true, births: true, block_reads: 0 };
+        let mut blocks = Blocks::new(8, 16, keep);
+        assert_eq!((blocks.free(), blocks.good()), ((8, 0), 8));
+        blocks.set_role(1, Role::FreeLater);
+        blocks.set_role(2, Role::Data(Class::Cold));
+        blocks.set_role(3, Role::Bad);
+        assert_eq!((blocks.free(), blocks.closed(), blocks.good()), ((5, 1), 1, 7));
+        blocks.settle_free();
+        assert_eq!((blocks.free(), blocks.role(1)), ((6, 0), Role::Free));
+        assert!(!blocks.note_read(1));
     }
 }

@@ -43,7 +43,7 @@ impl<N: Nand> Ftl<N> {
 
     /// Makes discards durable when blocks are wanted that they emptied.
     fn settle_trims(&mut self, wanted: u32) -> Result<(), FtlError> {
-        if self.trimmed.is_some() && self.sure_free() < wanted && self.free.len() as u32 >= wanted {
+        if self.trimmed.is_some() && self.sure_free() < wanted && self.all_free() >= wanted {
             self.write_meta(false)?;
         }
         Ok(())
@@ -122,9 +122,9 @@ impl<N: Nand> Ftl<N> {
     /// Picks the next block to be emptied, if one is needed.
     fn choose(&mut self) -> Result<(), FtlError> {
         while let Some((block, cause)) = self.pending.pop() {
-            let role = self.blocks.role[block as usize];
+            let role = self.blocks.role(block);
             let class = match role {
-                Role::Data(class) => class,
+                Role::Data(class) => class as u8,
                 Role::Failing => 0,
                 _ => continue,
             };
@@ -178,10 +178,10 @@ impl<N: Nand> Ftl<N> {
         let bias = if self.placer.skewed && self.config.wear.spread > 0 { WEAR_BIAS } else { 0 };
         let mut best: Option<(i64, u32, Victim)> = None;
         let mut least: Option<(u32, Victim)> = None;
-        for (block, role) in self.blocks.role.iter().enumerate() {
-            let Role::Data(class) = *role else { continue };
-            let full = u32::from(self.blocks.valid[block]);
-            let block = block as u32;
+        for (block, role) in self.blocks.roles() {
+            let Role::Data(class) = role else { continue };
+            let full = u32::from(self.blocks.valid[block as usize]);
+            let class = class as u8;
             let victim = || Victim { block, next: 0, class, cause: Cause::Collect, full };
             if least.is_none_or(|(f, _)| full < f) && full < pages {
                 least = Some((full, victim()));
@@ -189,8 +189,8 @@ impl<N: Nand> Ftl<N> {
             if full > most {
                 continue;
             }
-            let age = clock.wrapping_sub(self.blocks.birth[block as usize]);
-            let erases = self.blocks.erases[block as usize];
+            let age = clock.wrapping_sub(self.blocks.birth(block));
+            let erases = self.blocks.erases(block);
             let worth = self.placer.worth(pages, full, age) + bias * (mean - i64::from(erases));
             // Among equals the least worn.
             if best.is_none_or(|(w, e, _)| worth > w || (worth == w && erases < e)) {
@@ -219,16 +219,16 @@ impl<N: Nand> Ftl<N> {
             return None;
         }
         let (mut most, mut least) = (0, (u32::MAX, 0u32, 0u8));
-        for (block, role) in self.blocks.role.iter().enumerate() {
-            let erases = self.blocks.erases[block];
-            match *role {
+        for (block, role) in self.blocks.roles() {
+            let erases = self.blocks.erases(block);
+            match role {
                 Role::Data(class) => {
                     most = most.max(erases);
                     if erases < least.0 {
-                        least = (erases, block as u32, class);
+                        least = (erases, block, class as u8);
                     }
                 }
-                Role::Free | Role::Open => most = most.max(erases),
+                Role::Free | Role::FreeLater | Role::Open => most = most.max(erases),
                 _ => {}
             }
         }
@@ -332,7 +332,7 @@ impl<N: Nand> Ftl<N> {
     /// A victim holds nothing any more.
     fn emptied(&mut self, victim: Victim) -> Result<(), FtlError> {
         let block = victim.block;
-        match self.blocks.role[block as usize] {
+        match self.blocks.role(block) {
             Role::Failing => {
                 self.seal();
                 if self.trimmed.is_some() {
@@ -366,9 +366,10 @@ impl<N: Nand> Ftl<N> {
         }
         self.count_snapshot();
         self.counted = true;
+        self.opened = Vec::new();
         let empty = |b: &u32| {
-            let i = *b as usize;
-            matches!(self.blocks.role[i], Role::Data(_)) && self.blocks.valid[i] == 0
+            let none = self.blocks.valid[*b as usize] == 0;
+            none && matches!(self.blocks.role(*b), Role::Data(_))
         };
         let found: Vec<u32> = (0..self.l.g.blocks).filter(empty).collect();
         found.into_iter().for_each(|block| self.set_free(block));

@@ -1,6 +1,9 @@
 //! What the user chooses.
 
+use crate::FtlError;
+use crate::blocks::{Blocks, Keep};
 use crate::layout::Layout;
+use crate::map::Map;
 use vellum_nand::Geometry;
 
 /// How the map is held.
@@ -8,10 +11,15 @@ use vellum_nand::Geometry;
 pub enum MapMode {
     /// All of it in RAM, 4 bytes a logical page: one flash read a host read.
     Flat,
-    /// Slices of it on flash, read when needed; what changed since a slice was written is in RAM.
+    /// Slices of it on flash, read when needed; what changed since a slice was written is in RAM. A
+    /// host read then reads up to one page more.
     Demand {
-        /// Slices kept in RAM, least recently used first out.
+        /// Slices kept in RAM, the one that was read first out first; at least one is.
         cached_slices: u16,
+        /// Pages whose new place is kept in RAM, at 9½ bytes each, until their slice is written. The
+        /// fewer, the more metadata: under random writes about `slices / (2 · changed)` pages a
+        /// program. At least a block's pages and 16.
+        changed: u32,
     },
 }
 
@@ -100,6 +108,78 @@ impl Config {
             if fits(middle) { low = middle } else { high = middle - 1 }
         }
         low
+    }
+
+    /// The usual parameters with the map that fits `bytes` of RAM: flat if it does, else demand-paged
+    /// with as many changes as have room, and placement without its statistics when that is what it
+    /// takes. [`Config::ram_bytes`] says what a choice needs.
+    ///
+    /// # Errors
+    /// [`FtlError::Ram`] when not even the smallest map fits; as for formatting when the shape can't
+    /// carry the layer.
+    pub fn for_ram(
+        geometry: &Geometry,
+        logical_pages: u32,
+        bytes: usize,
+    ) -> Result<Config, FtlError> {
+        let flat = Config::new(logical_pages);
+        if flat.ram_bytes(geometry)? <= bytes {
+            return Ok(flat);
+        }
+        let mut needed = 0;
+        for placement in [Placement::Adaptive, Placement::Greedy] {
+            // The longer the interval, the more records a metadata page holds and the fewer entries of
+            // the map: worth it while changes don't ask for pages sooner anyway.
+            for meta_interval in [70, 32, 16, 8] {
+                let demand = |changed| {
+                    let map = MapMode::Demand { cached_slices: 1, changed };
+                    Config { map, placement, meta_interval, ..flat }
+                };
+                let l = Layout::new(geometry, &demand(0))?;
+                needed = demand(0).ram_bytes(geometry)?;
+                // Statistics are worth less than a map that is seldom written.
+                let last = placement == Placement::Greedy && meta_interval == 8;
+                let wanted = if last { 0 } else { l.slices * u32::from(meta_interval) / 2 };
+                let least = wanted.max(l.least_changed());
+                let (mut low, mut high) = (least, logical_pages.max(least));
+                while low < high {
+                    let middle = low + (high - low).div_ceil(2);
+                    if demand(middle).ram_bytes(geometry)? <= bytes {
+                        low = middle;
+                    } else {
+                        high = middle - 1;
+                    }
+                }
+                if demand(low).ram_bytes(geometry)? <= bytes {
+                    return Ok(demand(low));
+                }
+            }
+        }
+        Err(FtlError::Ram { found: bytes, needed })
+    }
+
+    /// Bytes of RAM that the layer needs for a chip of this shape, buffers and tables included, while
+    /// nothing fails: what [`crate::Health::ram_bytes`] comes to. Beside that a mount, a recovery or a
+    /// failing block takes up to three pages for as long as it lasts.
+    ///
+    /// # Errors
+    /// When the shape can't carry the layer.
+    pub fn ram_bytes(&self, geometry: &Geometry) -> Result<usize, FtlError> {
+        let l = Layout::new(geometry, self)?;
+        let blocks = l.g.blocks as usize;
+        let flat = self.map == MapMode::Flat;
+        let adaptive = self.placement == Placement::Adaptive;
+        let table = Blocks::bytes(l.g.blocks, l.g.pages_per_block, Keep::of(self));
+        Ok(size_of::<crate::Ftl<()>>()
+            + Map::bytes(&l, self.map)
+            + table
+            + if adaptive { crate::place::SAMPLE_BYTES } else { 0 }
+            + crate::places::Places::bytes(l.slices)
+            + 4 * (l.records as usize + 1)
+            + 2 * l.page_bytes()
+            + blocks.div_ceil(8)
+            + 12 * (l.ring() as usize + 1)
+            + if flat { l.slices as usize } else { 0 })
     }
 
     /// `logical_pages` with everything else as usual.

@@ -36,6 +36,14 @@ pub enum FtlError {
         /// The most logical pages that work.
         most: u64,
     },
+    /// Not even the smallest map fits the RAM.
+    #[error("{found} bytes of RAM are too few for this chip, {needed} are needed")]
+    Ram {
+        /// Bytes given.
+        found: usize,
+        /// Bytes of the smallest choice.
+        needed: usize,
+    },
     /// No formatted layer on the chip.
     #[error("no translation layer on this chip: {probed} blocks probed for its anchor")]
     NotFormatted {

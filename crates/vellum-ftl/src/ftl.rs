@@ -1,7 +1,7 @@
 //! The layer itself: what it holds, and what the host asks of it.
 
 use crate::anchor::Anchor;
-use crate::blocks::{Blocks, Free, Role};
+use crate::blocks::{Blocks, Keep, Role};
 use crate::layout::{FRONTIERS, Layout, NONE};
 use crate::log::Log;
 use crate::map::{Map, UNMAPPED};
@@ -55,7 +55,6 @@ pub struct Ftl<N> {
     pub(crate) config: Config,
     pub(crate) map: Map,
     pub(crate) blocks: Blocks,
-    pub(crate) free: Vec<Free>,
     pub(crate) heads: [Head; FRONTIERS],
     pub(crate) trails: [Trail; FRONTIERS],
     /// The latest records, and the frontiers before the first of them.
@@ -100,11 +99,9 @@ pub struct Ftl<N> {
 impl<N: Nand> Ftl<N> {
     /// The layer over nothing yet; `format` and `mount` fill it.
     pub(crate) fn bare(nand: N, l: Layout, config: Config, anchor: Anchor) -> Ftl<N> {
-        let with_bits = matches!(config.map, crate::MapMode::Flat);
         Ftl {
             map: Map::new(&l, config.map),
-            blocks: Blocks::new(l.g.blocks, l.g.pages_per_block, with_bits),
-            free: Vec::new(),
+            blocks: Blocks::new(l.g.blocks, l.g.pages_per_block, Keep::of(&config)),
             heads: [Head::CLOSED; FRONTIERS],
             trails: [Trail::NEW; FRONTIERS],
             records: VecDeque::with_capacity(l.records as usize + 1),
@@ -189,15 +186,14 @@ impl<N: Nand> Ftl<N> {
 
     /// Blocks that are bad, the factory's and grown ones.
     pub fn bad_blocks(&self) -> impl Iterator<Item = EraseBlock> + '_ {
-        let bad = self.blocks.role.iter().enumerate().filter(|(_, r)| **r == Role::Bad);
-        bad.map(|(b, _)| EraseBlock(b as u32))
+        let bad = self.blocks.roles().filter(|(_, r)| *r == Role::Bad);
+        bad.map(|(b, _)| EraseBlock(b))
     }
 
     /// Blocks that are closed and hold data: what collection chooses from. The others are theory's
-    /// reserved blocks. O(blocks).
+    /// reserved blocks.
     pub fn closed_blocks(&self) -> u32 {
-        let closed = |r: &&Role| matches!(r, Role::Data(_));
-        self.blocks.role.iter().filter(closed).count() as u32
+        self.blocks.closed()
     }
 
     /// The state of health. O(blocks).
@@ -223,10 +219,12 @@ impl<N: Nand> Ftl<N> {
             + self.blocks.ram_bytes()
             + self.placer.ram_bytes()
             + self.log.ram_bytes()
-            + self.free.capacity() * size_of::<Free>()
             + self.records.capacity() * 4
             + self.page.capacity()
             + self.anchor.bad.capacity()
+            + self.anchor.ring.capacity() * 4
+            + self.pending.capacity() * size_of::<(u32, Cause)>()
+            + self.opened.capacity() * size_of::<(u64, u32)>()
     }
 
     pub(crate) fn check_lpn(&self, lpn: Lpn) -> Result<(), FtlError> {
@@ -363,7 +361,7 @@ impl<N: Nand> Ftl<N> {
             Some(f) if self.trails[f].count > 0 => {
                 (self.trails[f].births / u64::from(self.trails[f].count)) as u32
             }
-            _ => self.blocks.birth[block as usize],
+            _ => self.blocks.birth(block),
         }
     }
 
@@ -408,19 +406,34 @@ impl<N: Nand> Ftl<N> {
             return Err(FtlError::PastEnd { lpn: last, pages: self.pages().into() });
         }
         self.ready_to_change()?;
+        // In one go with a flat map; in parts that a demand-paged one can note.
+        let part = self.map.most_changes() / 2;
+        let (mut at, end) = (first.0, first.0 + count);
+        while at < end {
+            let part = part.min(end - at);
+            self.trim_part(at, part)?;
+            at += part;
+        }
+        self.stats.host_trims += u64::from(count);
+        Ok(())
+    }
+
+    fn trim_part(&mut self, first: u32, count: u32) -> Result<(), FtlError> {
         // Both records in one metadata page, and the map changes with them.
         self.meta_if_due(2)?;
-        for lpn in first.0..first.0 + count {
+        if self.map.most_changes() < u32::MAX {
+            self.space_for(count)?;
+        }
+        for lpn in first..first + count {
             if self.lookup(lpn)? != UNMAPPED {
                 self.remap(lpn, UNMAPPED)?;
             }
         }
         self.trimmed.get_or_insert(self.seq);
-        self.record(Record::Trim(first.0));
+        self.record(Record::Trim(first));
         if count > 1 {
             self.record(Record::TrimMore(count - 1));
         }
-        self.stats.host_trims += u64::from(count);
         Ok(())
     }
 

@@ -53,7 +53,7 @@ impl<N: Nand> Ftl<N> {
 
     /// The same without writing the table: the caller does.
     pub(crate) fn mark_retired(&mut self, block: u32) -> Result<(), FtlError> {
-        self.blocks.role[block as usize] = Role::Bad;
+        self.blocks.set_role(block, Role::Bad);
         self.anchor.set_bad(block);
         self.stats.grown_bad += 1;
         self.careful = true;
@@ -141,18 +141,17 @@ impl<N: Nand> Ftl<N> {
 
     /// A block among the first that could become an anchor.
     fn anchor_candidate(&self) -> Option<u32> {
-        let fits = |b: &u32| matches!(self.blocks.role[*b as usize], Role::Free | Role::Data(_));
+        let fits =
+            |b: &u32| matches!(self.blocks.role(*b), Role::Free | Role::FreeLater | Role::Data(_));
         (1..SPAN.min(self.l.g.blocks)).find(fits)
     }
 
     /// Gives a lost anchor a new block, if one of the first is free. Called between host operations.
     pub(crate) fn restore_anchor(&mut self) -> Result<(), FtlError> {
         let Some(k) = self.anchor_next.iter().position(|&n| n == NONE) else { return Ok(()) };
-        let fits = |f: &crate::blocks::Free| {
-            let spare = self.sure_free() > self.floor() + 1;
-            spare && (1..SPAN).contains(&f.block) && self.trimmed.is_none_or(|t| f.since < t)
-        };
-        let Some(block) = self.free.iter().find(|f| fits(f)).map(|f| f.block) else {
+        let spare = self.sure_free() > self.floor() + 1;
+        let fits = |b: &u32| spare && self.blocks.role(*b) == Role::Free;
+        let Some(block) = (1..SPAN.min(self.l.g.blocks)).find(fits) else {
             if self.pending.is_empty()
                 && let Some(block) = self.anchor_candidate()
             {
@@ -161,11 +160,11 @@ impl<N: Nand> Ftl<N> {
             return Ok(());
         };
         self.seal();
-        self.free.retain(|f| f.block != block);
+        self.blocks.set_role(block, Role::Taken);
         if !self.erase(block)? {
             return self.retire(block);
         }
-        self.blocks.role[block as usize] = Role::Anchor;
+        self.blocks.set_role(block, Role::Anchor);
         self.anchor.blocks[k] = block;
         self.anchor_next[k] = 0;
         self.write_anchor()
@@ -200,14 +199,9 @@ impl<N: Nand> Ftl<N> {
     /// After a read: was it close, or was the block read often?
     pub(crate) fn after_read(&mut self, ppn: u32, worst: u8) {
         let block = self.blocks.block_of(ppn);
-        let reads = &mut self.blocks.reads[block as usize];
-        *reads = reads.saturating_add(1);
+        let often = self.blocks.note_read(block);
         let policy = self.config.scrub;
         let worn = policy.corrected_bits > 0 && worst >= policy.corrected_bits;
-        let often = policy.block_reads > 0 && *reads >= policy.block_reads;
-        if often {
-            *reads = 0;
-        }
         if worn || often {
             self.refresh(block);
         }
@@ -217,7 +211,7 @@ impl<N: Nand> Ftl<N> {
     fn refresh(&mut self, block: u32) {
         let waits = self.pending.iter().any(|p| p.0 == block);
         let moves = self.gc.is_some_and(|v| v.block == block);
-        if !waits && !moves && matches!(self.blocks.role[block as usize], Role::Data(_)) {
+        if !waits && !moves && matches!(self.blocks.role(block), Role::Data(_)) {
             self.pending.insert(0, (block, Cause::Refresh));
         }
     }
@@ -233,7 +227,7 @@ impl<N: Nand> Ftl<N> {
         self.day = self.day.max(day);
         let limit = self.config.scrub.retention_days.min(200);
         for block in 0..self.l.g.blocks {
-            let age = (self.day as u8).wrapping_sub(self.blocks.day[block as usize]);
+            let age = (self.day as u8).wrapping_sub(self.blocks.day(block));
             if limit > 0 && age >= limit {
                 self.refresh(block);
             }

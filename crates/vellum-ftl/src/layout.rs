@@ -109,7 +109,10 @@ impl Layout {
         for _ in 0..8 {
             let bits = (body.saturating_sub(4 * self.table as usize) * 8) as u32;
             let least = self.g.pages_per_block + 12;
-            self.records = (bits / 2 / self.record_bits).max(least).min(bits / self.record_bits);
+            // A page tells of the pages up to BACK before it: more records than those brought are
+            // never read.
+            let useful = (wish.max(8) * BACK as u32).min(bits / 2 / self.record_bits);
+            self.records = useful.max(least).min(bits / self.record_bits);
             self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);
             self.slices = self.logical.div_ceil(self.slice);
@@ -158,6 +161,12 @@ impl Layout {
     /// Pages that a freshly erased block takes at least, however often recovery copies it on the way.
     pub fn fresh(&self) -> u32 {
         self.g.pages_per_block.saturating_sub(self.g.pair_distance())
+    }
+
+    /// Pages that a demand-paged map must be able to note at once: all that recovery moves out of a
+    /// block, or collection where pages share cells.
+    pub fn least_changed(&self) -> u32 {
+        self.g.pages_per_block + 16
     }
 
     pub fn page_bytes(&self) -> usize {

@@ -12,6 +12,7 @@ mod bits;
 mod blocks;
 #[cfg(feature = "campaign")]
 pub mod campaign;
+mod changed;
 mod collect;
 mod config;
 #[cfg(feature = "model")]
@@ -27,6 +28,7 @@ mod meta;
 mod mount;
 mod oob;
 mod place;
+mod places;
 mod record;
 mod repair;
 mod reserve;

@@ -9,9 +9,9 @@ use crate::FtlError;
 use crate::blocks::Role;
 use crate::ftl::Ftl;
 use crate::layout::{BACK, GROUP, Layout, NONE, safe_page};
-use crate::meta::{Meta, Place};
+use crate::meta::{Meta, Parts, Place, Stamp};
 use crate::oob::{Kind, Oob};
-use alloc::collections::VecDeque;
+use crate::places::Places;
 use alloc::vec;
 use alloc::vec::Vec;
 use vellum_nand::{Nand, NandError, Ppa};
@@ -26,8 +26,8 @@ pub(crate) struct Log {
     pub suspect: bool,
     /// Number of the next page.
     pub ordinal: u32,
-    /// The pages before it, latest first, as many as there are slices; `NONE` when one is unreadable.
-    pub places: VecDeque<Place>,
+    /// The pages before it, latest first, as many as there are slices.
+    pub places: Places,
     /// XOR of the pages that the next parity page covers, and how many they are.
     parity: Vec<u8>,
     covered: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Log {
     pub failing: Vec<u32>,
     /// The page that a mount found last: it may not stay readable, yet nothing else holds its slice
     /// until it was written again.
-    pub guard: Option<u32>,
+    pub guard: Option<Place>,
     /// Pages that it takes before it needs another block.
     pub left: u32,
 }
@@ -47,7 +47,7 @@ impl Log {
             next: 0,
             suspect: false,
             ordinal: 0,
-            places: VecDeque::with_capacity(l.slices as usize + 1),
+            places: Places::new(l.slices, l.g.pages_per_block),
             parity: vec![0; l.page_bytes()],
             covered: 0,
             failing: Vec::new(),
@@ -58,19 +58,27 @@ impl Log {
 
     /// The latest page that carries `slice`; `None` when there never was one.
     pub fn place_of(&self, l: &Layout, slice: u32) -> Option<Place> {
+        if self.guard.is_some() && slice == self.ordinal % l.slices {
+            return self.guard;
+        }
         let last = self.ordinal.wrapping_sub(1) % l.slices;
         let ago = (last + l.slices - slice) % l.slices;
-        if ago >= self.ordinal { None } else { self.places.get(ago as usize).copied() }
+        if ago >= self.ordinal { None } else { self.places.get(ago) }
     }
 
-    pub fn push(&mut self, l: &Layout, place: Place) {
-        self.places.push_front(place);
-        self.places.truncate(l.slices as usize);
+    pub fn push(&mut self, place: Place) {
+        self.places.push(place);
         self.ordinal += 1;
     }
 
     pub fn ram_bytes(&self) -> usize {
-        self.places.capacity() * size_of::<Place>() + self.parity.capacity()
+        self.places.ram_bytes() + self.parity.capacity()
+    }
+
+    /// Whether a block holds a page that is needed.
+    fn holds(&self, block: u32, pages_per_block: u32) -> bool {
+        let guards = |g: &Place| g.ppn / pages_per_block == block;
+        self.places.holds(block) || self.guard.as_ref().is_some_and(guards)
     }
 }
 
@@ -79,6 +87,17 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn meta_if_due(&mut self, records: u32) -> Result<(), FtlError> {
         if self.since_meta + records > self.l.interval && self.since_meta > 0 {
             self.write_meta(false)?;
+        }
+        self.space_for(records)
+    }
+
+    /// Has a demand-paged map take so many more changes: slices are written, in their turn, until it
+    /// can. Once round, nothing waits any more.
+    pub(crate) fn space_for(&mut self, changes: u32) -> Result<(), FtlError> {
+        let mut most = self.l.slices;
+        while self.map.is_crowded(changes) && most > 0 {
+            self.write_meta(false)?;
+            most -= 1;
         }
         Ok(())
     }
@@ -89,7 +108,7 @@ impl<N: Nand> Ftl<N> {
         self.seal();
         let slice = self.log.ordinal % self.l.slices;
         self.load_slice(slice)?;
-        let meta = Meta {
+        let stamp = Stamp {
             ordinal: self.log.ordinal,
             seq: self.seq,
             record_end: self.record_end,
@@ -97,15 +116,16 @@ impl<N: Nand> Ftl<N> {
             clean,
             day: self.day,
             start: self.start,
-            back: self.log.places.iter().take(BACK).copied().collect(),
-            records: self.records.iter().copied().collect(),
         };
         let mut page = core::mem::take(&mut self.page);
-        let (erases, days) = (&self.blocks.erases, &self.blocks.day);
-        let word = |b: u32| erases[b as usize].min(0xff_ffff) | u32::from(days[b as usize]) << 24;
-        let table = self.l.table_of(slice).map(word);
-        meta.encode(&self.l, self.map.entries(&self.l, slice).into_iter(), table, &mut page);
-        let result = self.append_meta(&page, Kind::Meta, meta.ordinal, 0);
+        let parts = Parts {
+            back: (0..BACK as u32).map_while(|i| self.log.places.get(i)),
+            table: self.l.table_of(slice).map(|b| self.blocks.word(b)),
+            entries: self.map.entries(&self.l, slice),
+            records: self.records.iter().copied(),
+        };
+        Meta::encode(&stamp, &self.l, parts, &mut page);
+        let result = self.append_meta(&page, Kind::Meta, stamp.ordinal, 0);
         if result.is_ok() {
             self.log.parity.iter_mut().zip(&page).for_each(|(p, b)| *p ^= b);
             self.log.covered += 1;
@@ -113,10 +133,11 @@ impl<N: Nand> Ftl<N> {
         self.page = page;
         let ppn = result?;
         self.map.written(&self.l, slice);
-        self.log.push(&self.l, Place { ppn, record_end: meta.record_end });
+        self.log.push(Place { ppn, record_end: stamp.record_end });
         self.log.guard = None;
         self.since_meta = 0;
         self.trimmed = None;
+        self.blocks.settle_free();
         if self.log.covered >= GROUP
             || (self.log.next + 1 == self.l.safe_pages && self.log.covered > 0)
         {
@@ -130,10 +151,7 @@ impl<N: Nand> Ftl<N> {
     /// Blocks of the ring that hold nothing that is needed, and not the one that is written.
     fn outdated(&self) -> impl Iterator<Item = u32> + '_ {
         let pages = self.l.g.pages_per_block;
-        let held = move |b: u32| {
-            let mut kept = self.log.places.iter().map(|p| p.ppn).chain(self.log.guard);
-            b == self.log.block || kept.any(|p| p != NONE && p / pages == b)
-        };
+        let held = move |b: u32| b == self.log.block || self.log.holds(b, pages);
         self.anchor.ring.iter().copied().filter(move |&b| !held(b))
     }
 
@@ -205,17 +223,15 @@ impl<N: Nand> Ftl<N> {
         let mut exchanged = false;
         loop {
             let pages = self.l.g.pages_per_block;
-            let kept = self.log.places.iter().map(|p| p.ppn).chain(self.log.guard);
-            let held: Vec<u32> = kept.filter(|&p| p != NONE).map(|p| p / pages).collect();
-            let live = |b: u32| held.contains(&b);
-            let old: Vec<u32> = self.anchor.ring.iter().copied().filter(|&b| !live(b)).collect();
+            let live = |b: &u32| self.log.holds(*b, pages);
+            let old: Vec<u32> = self.anchor.ring.iter().copied().filter(|b| !live(b)).collect();
             if let Some(&bad) = old.iter().find(|b| self.log.failing.contains(b)) {
                 self.log.failing.retain(|&b| b != bad);
                 self.anchor.ring.retain(|&b| b != bad);
                 self.retire(bad)?;
                 continue;
             }
-            let worn = |b: &u32| self.blocks.erases[*b as usize];
+            let worn = |b: &u32| self.blocks.erases(*b);
             let Some(block) = old.iter().copied().min_by_key(worn) else {
                 self.grow_ring()?;
                 continue;
@@ -227,7 +243,7 @@ impl<N: Nand> Ftl<N> {
                 continue;
             }
             // More worn than one that rests: that one's turn.
-            if may && let Some(rested) = self.rested_block(self.blocks.erases[block as usize]) {
+            if may && let Some(rested) = self.rested_block(self.blocks.erases(block)) {
                 self.exchange(block, rested)?;
                 continue;
             }
@@ -242,15 +258,14 @@ impl<N: Nand> Ftl<N> {
 
     /// The least worn free block whose content no cut can bring back.
     fn least_worn_free(&self) -> Option<u32> {
-        let durable = |f: &&crate::blocks::Free| self.trimmed.is_none_or(|t| f.since < t);
-        let free = self.free.iter().filter(durable).map(|f| f.block);
-        free.min_by_key(|&b| self.blocks.erases[b as usize])
+        let free = self.blocks.roles().filter(|(_, r)| *r == Role::Free).map(|b| b.0);
+        free.min_by_key(|&b| self.blocks.erases(b))
     }
 
     /// The least worn free block, when one of so many erases should rest in its place.
     fn rested_block(&self, erases: u32) -> Option<u32> {
         let limit = self.config.wear.spread / 8;
-        let rested = |&b: &u32| self.blocks.erases[b as usize] + limit < erases;
+        let rested = |&b: &u32| self.blocks.erases(b) + limit < erases;
         self.least_worn_free().filter(|b| limit > 0 && rested(b))
     }
 
@@ -264,8 +279,7 @@ impl<N: Nand> Ftl<N> {
 
     /// A free block is one of the ring's now.
     fn join(&mut self, block: u32) {
-        self.free.retain(|f| f.block != block);
-        self.blocks.role[block as usize] = Role::Meta;
+        self.blocks.set_role(block, Role::Meta);
         self.anchor.ring.push(block);
     }
 
@@ -281,9 +295,8 @@ impl<N: Nand> Ftl<N> {
     fn release(&mut self, block: u32) -> Result<(), FtlError> {
         self.anchor.ring.retain(|&b| b != block);
         self.write_anchor()?;
-        self.set_free(block);
         // No state that a cut could bring back needs it.
-        self.free.iter_mut().filter(|f| f.block == block).for_each(|f| f.since = 0);
+        self.blocks.set_role(block, Role::Free);
         Ok(())
     }
 }

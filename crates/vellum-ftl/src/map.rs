@@ -1,8 +1,9 @@
 //! The map in RAM: all of it, or what changed and a few slices.
 
 use crate::MapMode;
+use crate::changed::Changed;
 use crate::layout::Layout;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -10,6 +11,11 @@ use alloc::vec::Vec;
 pub(crate) const UNMAPPED: u32 = u32::MAX;
 /// In a flat map: its slice was not read yet. Page 1 lies in block 0, which never holds data.
 const UNKNOWN: u32 = 1;
+
+/// The place behind a stored entry: pages of block 0 never hold data.
+fn place(entry: u32) -> u32 {
+    if entry <= UNKNOWN { UNMAPPED } else { entry }
+}
 
 /// Numbers of equal width, packed: a physical page takes as many bits as the chip needs.
 #[derive(Debug, Clone)]
@@ -20,11 +26,20 @@ pub(crate) struct Packed {
 
 impl Packed {
     fn new(count: u32, width: u32, fill: u32) -> Packed {
-        let bits = u64::from(count) * u64::from(width);
-        // One more, so that a number may be taken out of two words always.
-        let mut packed = Packed { words: vec![0; bits.div_ceil(64) as usize + 1], width };
+        // One word more, so that a number may be taken out of two words always.
+        let mut packed = Packed { words: vec![0; Self::bytes(count, width) / 8], width };
         (0..count).for_each(|i| packed.set(i, fill));
         packed
+    }
+
+    /// Bytes of so many numbers.
+    fn bytes(count: u32, width: u32) -> usize {
+        let bits = u64::from(count) * u64::from(width);
+        (bits.div_ceil(64) as usize + 1) * 8
+    }
+
+    fn ram_bytes(&self) -> usize {
+        self.words.capacity() * 8
     }
 
     fn at(&self, i: u32) -> (usize, u32) {
@@ -54,8 +69,8 @@ pub(crate) enum Map {
     /// A packed number a logical page, 0 for nowhere; slices that were not read since the mount are
     /// holes.
     Flat { words: Packed, loaded: Vec<bool> },
-    /// What changed since its slice was written, and the slices used last.
-    Demand { changed: BTreeMap<u32, u32>, cache: VecDeque<(u32, Vec<u32>)>, limit: usize },
+    /// What changed since its slice was written, and the slices read last.
+    Demand { changed: Changed, cache: VecDeque<(u32, Packed)>, slices: usize, limit: u32 },
 }
 
 impl Map {
@@ -66,11 +81,24 @@ impl Map {
                 words: Packed::new(l.logical, l.entry_bits, UNKNOWN),
                 loaded: vec![false; l.slices as usize],
             },
-            MapMode::Demand { cached_slices } => Map::Demand {
-                changed: BTreeMap::new(),
-                cache: VecDeque::new(),
-                limit: usize::from(cached_slices).max(1),
-            },
+            MapMode::Demand { cached_slices, changed } => {
+                let limit = changed.max(l.least_changed());
+                let slices = usize::from(cached_slices).max(1);
+                let cache = VecDeque::with_capacity(slices);
+                Map::Demand { changed: Changed::new(limit), cache, slices, limit }
+            }
+        }
+    }
+
+    /// Bytes of a map; the flags of a flat one's slices beside it.
+    pub fn bytes(l: &Layout, mode: MapMode) -> usize {
+        match mode {
+            MapMode::Flat => Packed::bytes(l.logical, l.entry_bits),
+            MapMode::Demand { cached_slices, changed } => {
+                let slice = Packed::bytes(l.slice, l.entry_bits) + size_of::<(u32, Packed)>();
+                Changed::bytes(changed.max(l.least_changed()))
+                    + usize::from(cached_slices).max(1) * slice
+            }
         }
     }
 
@@ -82,9 +110,9 @@ impl Map {
                 0 => Some(UNMAPPED),
                 ppn => Some(ppn),
             },
-            Map::Demand { changed, cache, .. } => changed.get(&lpn).copied().or_else(|| {
+            Map::Demand { changed, cache, .. } => changed.get(lpn).or_else(|| {
                 let (slice, at) = l.slice_of(lpn);
-                cache.iter().find(|c| c.0 == slice).map(|c| c.1[at as usize])
+                cache.iter().find(|c| c.0 == slice).map(|c| place(c.1.get(at)))
             }),
         }
     }
@@ -92,9 +120,7 @@ impl Map {
     pub fn set(&mut self, lpn: u32, ppn: u32) {
         match self {
             Map::Flat { words, .. } => words.set(lpn, if ppn == UNMAPPED { 0 } else { ppn }),
-            Map::Demand { changed, .. } => {
-                changed.insert(lpn, ppn);
-            }
+            Map::Demand { changed, .. } => changed.insert(lpn, ppn),
         }
     }
 
@@ -107,9 +133,33 @@ impl Map {
                 }
             }
             Map::Demand { changed, .. } => {
-                changed.entry(lpn).or_insert(ppn);
+                if changed.get(lpn).is_none() {
+                    changed.insert(lpn, ppn);
+                }
             }
         }
+    }
+
+    /// Whether so many more changes must wait until slices were written.
+    pub fn is_crowded(&self, more: u32) -> bool {
+        match self {
+            Map::Flat { .. } => false,
+            Map::Demand { changed, limit, .. } => changed.len() + more > *limit,
+        }
+    }
+
+    /// The most changes that can be announced at once.
+    pub fn most_changes(&self) -> u32 {
+        match self {
+            Map::Flat { .. } => u32::MAX,
+            Map::Demand { limit, .. } => *limit,
+        }
+    }
+
+    /// Whether a record is worth keeping although its slice was written after it: a flat map then
+    /// needs no look at the slice.
+    pub fn takes_all(&self) -> bool {
+        matches!(self, Map::Flat { .. })
     }
 
     /// Whether a flat map has this slice; a demand map has none for good.
@@ -122,65 +172,57 @@ impl Map {
 
     /// Takes a slice from flash: `entries` as stored, 0 for nowhere. What changed since wins.
     pub fn load(&mut self, l: &Layout, slice: u32, entries: impl Iterator<Item = u32>) {
-        // Pages of block 0 never hold data.
-        let place = |e: u32| if e <= UNKNOWN { UNMAPPED } else { e };
         let first = slice * l.slice;
         let count = l.slice.min(l.logical - first);
-        let entries = entries.take(count as usize).map(place);
+        let entries = entries.take(count as usize);
         match self {
             Map::Flat { words, loaded } => {
                 for (lpn, e) in (first..).zip(entries) {
                     if words.get(lpn) == UNKNOWN {
-                        words.set(lpn, if e == UNMAPPED { 0 } else { e });
+                        words.set(lpn, if e == UNKNOWN { 0 } else { e });
                     }
                 }
                 loaded[slice as usize] = true;
             }
-            Map::Demand { cache, limit, .. } => {
-                let mut words = if cache.len() >= *limit {
-                    cache.pop_back().map(|c| c.1).unwrap_or_default()
-                } else {
-                    Vec::with_capacity(l.slice as usize)
-                };
-                words.clear();
-                words.extend(entries);
+            Map::Demand { cache, slices, .. } => {
+                let old = if cache.len() >= *slices { cache.pop_back() } else { None };
+                let mut words = old.map_or_else(|| Packed::new(l.slice, l.entry_bits, 0), |c| c.1);
+                (0..).zip(entries).for_each(|(i, e)| words.set(i, e));
                 cache.push_front((slice, words));
             }
         }
     }
 
     /// The slice's entries as they are stored. The slice must be loaded.
-    pub fn entries(&self, l: &Layout, slice: u32) -> Vec<u32> {
+    pub fn entries(&self, l: &Layout, slice: u32) -> impl Iterator<Item = u32> {
         let first = slice * l.slice;
         let count = l.slice.min(l.logical - first);
-        let lpns = first..first + count;
         let stored = |ppn: Option<u32>| ppn.filter(|&p| p != UNMAPPED).unwrap_or(0);
-        lpns.map(|lpn| stored(self.get(l, lpn))).collect()
+        (first..first + count).map(move |lpn| stored(self.get(l, lpn)))
     }
 
     /// The slice is on flash now, as [`Map::entries`] gave it.
     pub fn written(&mut self, l: &Layout, slice: u32) {
         if let Map::Demand { changed, cache, .. } = self {
             let first = slice * l.slice;
-            let lpns = first..first + l.slice;
-            if let Some((_, words)) = cache.iter_mut().find(|c| c.0 == slice) {
-                changed
-                    .range(lpns.clone())
-                    .for_each(|(&lpn, &p)| words[(lpn - first) as usize] = p);
+            let mut cached = cache.iter_mut().find(|c| c.0 == slice);
+            for (i, lpn) in (0..).zip(first..first + l.slice) {
+                if let Some(ppn) = changed.remove(lpn)
+                    && let Some((_, words)) = &mut cached
+                {
+                    words.set(i, if ppn == UNMAPPED { 0 } else { ppn });
+                }
             }
-            let mut later = changed.split_off(&first);
-            changed.append(&mut later.split_off(&lpns.end));
         }
     }
 
     /// Bytes of RAM, within the allocator's rounding.
     pub fn ram_bytes(&self) -> usize {
         match self {
-            Map::Flat { words, loaded } => words.words.capacity() * 8 + loaded.capacity(),
-            // A B-tree of pairs of words fills its nodes of eleven to two thirds.
+            Map::Flat { words, loaded } => words.ram_bytes() + loaded.capacity(),
             Map::Demand { changed, cache, .. } => {
-                changed.len() * 8 * 3 / 2
-                    + cache.iter().map(|c| c.1.capacity() * 4 + 32).sum::<usize>()
+                let slices = cache.iter().map(|c| c.1.ram_bytes()).sum::<usize>();
+                changed.ram_bytes() + slices + cache.capacity() * size_of::<(u32, Packed)>()
             }
         }
     }

@@ -19,9 +19,9 @@ pub(crate) struct Place {
     pub record_end: u64,
 }
 
-/// A metadata page but for its slice and table, which stay in the page's bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Meta {
+/// What a metadata page says of the moment when it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
     /// Its number among metadata pages; it carries slice `ordinal mod slices`.
     pub ordinal: u32,
     /// Number of its program: of two pages with one ordinal the later one counts.
@@ -36,6 +36,25 @@ pub(crate) struct Meta {
     pub day: u16,
     /// The frontiers before the first record.
     pub start: [Head; FRONTIERS],
+}
+
+/// What goes into a metadata page beside its stamp.
+#[derive(Debug)]
+pub(crate) struct Parts<B, T, E, R> {
+    /// The metadata pages before it, latest first.
+    pub back: B,
+    /// The block table's words.
+    pub table: T,
+    /// The slice's map entries.
+    pub entries: E,
+    /// Oldest first, packed.
+    pub records: R,
+}
+
+/// A metadata page but for its slice and table, which stay in the page's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub stamp: Stamp,
     /// The metadata pages before it, latest first.
     pub back: Vec<Place>,
     /// Oldest first, packed.
@@ -48,37 +67,37 @@ const TABLE_ENTRY: usize = 4;
 impl Meta {
     /// Records before the first one of this page.
     pub fn record_start(&self) -> u64 {
-        self.record_end - self.records.len() as u64
+        self.stamp.record_end - self.records.len() as u64
     }
 
-    /// Writes the page over `out`; `entries` are the slice's map entries and `table` the block
-    /// table's words.
-    pub fn encode(
-        &self,
-        l: &Layout,
-        entries: impl Iterator<Item = u32>,
-        table: impl Iterator<Item = u32>,
-        out: &mut [u8],
-    ) {
+    /// Writes a page over `out`.
+    pub fn encode<B, T, E, R>(stamp: &Stamp, l: &Layout, parts: Parts<B, T, E, R>, out: &mut [u8])
+    where
+        B: Iterator<Item = Place>,
+        T: Iterator<Item = u32>,
+        E: Iterator<Item = u32>,
+        R: ExactSizeIterator<Item = u32>,
+    {
+        let Parts { mut back, table, entries, records } = parts;
         out.fill(0);
         let mut at = 0;
         put(out, &mut at, MAGIC.into(), 4);
-        put(out, &mut at, self.ordinal.into(), 4);
-        put(out, &mut at, self.seq, 8);
-        put(out, &mut at, self.record_end, 8);
-        put(out, &mut at, self.clock, 8);
-        put(out, &mut at, u64::from(self.clean), 2);
-        put(out, &mut at, self.day.into(), 2);
-        put(out, &mut at, self.records.len() as u64, 4);
-        for h in &self.start {
+        put(out, &mut at, stamp.ordinal.into(), 4);
+        put(out, &mut at, stamp.seq, 8);
+        put(out, &mut at, stamp.record_end, 8);
+        put(out, &mut at, stamp.clock, 8);
+        put(out, &mut at, u64::from(stamp.clean), 2);
+        put(out, &mut at, stamp.day.into(), 2);
+        put(out, &mut at, records.len() as u64, 4);
+        for h in &stamp.start {
             put(out, &mut at, h.block.into(), 4);
             put(out, &mut at, h.next.into(), 4);
         }
-        for i in 0..BACK {
-            let none = Place { ppn: NONE, record_end: self.record_end };
-            let p = self.back.get(i).copied().unwrap_or(none);
+        for _ in 0..BACK {
+            let none = Place { ppn: NONE, record_end: stamp.record_end };
+            let p = back.next().unwrap_or(none);
             put(out, &mut at, p.ppn.into(), 4);
-            put(out, &mut at, (self.record_end - p.record_end).min(u32::MAX.into()), 4);
+            put(out, &mut at, (stamp.record_end - p.record_end).min(u32::MAX.into()), 4);
         }
         debug_assert!(at <= HEADER);
         at = HEADER;
@@ -91,22 +110,26 @@ impl Meta {
             filled += 1;
         }
         (filled..l.slice).for_each(|_| bits.put(0, l.entry_bits));
-        self.records.iter().for_each(|&r| bits.put(r.into(), l.record_bits));
+        records.for_each(|r| bits.put(r.into(), l.record_bits));
         let crc = crc32fast::hash(&out[..end]);
         out[end..].copy_from_slice(&crc.to_le_bytes());
     }
 
+    /// The number of a page; `None` when it is no metadata page, or damaged.
+    pub fn ordinal_of(bytes: &[u8]) -> Option<u32> {
+        let (body, crc) = bytes.split_last_chunk::<4>()?;
+        let mut at = 0;
+        let whole = get(body, &mut at, 4) == u64::from(MAGIC)
+            && crc32fast::hash(body).to_le_bytes() == *crc;
+        whole.then(|| get(body, &mut at, 4) as u32)
+    }
+
     /// Reads a page; `None` when it is no metadata page, or damaged.
     pub fn decode(l: &Layout, bytes: &[u8]) -> Option<Meta> {
-        let end = bytes.len() - 4;
-        let mut at = 0;
-        if get(bytes, &mut at, 4) != u64::from(MAGIC)
-            || crc32fast::hash(&bytes[..end]).to_le_bytes() != bytes[end..]
-        {
-            return None;
-        }
+        let ordinal = Meta::ordinal_of(bytes)?;
+        let (end, mut at) = (bytes.len() - 4, 8);
         let mut next = |n: usize| get(bytes, &mut at, n);
-        let (ordinal, seq, record_end) = (next(4) as u32, next(8), next(8));
+        let (seq, record_end) = (next(8), next(8));
         let (clock, clean, day) = (next(8), next(2) != 0, next(2) as u16);
         let count = next(4) as u32;
         let mut start = [Head::CLOSED; FRONTIERS];
@@ -130,7 +153,8 @@ impl Meta {
         let from = (l.slice * l.entry_bits) as usize;
         let mut bits = BitReader::at(&bytes[body..end], from);
         let records = (0..count).map(|_| bits.take(l.record_bits) as u32).collect();
-        Some(Meta { ordinal, seq, record_end, clock, clean, day, start, back, records })
+        let stamp = Stamp { ordinal, seq, record_end, clock, clean, day, start };
+        Some(Meta { stamp, back, records })
     }
 }
 
@@ -172,7 +196,7 @@ mod tests {
     #[test]
     fn a_page_comes_back_and_damage_shows() {
         let l = Layout::new(&Geometry::tiny(64, 16), &Config::new(600)).unwrap();
-        let meta = Meta {
+        let stamp = Stamp {
             ordinal: 77,
             seq: 1 << 35,
             record_end: 5000,
@@ -185,11 +209,20 @@ mod tests {
                 Head::CLOSED,
                 Head { block: 9, next: 16 },
             ],
+        };
+        let meta = Meta {
+            stamp,
             back: vec![Place { ppn: 700, record_end: 4990 }, Place { ppn: 699, record_end: 4970 }],
             records: (0..l.records).map(|i| Record::Write((i % 4) as u8, i).pack()).collect(),
         };
         let mut page = vec![0; 512];
-        meta.encode(&l, (0..l.slice).map(|i| i * 3), (0..l.table).map(|i| i << 8), &mut page);
+        let parts = Parts {
+            back: meta.back.iter().copied(),
+            table: (0..l.table).map(|i| i << 8),
+            entries: (0..l.slice).map(|i| i * 3),
+            records: meta.records.iter().copied(),
+        };
+        Meta::encode(&stamp, &l, parts, &mut page);
         assert_eq!(Meta::decode(&l, &page).as_ref(), Some(&meta));
         assert!(entries(&l, &page).enumerate().all(|(i, e)| e == i as u32 * 3));
         assert!(table(&l, &page).enumerate().all(|(i, e)| e == (i as u32) << 8));

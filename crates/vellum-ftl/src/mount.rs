@@ -1,14 +1,14 @@
 //! Formatting and mounting.
 
 use crate::anchor::{self, Anchor, Found, last_written};
-use crate::blocks::Role;
+use crate::blocks::{Class, Role};
 use crate::ftl::Ftl;
-use crate::layout::{FRONTIERS, Layout, NONE, SPAN, safe_page};
+use crate::layout::{Layout, NONE, SPAN, safe_page};
 use crate::log::Log;
+use crate::map::UNMAPPED;
 use crate::meta::{Meta, Place};
 use crate::record::{Head, Record, advance};
 use crate::{Config, FtlError, MapMode};
-use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use vellum_nand::{EraseBlock, Nand, NandError};
@@ -54,11 +54,6 @@ impl<N: Nand> Ftl<N> {
         let anchor = Anchor { number: 0, logical, interval, blocks: [a, b], ring, bad };
         let mut ftl = Ftl::bare(nand, l, config, anchor);
         ftl.set_roles();
-        for block in 1..g.blocks {
-            if ftl.blocks.role[block as usize] == Role::Free {
-                ftl.set_free(block);
-            }
-        }
         for slice in 0..l.slices {
             ftl.load_slice(slice)?;
         }
@@ -79,15 +74,15 @@ impl<N: Nand> Ftl<N> {
     fn set_roles(&mut self) {
         for block in 0..self.l.g.blocks {
             if self.anchor.is_bad(block) {
-                self.blocks.role[block as usize] = Role::Bad;
+                self.blocks.set_role(block, Role::Bad);
             }
         }
         for (blocks, role) in
             [(&self.anchor.blocks[..], Role::Anchor), (&self.anchor.ring, Role::Meta)]
         {
             for &block in blocks {
-                if self.blocks.role[block as usize] != Role::Bad {
-                    self.blocks.role[block as usize] = role;
+                if self.blocks.role(block) != Role::Bad {
+                    self.blocks.set_role(block, role);
                 }
             }
         }
@@ -123,10 +118,10 @@ impl<N: Nand> Ftl<N> {
         let mut ftl = Ftl::bare(nand, l, config, anchor);
         ftl.stats.chip_reads = reads;
         let differ = ftl.take_anchors(&found);
-        ftl.blocks.role.fill(Role::Data(0));
+        (0..g.blocks).for_each(|b| ftl.blocks.set_role(b, Role::Data(Class::Hot)));
         ftl.set_roles();
-        if ftl.blocks.role[0] != Role::Anchor {
-            ftl.blocks.role[0] = Role::Bad;
+        if ftl.blocks.role(0) != Role::Anchor {
+            ftl.blocks.set_role(0, Role::Bad);
         }
         let last = ftl.find_log_end()?;
         ftl.replay(&last)?;
@@ -169,7 +164,7 @@ impl<N: Nand> Ftl<N> {
                 i += 1;
             }
             if let Ok((meta, _)) = first {
-                starts.push((meta.ordinal, meta.seq, block));
+                starts.push((meta.stamp.ordinal, meta.stamp.seq, block));
             }
         }
         starts.sort_unstable();
@@ -203,67 +198,68 @@ impl<N: Nand> Ftl<N> {
         Ok(Meta::decode(&self.l, &page).map(|m| (m, page)).ok_or(false))
     }
 
-    /// Reads back through the log as far as the oldest slice's page, and replays what was recorded
-    /// since then.
+    /// Reads back through the log as far as the oldest slice's page, and takes what was recorded
+    /// since then: the latest records first, so that nothing but the map grows.
     fn replay(&mut self, last: &Last) -> Result<(), FtlError> {
-        let l = self.l;
-        let want = (l.slices as usize).min(last.meta.ordinal as usize + 1);
-        let mut places = vec![Place { ppn: last.ppn, record_end: last.meta.record_end }];
-        places.extend(&last.meta.back);
-        let (mut heads, mut from) = (last.meta.start, last.meta.record_start());
-        let mut words: VecDeque<u32> = last.meta.records.iter().copied().collect();
-        let mut at = 0;
+        let (l, stamp) = (self.l, last.meta.stamp);
+        self.log = Log::new(&l);
+        self.log.ordinal = stamp.ordinal + 1;
+        self.seq = stamp.seq + 1;
+        self.clock = stamp.clock;
+        self.day = stamp.day;
+        self.record_end = stamp.record_end;
+        self.start = stamp.start;
+        self.heads = stamp.start;
+        self.records.extend(&last.meta.records);
+        for &word in &last.meta.records {
+            advance(&mut self.heads, word);
+        }
+        let want = l.slices.min(stamp.ordinal.saturating_add(1));
+        self.log.places.push(Place { ppn: last.ppn, record_end: stamp.record_end });
+        last.meta.back.iter().for_each(|&p| self.log.places.push_older(p));
+        self.log.places.truncate(want);
+        let (mut at, mut from) = (0, self.take_story(&last.meta, stamp.record_end));
         loop {
-            places.truncate(want);
-            let needed = match places.get(l.slices as usize - 1) {
+            let needed = match self.log.places.get(l.slices - 1) {
                 Some(oldest) => oldest.record_end,
-                None if places.len() == want => 0,
+                None if self.log.places.len() == want => 0,
                 None => u64::MAX,
             };
             if from <= needed && needed != u64::MAX {
-                self.take_story(words, heads, from, needed);
-                break;
+                return Ok(());
             }
             // The farthest page whose records join what was read so far.
-            let farthest = places.iter().rposition(|p| p.record_end >= from).filter(|&i| i > at);
-            let Some((i, meta)) = self.first_readable(&places, at, farthest)? else {
-                return Err(FtlError::Damaged {
-                    block: self.l.g.block_of(vellum_nand::Ppa(places[at].ppn.into())).0,
-                });
+            let joins = |i: &u32| self.log.places.get(*i).is_some_and(|p| p.record_end >= from);
+            let farthest = (at + 1..self.log.places.len()).rev().find(joins);
+            let Some((i, meta)) = self.first_readable(at, farthest)? else {
+                let ppn = self.log.places.get(at).map_or(0, |p| p.ppn);
+                return Err(FtlError::Damaged { block: self.blocks.block_of(ppn) });
             };
             at = i;
-            places.truncate(i + 1);
-            places.extend(&meta.back);
-            if meta.record_start() < from {
-                let count = (from - meta.record_start()).min(meta.records.len() as u64) as usize;
-                meta.records[..count].iter().rev().for_each(|&w| words.push_front(w));
-                (heads, from) = (meta.start, meta.record_start());
-            }
+            self.log.places.truncate(i + 1);
+            meta.back.iter().for_each(|&p| self.log.places.push_older(p));
+            self.log.places.truncate(want);
+            from = self.take_story(&meta, from).min(from);
         }
-        self.log = Log::new(&l);
-        self.log.ordinal = last.meta.ordinal + 1;
-        self.log.places = places.into();
-        self.seq = last.meta.seq + 1;
-        self.clock = last.meta.clock;
-        self.day = last.meta.day;
-        Ok(())
     }
 
     /// The farthest readable page, from `farthest` down to the one after `at`.
     fn first_readable(
         &mut self,
-        places: &[Place],
-        at: usize,
-        farthest: Option<usize>,
-    ) -> Result<Option<(usize, Meta)>, FtlError> {
+        at: u32,
+        farthest: Option<u32>,
+    ) -> Result<Option<(u32, Meta)>, FtlError> {
         let Some(farthest) = farthest else { return Ok(None) };
+        let place = |log: &Log, i: u32| log.places.get(i).map_or(0, |p| p.ppn);
         for i in (at + 1..=farthest).rev() {
-            if let Ok((meta, _)) = self.meta_at(places[i].ppn)? {
+            let ppn = place(&self.log, i);
+            if let Ok((meta, _)) = self.meta_at(ppn)? {
                 return Ok(Some((i, meta)));
             }
         }
         for i in (at + 1..=farthest).rev() {
-            if let Some(page) = self.rebuild_by_parity(places[i].ppn)?
+            let ppn = place(&self.log, i);
+            if let Some(page) = self.rebuild_by_parity(ppn)?
                 && let Some(meta) = Meta::decode(&self.l, &page)
             {
                 self.stats.meta_rebuilt += 1;
@@ -273,57 +269,51 @@ impl<N: Nand> Ftl<N> {
         Ok(None)
     }
 
-    /// Replays records, those from number `needed` on into the map.
-    fn take_story(
-        &mut self,
-        words: VecDeque<u32>,
-        heads: [Head; FRONTIERS],
-        from: u64,
-        needed: u64,
-    ) {
-        let keep = words.len().saturating_sub(self.l.records as usize);
-        self.heads = heads;
-        let mut trim = 0;
-        for (i, &word) in words.iter().enumerate() {
-            if i == keep {
-                self.start = self.heads;
-            }
-            let number = from + i as u64;
-            let page = advance(&mut self.heads, word);
-            if i >= keep {
-                self.records.push_back(word);
-            }
-            if let Record::Open(_, block) = Record::unpack(word)
-                && block != NONE
-            {
-                self.opened.push((number, block));
-            }
-            if number < needed {
-                continue;
-            }
-            match Record::unpack(word) {
+    /// Takes the records of a page that are older than number `from`, the latest first; what the map
+    /// knows already is later. Returns the number of the first one taken.
+    fn take_story(&mut self, meta: &Meta, from: u64) -> u64 {
+        let first = meta.record_start();
+        let count = from.saturating_sub(first).min(meta.records.len() as u64) as usize;
+        // Where each record left its page: the heads move forward only.
+        let mut heads = meta.stamp.start;
+        let pages: Vec<Option<Head>> =
+            meta.records[..count].iter().map(|&word| advance(&mut heads, word)).collect();
+        for (i, page) in pages.iter().enumerate().rev() {
+            let number = first + i as u64;
+            match Record::unpack(meta.records[i]) {
                 Record::Write(_, lpn) => {
-                    if let Some(head) = page
-                        && lpn < self.pages()
-                    {
-                        self.map.set(lpn, head.block * self.l.g.pages_per_block + head.next);
+                    if let Some(head) = page {
+                        self.recall(lpn, head.block * self.l.g.pages_per_block + head.next, number);
                     }
                 }
-                Record::Trim(lpn) => {
-                    trim = lpn;
-                    self.map.set(lpn.min(self.pages() - 1), crate::map::UNMAPPED);
-                }
+                Record::Open(_, block) if block != NONE => self.opened.push((number, block)),
                 Record::TrimMore(n) => {
-                    let end = trim.saturating_add(n).saturating_add(1).min(self.pages());
-                    (trim + 1..end).for_each(|lpn| self.map.set(lpn, crate::map::UNMAPPED));
+                    let Some(&before) = i.checked_sub(1).and_then(|i| meta.records.get(i)) else {
+                        // Its first page stands in the metadata page before.
+                        return number + 1;
+                    };
+                    if let Record::Trim(lpn) = Record::unpack(before) {
+                        let end = lpn.saturating_add(n).saturating_add(1).min(self.pages());
+                        (lpn + 1..end).for_each(|lpn| self.recall(lpn, UNMAPPED, number));
+                    }
                 }
-                _ => {}
+                Record::Trim(lpn) => self.recall(lpn, UNMAPPED, number),
+                Record::Open(..) | Record::Skip(..) => {}
             }
         }
-        if words.len() <= keep {
-            self.start = self.heads;
+        first
+    }
+
+    /// A record of the past: the map takes it unless it knows better, or the slice does.
+    fn recall(&mut self, lpn: u32, ppn: u32, number: u64) {
+        if lpn >= self.pages() {
+            return;
         }
-        self.record_end = from + words.len() as u64;
+        let slice = self.l.slice_of(lpn).0;
+        let told = |p: Place| p.record_end > number;
+        if self.map.takes_all() || !self.log.place_of(&self.l, slice).is_some_and(told) {
+            self.map.set_older(lpn, ppn);
+        }
     }
 
     /// The log continues: its last page is written again, for it may not stay readable, with what
@@ -337,15 +327,15 @@ impl<N: Nand> Ftl<N> {
         self.log.block = self.l.g.block_of(vellum_nand::Ppa(last.ppn.into())).0;
         self.log.next = last.used;
         self.log.suspect = true;
-        let slice = last.meta.ordinal % self.l.slices;
-        self.take_slice(slice, &last.page, last.meta.record_end);
+        let slice = last.meta.stamp.ordinal % self.l.slices;
+        self.take_slice(slice, &last.page, last.meta.stamp.record_end);
         for (head, trail) in self.heads.iter().zip(&mut self.trails) {
             trail.sealed = head.next;
             if head.block != NONE {
-                self.blocks.role[head.block as usize] = Role::Open;
+                self.blocks.set_role(head.block, Role::Open);
             }
         }
-        if !(last.meta.clean && debt.suspects.is_empty()) {
+        if !(last.meta.stamp.clean && debt.suspects.is_empty()) {
             self.debt = Some(debt);
             // Copies may leave less room in the open block than collection counted on.
             self.careful = true;
@@ -354,18 +344,19 @@ impl<N: Nand> Ftl<N> {
             self.read_only = true;
             return Ok(());
         }
-        let written = self.secure_log(last.ppn, differ);
+        let place = Place { ppn: last.ppn, record_end: last.meta.stamp.record_end };
+        let written = self.secure_log(place, differ);
         match written {
             Err(FtlError::ReadOnly { .. }) => Ok(()),
             other => other,
         }
     }
 
-    fn secure_log(&mut self, last: u32, differ: bool) -> Result<(), FtlError> {
+    fn secure_log(&mut self, last: Place, differ: bool) -> Result<(), FtlError> {
         if differ {
             self.write_anchor()?;
         }
-        self.log.places.pop_front();
+        self.log.places.pop_latest();
         self.log.ordinal -= 1;
         self.log.guard = Some(last);
         self.write_meta(false)

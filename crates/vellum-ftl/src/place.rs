@@ -16,6 +16,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 const SAMPLES: usize = 2048;
+/// Bytes of the sample.
+pub(crate) const SAMPLE_BYTES: usize = SAMPLES * size_of::<(u32, u32)>();
 /// Of 1000 intervals, those below an eighth: traffic is skewed above the first, uniform below the
 /// second.
 const SKEWED: u32 = 200;

@@ -23,16 +23,21 @@ impl<N: Nand> Ftl<N> {
             self.map.load(&self.l, slice, core::iter::repeat_n(0, self.l.slice as usize));
             return Ok(());
         };
-        let mut page = vec![0; self.l.page_bytes()];
-        if self.read_ladder(place.ppn, &mut page, &mut [])?.is_readable()
-            && Meta::decode(&self.l, &page).is_some_and(|m| m.ordinal % self.l.slices == slice)
-        {
+        let mut page = core::mem::take(&mut self.page);
+        let status = self.read_ladder(place.ppn, &mut page, &mut []);
+        let whole = status.as_ref().is_ok_and(|s| s.is_readable())
+            && Meta::ordinal_of(&page).is_some_and(|o| o % self.l.slices == slice);
+        if whole {
             self.take_slice(slice, &page, place.record_end);
+        }
+        self.page = page;
+        status?;
+        if whole {
             return Ok(());
         }
         self.stats.meta_rebuilt += 1;
         if let Some(page) = self.rebuild_by_parity(place.ppn)?
-            && Meta::decode(&self.l, &page).is_some_and(|m| m.ordinal % self.l.slices == slice)
+            && Meta::ordinal_of(&page).is_some_and(|o| o % self.l.slices == slice)
         {
             self.take_slice(slice, &page, place.record_end);
             return Ok(());
@@ -50,7 +55,7 @@ impl<N: Nand> Ftl<N> {
                 let later = later.count() as u32;
                 self.blocks.set_erases(block, (word & 0xff_ffff) + later);
                 let day = if later > 0 { self.day as u8 } else { (word >> 24) as u8 };
-                self.blocks.day[block as usize] = day;
+                self.blocks.set_day(block, day);
             }
         }
     }

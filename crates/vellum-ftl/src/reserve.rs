@@ -56,7 +56,7 @@ impl<N: Nand> Ftl<N> {
     pub fn reserve(&self) -> Reserve {
         let valid = |b: u32| u32::from(self.blocks.valid[b as usize]);
         let (free, floor) = (self.sure_free(), self.floor());
-        let closed = |b: &u32| matches!(self.blocks.role[*b as usize], Role::Data(_));
+        let closed = |b: &u32| matches!(self.blocks.role(*b), Role::Data(_));
         let left = match self.gc {
             Some(victim) => valid(victim.block),
             None if free > floor => 0,
@@ -76,8 +76,13 @@ impl<N: Nand> Ftl<N> {
 
     /// Free blocks whose old content no cut can bring back.
     pub(crate) fn sure_free(&self) -> u32 {
-        let Some(trimmed) = self.trimmed else { return self.free.len() as u32 };
-        self.free.iter().filter(|f| f.since < trimmed).count() as u32
+        self.blocks.free().0
+    }
+
+    /// Free blocks, those included that wait for discards to be durable.
+    pub(crate) fn all_free(&self) -> u32 {
+        let (sure, later) = self.blocks.free();
+        sure + later
     }
 
     /// Pages that the frontiers' blocks still take, if they were sealed now.

@@ -11,7 +11,7 @@
 
 use crate::FtlError;
 use crate::append::Outcome;
-use crate::blocks::Role;
+use crate::blocks::{Class, Role};
 use crate::ftl::{Ftl, NewPage, Source, Trail};
 use crate::layout::{FRONTIERS, NONE};
 use crate::oob::{Kind, Oob};
@@ -133,6 +133,8 @@ impl<N: Nand> Ftl<N> {
             self.set_free(old);
             return Ok(());
         }
+        // No metadata page between the copy and the one that names it.
+        self.space_for(moves.len() as u32)?;
         loop {
             let Some(new) = self.take_erased(false, 0)? else { return Err(self.worn_out()) };
             if !self.copy_all(f, &moves, new, last)? {
@@ -216,10 +218,10 @@ impl<N: Nand> Ftl<N> {
             }
         }
         self.heads[f as usize] = Head { block: new, next: moves.len() as u32 };
-        self.blocks.role[new as usize] = Role::Open;
+        self.blocks.set_role(new, Role::Open);
         // Its pages may be as old as the old block's.
-        self.blocks.day[new as usize] = self.blocks.day[old as usize];
-        self.blocks.role[old as usize] = Role::Data(f);
+        self.blocks.set_day(new, self.blocks.day(old));
+        self.blocks.set_role(old, Role::Data(Class::of(f)));
         self.write_meta(false)?;
         self.set_free(old);
         Ok(())

@@ -113,7 +113,7 @@ proptest! {
         flat in any::<bool>(),
         slc in any::<bool>(),
     ) {
-        let map = if flat { MapMode::Flat } else { MapMode::Demand { cached_slices: 1 } };
+        let map = if flat { MapMode::Flat } else { MapMode::Demand { cached_slices: 1, changed: 0 } };
         run(&steps, map, if slc { CellKind::Slc } else { CellKind::Tlc });
     }
 }
@@ -122,7 +122,7 @@ proptest! {
 fn a_map_mode_can_change_from_mount_to_mount() {
     let mut ftl = Ftl::format(chip(CellKind::Slc), config(300, MapMode::Flat)).unwrap();
     (0..300).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
-    let demand = MapMode::Demand { cached_slices: 2 };
+    let demand = MapMode::Demand { cached_slices: 2, changed: 0 };
     let mut ftl = Ftl::mount(ftl.into_nand(), config(300, demand)).unwrap();
     (0..300).step_by(3).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 2)).unwrap());
     let mut ftl = Ftl::mount(ftl.into_nand(), config(300, MapMode::Flat)).unwrap();

@@ -4,7 +4,7 @@ use vellum_ftl::MapMode;
 use vellum_ftl::campaign::{Campaign, exhaustive, random};
 use vellum_nand::CellKind;
 
-const DEMAND: MapMode = MapMode::Demand { cached_slices: 1 };
+const DEMAND: MapMode = MapMode::Demand { cached_slices: 1, changed: 0 };
 
 fn lives(cell: CellKind, map: MapMode, seed: u64, rounds: u32) {
     let tally = random(Campaign::small(cell, map), seed, rounds, |_| {});

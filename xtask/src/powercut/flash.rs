@@ -35,7 +35,11 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
     while all.cuts < args.cycles {
         let base = all.cuts;
         // Every fourth device keeps its map on flash.
-        let map = if seed % 4 == 3 { MapMode::Demand { cached_slices: 1 } } else { MapMode::Flat };
+        let map = if seed % 4 == 3 {
+            MapMode::Demand { cached_slices: 1, changed: 0 }
+        } else {
+            MapMode::Flat
+        };
         match random(Campaign::small(cell, map), seed, 500, |n| bar.set_position(base + n)) {
             Ok(tally) => all.merge(&tally),
             Err(error) => {

@@ -60,18 +60,30 @@ fn speed() -> Result<(f64, f64, f64)> {
     Ok((writes, waf, f64::from(n) / (cpu_seconds() - start)))
 }
 
-/// Most bytes that the layer holds under random writes, and the bytes of its logical space.
-fn ram(chip: Geometry, pages: u32, map: MapMode, placement: Placement) -> Result<(usize, u64)> {
-    let config = Config { map, placement, ..Config::new(pages) };
+/// A device under random writes: most bytes that the layer holds, the bytes of its logical space, and
+/// metadata pages a program.
+fn ram(chip: Geometry, config: Config) -> Result<(usize, u64, f64)> {
+    let pages = config.logical_pages;
     let mut ftl = Ftl::format(Model::new(ModelConfig::perfect(chip))?, config)?;
     let page = vec![0x5a; ftl.page_bytes()];
     let (mut rng, mut most) = (Rng::new(1), 0);
     for i in 0..3 * pages.min(100_000) {
-        let lpn = if i < pages { i } else { rng.below(pages.into()) as u32 };
-        ftl.write(Lpn(lpn), &page)?;
-        most = most.max(ftl.ram_bytes());
+        ftl.write(Lpn(rng.below(pages.into()) as u32), &page)?;
+        if i % 16 == 0 {
+            most = most.max(ftl.ram_bytes());
+        }
     }
-    Ok((most, u64::from(pages) * ftl.page_bytes() as u64))
+    let s = ftl.stats();
+    let meta = s.programs_meta as f64 / (s.programs() - s.programs_meta) as f64;
+    Ok((most, u64::from(pages) * ftl.page_bytes() as u64, meta))
+}
+
+/// The smallest configuration for a shape.
+fn smallest(chip: &Geometry, pages: u32) -> Result<Config> {
+    let map = MapMode::Demand { cached_slices: 1, changed: 0 };
+    let least =
+        Config { map, placement: Placement::Greedy, meta_interval: 8, ..Config::new(pages) };
+    Ok(Config::for_ram(chip, pages, least.ram_bytes(chip)?)?)
 }
 
 pub fn speed_and_ram(json: bool) -> Result<()> {
@@ -80,19 +92,20 @@ pub fn speed_and_ram(json: bool) -> Result<()> {
     // As large as the anchor's table of bad blocks lets a chip with pages of 4 KiB be.
     let large = Geometry { blocks: 16_384, pages_per_block: 256, ..CHIP };
     let large = Geometry { page_bytes: 4096, oob_bytes: 128, ..large };
+    let much = (large.pages() * 9 / 10) as u32;
+    let budget = (u64::from(much) * 4096 >> 16) as usize;
     let small = Geometry::tiny(32, 16);
-    let one = MapMode::Demand { cached_slices: 1 };
+    let greedy = |pages| Config { placement: Placement::Greedy, ..Config::new(pages) };
     let cases = [
-        (
-            "flat, 16 GiB",
-            ram(large, (large.pages() * 9 / 10) as u32, MapMode::Flat, Placement::Greedy)?,
-        ),
-        ("flat, 128 MiB", ram(CHIP, g1, MapMode::Flat, Placement::Adaptive)?),
-        ("demand, 128 MiB", ram(CHIP, g1, one, Placement::Greedy)?),
-        ("demand, 256 KiB", ram(small, Config::most_pages(&small), one, Placement::Greedy)?),
+        ("flat, 16 GiB", ram(large, greedy(much))?),
+        ("flat, 128 MiB", ram(CHIP, Config::new(g1))?),
+        ("16 MiB/TiB, 16 GiB", ram(large, Config::for_ram(&large, much, budget)?)?),
+        ("smallest, 16 GiB", ram(large, smallest(&large, much)?)?),
+        ("smallest, 128 MiB", ram(CHIP, smallest(&CHIP, g1)?)?),
+        ("smallest, 256 KiB", ram(small, smallest(&small, Config::most_pages(&small))?)?),
     ];
     if json {
-        let ram: Vec<_> = cases.iter().map(|(n, (b, of))| (n, b, of)).collect();
+        let ram: Vec<_> = cases.iter().map(|(n, (b, of, meta))| (n, b, of, meta)).collect();
         println!(
             "{}",
             serde_json::json!({"writes_a_second": writes, "waf": waf, "reads_a_second": reads, "ram": ram})
@@ -104,9 +117,11 @@ pub fn speed_and_ram(json: bool) -> Result<()> {
         writes / 1e6,
         reads / 1e6
     );
-    for (name, (bytes, of)) in cases {
+    for (name, (bytes, of, meta)) in cases {
         let per_tib = bytes as f64 * (1u64 << 40) as f64 / of as f64 / f64::from(1 << 20);
-        println!("RAM, {name:<18}{bytes:>10} bytes, {per_tib:>9.1} MiB/TiB");
+        println!(
+            "RAM, {name:<20}{bytes:>10} bytes, {per_tib:>9.1} MiB/TiB, {meta:.3} metadata pages a program"
+        );
     }
     Ok(())
 }
