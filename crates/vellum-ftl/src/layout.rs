@@ -103,15 +103,15 @@ impl Layout {
 
     /// Divides a metadata page between block table, records and map slice. A mount reads about
     /// `logical · interval / (slice · records)` pages of the log's window; the more records, the
-    /// fewer of them, and the more slices, the longer the log. Half each makes the product least.
+    /// fewer of them, and the more slices, the longer the log. Half each would make the product least.
     fn share(&mut self, wish: u32) {
         let body = self.g.page_bytes as usize - HEADER - 4;
         for _ in 0..8 {
             let bits = (body.saturating_sub(4 * self.table as usize) * 8) as u32;
             let least = self.g.pages_per_block + 12;
-            // A page tells of the pages up to BACK before it: more records than those brought are
-            // never read.
-            let useful = (wish.max(8) * BACK as u32).min(bits / 2 / self.record_bits);
+            // Three and a half intervals: a mount reads one page in three or four then. More would make slices
+            // smaller, and so the log longer, for a mount that is hardly shorter.
+            let useful = (7 * wish.max(8) / 2).min(bits / 2 / self.record_bits);
             self.records = useful.max(least).min(bits / self.record_bits);
             self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);

@@ -14,6 +14,7 @@ pub use enumerate::exhaustive;
 pub use life::random;
 pub use steady::{Steady, steady};
 
+use crate::layout::Layout;
 use crate::{Config, FtlError, MapMode};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -41,9 +42,20 @@ impl Campaign {
         Campaign::full(Geometry::tiny(27, 16).with_cell(cell), map, 1)
     }
 
-    /// As many logical pages as the geometry carries.
+    /// As many logical pages as the geometry carries. A demand-paged map has the short interval that
+    /// little RAM asks for.
     fn full(geometry: Geometry, map: MapMode, nested: u32) -> Campaign {
-        let config = Config { map, ..Config::new(Config::most_pages(&geometry).max(1)) };
+        let mut config = Config { map, ..Config::new(Config::most_pages(&geometry).max(1)) };
+        if map != MapMode::Flat {
+            config.meta_interval = 8;
+            let fits = |c: &Config| {
+                let layout = Layout::new(&geometry, c);
+                layout.is_ok_and(|l| l.capacity(geometry.blocks) >= c.logical_pages.into())
+            };
+            while config.logical_pages > 1 && !fits(&config) {
+                config.logical_pages -= 1;
+            }
+        }
         Campaign { chip: ModelConfig::perfect(geometry), config, nested }
     }
 }
