@@ -12,7 +12,7 @@ use vellum_nand::{EraseBlock, Geometry, Nand, Ppa};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"VLA2");
 /// The on-flash format's version.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// Bytes before the log's blocks and the bad-block table.
 pub(crate) const HEADER: usize = 64;
 

@@ -52,7 +52,7 @@ impl Changed {
     }
 
     fn home(&self, hash: u32) -> usize {
-        (u64::from(hash) * u64::from(self.homes) >> 32) as usize
+        ((u64::from(hash) * u64::from(self.homes)) >> 32) as usize
     }
 
     /// The slot of a hash, or the one where it would go; the length when there is none.

@@ -93,7 +93,7 @@ pub fn speed_and_ram(json: bool) -> Result<()> {
     let large = Geometry { blocks: 16_384, pages_per_block: 256, ..CHIP };
     let large = Geometry { page_bytes: 4096, oob_bytes: 128, ..large };
     let much = (large.pages() * 9 / 10) as u32;
-    let budget = (u64::from(much) * 4096 >> 16) as usize;
+    let budget = ((u64::from(much) * 4096) >> 16) as usize;
     let small = Geometry::tiny(32, 16);
     let greedy = |pages| Config { placement: Placement::Greedy, ..Config::new(pages) };
     let cases = [
