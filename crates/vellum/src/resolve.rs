@@ -145,6 +145,9 @@ impl VmMemory {
                 why: "nobody is registered under that number".into(),
             });
         };
+        // The source takes this page's name back. Where a kept root has the leaf too, there is one name
+        // for both until the leaf is copied, so it is copied first.
+        let _same = self.host.replace(page, HostEntry::Absent { owner, token });
         let frame = source.bring(page, token, &self.pool).map_err(|why| Error::Source {
             owner: source.name().into(),
             at: page.base(),
