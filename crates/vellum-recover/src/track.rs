@@ -9,11 +9,13 @@
 
 use crate::error::Error;
 use crate::memory::{Mapping, PAGE};
-use crate::store::lock;
+use shared::Way;
+pub(crate) use shared::{Listed, Shared};
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 mod fault;
+mod shared;
 mod uffd;
 
 /// How written pages are found.
@@ -38,24 +40,10 @@ impl Capture {
     }
 }
 
-#[derive(Debug)]
-enum Way {
-    WriteProtect(uffd::Tracker),
-    Fault(fault::Tracker),
-    Hash(Vec<[u8; 32]>),
-}
-
 /// Memory whose written pages are known.
 #[derive(Debug)]
 pub struct Tracked {
     shared: Arc<Shared>,
-}
-
-/// What the owner's handle and whoever copies ahead of a pause have in common.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    way: Mutex<Way>,
-    memory: Arc<Mapping>,
 }
 
 impl Tracked {
@@ -78,7 +66,7 @@ impl Tracked {
                 .find_map(|capture| Self::way(&memory, capture).ok())
                 .map_or_else(|| Self::way(&memory, Capture::Hash), Ok)?,
         };
-        Ok(Self { shared: Arc::new(Shared { way: Mutex::new(way), memory }) })
+        Ok(Self { shared: Arc::new(Shared::new(way, memory)) })
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -96,11 +84,7 @@ impl Tracked {
 
     /// How written pages are found.
     pub fn capture(&self) -> Capture {
-        match *lock(&self.shared.way) {
-            Way::WriteProtect(_) => Capture::WriteProtect,
-            Way::Fault(_) => Capture::Fault,
-            Way::Hash(_) => Capture::Hash,
-        }
+        self.shared.capture()
     }
 
     /// The memory.
@@ -108,14 +92,14 @@ impl Tracked {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: writing needs `&mut self`, which can't be had while this slice lives. Who shares the
         // mapping reads it by way of the kernel, and never writes.
-        unsafe { self.shared.memory.slice(0..self.shared.memory.len()) }
+        unsafe { self.shared.memory().slice(0..self.shared.memory().len()) }
     }
 
     /// The memory, to write to.
     #[expect(unsafe_code, reason = "the one owner's view of its mapping")]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: `self` is borrowed for writing, so there is no other slice of the mapping.
-        unsafe { self.shared.memory.slice_mut(0..self.shared.memory.len()) }
+        unsafe { self.shared.memory().slice_mut(0..self.shared.memory().len()) }
     }
 
     /// The pages written since the last call (or the beginning), as runs of page numbers; tracking
@@ -124,51 +108,13 @@ impl Tracked {
     /// # Errors
     /// What the kernel says.
     pub fn take_dirty(&mut self) -> Result<Vec<Range<u64>>, Error> {
-        let memory = &self.shared.memory;
-        match &mut *lock(&self.shared.way) {
-            Way::Hash(old) => {
-                let new = hashes(memory);
-                let changed = new.iter().zip(old.iter()).enumerate();
-                let changed = changed.filter(|(_, (new, old))| new != old).map(|(at, _)| at as u64);
-                let runs = runs(changed);
-                *old = new;
-                Ok(runs)
-            }
-            way => way.take(memory),
-        }
-    }
-}
-
-impl Way {
-    /// What the kernel knows of written pages, whether or not somebody is writing: a write that is
-    /// not in this list is in the next one. Hashes are not the kernel's.
-    fn take(&mut self, memory: &Mapping) -> Result<Vec<Range<u64>>, Error> {
-        let failed = |source| Error::Memory { what: "listing written pages", source };
-        match self {
-            Self::WriteProtect(tracker) => tracker.take(memory).map_err(failed),
-            Self::Fault(tracker) => tracker.take(memory).map_err(failed),
-            Self::Hash(_) => Ok(Vec::new()),
-        }
-    }
-}
-
-impl Shared {
-    /// How many pages there are.
-    pub(crate) fn pages(&self) -> u64 {
-        (self.memory.len() / PAGE) as u64
+        Ok(self.shared.take(true)?.runs)
     }
 
-    /// As [`Tracked::take_dirty`], while the owner writes. Hashes can't be taken then: nothing is
-    /// listed, and everything is found later.
-    pub(crate) fn take_dirty(&self) -> Result<Vec<Range<u64>>, Error> {
-        lock(&self.way).take(&self.memory)
-    }
-
-    /// Copies pages while the owner writes: one that is written meanwhile comes out in any state,
-    /// and is in the next list.
-    pub(crate) fn read_pages(&self, pages: &[u64], out: &mut [u8]) -> Result<(), Error> {
-        let failed = |source| Error::Memory { what: "copying written pages", source };
-        self.memory.copy_out_pages(pages, out).map_err(failed)
+    /// As [`Tracked::take_dirty`], for a pause: where tracking can begin anew later
+    /// ([`Shared::arm_after`]), it does, because that is most of the cost.
+    pub(crate) fn list_in_pause(&mut self) -> Result<Listed, Error> {
+        self.shared.list_in_pause()
     }
 }
 

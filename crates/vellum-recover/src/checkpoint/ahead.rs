@@ -6,15 +6,16 @@
 //!    this order: a page that is written during the copy, or after it, is in the next list. So what a
 //!    pass copies may be old or torn, but then somebody knows.
 //! 2. *Pause*: the owner stands still. List what was written since the last pass, and copy it.
-//! 3. Behind the pause the later copies take the place of the earlier ones: the memory as it was in
-//!    the pause.
+//! 3. Behind the pause the pages that it listed are protected again, which is dearer than listing them:
+//!    what differs from its copy by then was written in between, and the next increment has it.
+//! 4. The later copies take the place of the earlier ones: the memory as it was in the pause.
 
 use super::image::Captured;
 use crate::error::Error;
 use crate::stats::micros;
-use crate::track::{Shared, Tracked, runs};
+use crate::track::{Shared, Tracked};
 use std::io;
-use std::ops::{DerefMut, Range};
+use std::ops::DerefMut;
 use std::sync::Arc;
 
 /// How an increment is taken.
@@ -70,8 +71,6 @@ pub struct Increments {
     captured: Captured,
     /// What the pause copies: kept, so that its memory need not be faulted in during a pause.
     late: Captured,
-    /// Pages that were listed, and could not be copied.
-    owed: Vec<Range<u64>>,
     /// `captured` was handed out: the next pass begins anew.
     taken: bool,
     ahead: u64,
@@ -83,7 +82,7 @@ impl Increments {
     pub fn of(memory: &Tracked, options: IncrementOptions) -> Self {
         let shared = memory.shared().clone();
         let (captured, late) = (Captured::default(), Captured::default());
-        Self { shared, options, captured, late, owed: Vec::new(), taken: true, ahead: 0 }
+        Self { shared, options, captured, late, taken: true, ahead: 0 }
     }
 
     /// One pass ahead: copies what was written, while the owner writes. [`Increments::take`] does as
@@ -101,7 +100,7 @@ impl Increments {
         let copied = target.refill(&pages, |out| shared.read_pages(&pages, out));
         if let Err(error) = copied {
             target.clear(self.shared.pages());
-            self.owed.extend(dirty);
+            self.shared.owe(dirty);
             return Err(error);
         }
         if !first {
@@ -127,9 +126,11 @@ impl Increments {
             self.pass()?;
         }
         let (owner, value) = stop();
-        let mut outcome = Ok(());
+        let mut outcome = Ok(true);
         let pause_us = micros(|| outcome = self.pause(owner));
-        outcome?;
+        if !outcome? {
+            self.shared.arm_after(self.late.pages(), self.late.bytes());
+        }
         let late = self.late.pages().iter();
         let known = self.captured.pages();
         let again = late.filter(|page| known.binary_search(page).is_ok()).count() as u64;
@@ -150,20 +151,15 @@ impl Increments {
         }
     }
 
-    /// All that the owner waits for; it goes on when `owner` is dropped, at the end.
-    fn pause(&mut self, mut owner: impl DerefMut<Target = Tracked>) -> Result<(), Error> {
+    /// All that the owner waits for; it goes on when `owner` is dropped, at the end. Gives whether
+    /// tracking has begun anew.
+    fn pause(&mut self, mut owner: impl DerefMut<Target = Tracked>) -> Result<bool, Error> {
         if !Arc::ptr_eq(owner.shared(), &self.shared) {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "it is another memory");
             return Err(Error::Memory { what: "an increment", source });
         }
-        let mut dirty = owner.take_dirty()?;
-        if !self.owed.is_empty() {
-            let mut pages: Vec<u64> = self.owed.drain(..).chain(dirty).flatten().collect();
-            pages.sort_unstable();
-            pages.dedup();
-            dirty = runs(pages.into_iter());
-        }
-        self.late.take_again(&*owner, &dirty);
-        Ok(())
+        let dirty = owner.list_in_pause()?;
+        self.late.take_again(&*owner, &dirty.runs);
+        Ok(dirty.armed)
     }
 }

@@ -112,17 +112,25 @@ impl Tracker {
         Ok(tracker)
     }
 
-    pub(super) fn take(&mut self, memory: &Mapping) -> io::Result<Vec<Range<u64>>> {
+    /// Adds the written pages to `found` and protects them again. When that fails, all of them are
+    /// found again by the next list, which tries again.
+    pub(super) fn take(&mut self, memory: &Mapping, found: &mut Vec<Range<u64>>) -> io::Result<()> {
         let words = self.bits.iter().enumerate();
         let pages = words.flat_map(|(at, word)| {
             let bits = word.swap(0, Ordering::AcqRel);
             (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| (at * 64 + bit) as u64)
         });
-        let runs = super::runs(pages);
-        for run in &runs {
-            protect(memory, run.start as usize..run.end as usize)?;
+        let listed = super::runs(pages);
+        for run in &listed {
+            if let Err(error) = protect(memory, run.start as usize..run.end as usize) {
+                for page in listed.iter().cloned().flatten().map(|page| page as usize) {
+                    self.bits[page / 64].fetch_or(1 << (page % 64), Ordering::AcqRel);
+                }
+                return Err(error);
+            }
         }
-        Ok(runs)
+        found.extend(listed);
+        Ok(())
     }
 }
 

@@ -10,7 +10,6 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::Errno;
 use rustix::ioctl::{Ioctl, IoctlOutput, Opcode, ioctl};
-use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::io;
 use std::ops::Range;
@@ -68,18 +67,25 @@ impl Tracker {
         let pagemap = open("/proc/self/pagemap", flags, FileMode::empty())?;
         let found = vec![PageRegion::default(); BATCH];
         let mut tracker = Self { _uffd: uffd, pagemap, found };
-        tracker.take(memory)?;
+        tracker.list(memory, true, &mut Vec::new())?;
         Ok(tracker)
     }
 
-    pub(super) fn take(&mut self, memory: &Mapping) -> io::Result<Vec<Range<u64>>> {
+    /// Adds the written pages to `runs`, in the kernel's order, and with `arm` protects them again.
+    /// What was found before an error is in `runs`: it is protected, and would not be found again.
+    pub(super) fn list(
+        &mut self,
+        memory: &Mapping,
+        arm: bool,
+        runs: &mut Vec<Range<u64>>,
+    ) -> io::Result<()> {
         let base = memory.base().as_ptr() as u64;
         let end = base + memory.len() as u64;
-        let (mut at, mut runs) = (base, Vec::<Range<u64>>::new());
+        let mut at = base;
         while at < end {
             let mut scan = Scan {
                 size: size_of::<Scan>() as u64,
-                flags: SCAN_WP_MATCHING | SCAN_CHECK_WPASYNC,
+                flags: SCAN_CHECK_WPASYNC | if arm { SCAN_WP_MATCHING } else { 0 },
                 start: at,
                 end,
                 vec: self.found.as_mut_ptr() as u64,
@@ -103,13 +109,7 @@ impl Tracker {
             }
             at = scan.walk_end;
         }
-        // Beside a writer, with more than some hundred runs, the list was seen not to ascend strictly:
-        // so nobody who takes it relies on the kernel for that.
-        if !runs.is_sorted_by(|one, two| one.end < two.start) {
-            let pages: BTreeSet<u64> = runs.into_iter().flatten().collect();
-            runs = super::runs(pages.into_iter());
-        }
-        Ok(runs)
+        Ok(())
     }
 }
 
