@@ -67,6 +67,8 @@ pub struct Stats {
     pub saved_bytes: u64,
     /// Times the log was truncated.
     pub truncations: u64,
+    /// Times it should have been and the disk was full.
+    pub truncation_failures: u64,
     /// The log's own counters.
     pub log: vellum_log::Counters,
     /// Lengths of declared ranges, in bytes.

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     due: AtomicBool,
     /// One truncation at a time.
     truncating: Mutex<()>,
+    /// Bytes in the log at which it is truncated: [`Options::truncate_at`], or more after a failure.
+    truncate_from: AtomicU64,
     stats: Mutex<Stats>,
     audit: Mutex<audit::Shadows>,
 }

@@ -29,6 +29,10 @@ pub struct Transaction<'a> {
     undo: Vec<u8>,
 }
 
+/// Ranges, and bytes of them, that a transaction has room for from its first: one allocation of each
+/// in place of four.
+const USUAL: (usize, usize) = (8, 1024);
+
 /// Gives the parts back, taking each region's lock once for those that follow each other.
 fn release(parts: &[Part]) {
     for run in parts.chunk_by(|one, two| Arc::ptr_eq(&one.region, &two.region)) {
@@ -59,6 +63,12 @@ impl<'a> Transaction<'a> {
         let Some(parts) = parts else {
             return Err(Error::Conflict { region: inner.entry.name.clone(), asked: range });
         };
+        if self.parts.capacity() == 0 {
+            self.parts.reserve(USUAL.0);
+            if self.restore == Restore::Yes {
+                self.undo.reserve(USUAL.1);
+            }
+        }
         for part in parts {
             let undo = self.undo.len();
             if self.restore == Restore::Yes {

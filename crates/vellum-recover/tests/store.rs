@@ -227,6 +227,70 @@ fn a_spare_that_a_full_disk_has_no_room_for_is_reported_and_made_later() {
     assert!(disk.list().unwrap().iter().any(|name| name.starts_with("spare-")));
 }
 
+#[test]
+fn a_truncation_that_a_full_disk_has_no_room_for_harms_nothing_and_a_failed_sync_poisons() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let region = store.region("r", 10_000).unwrap();
+    put(&store, &region, 0, b"one", Durability::Flush);
+    put(&store, &region, 9000, b"far", Durability::Flush);
+    // The second of the two pages has no room.
+    let full = std::io::ErrorKind::StorageFull;
+    disk.plant(Some(Fault { at: disk.operations() + 1, kind: full, forever: false }));
+    let error = store.truncate().unwrap_err();
+    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    assert!(error.is_disk_full() && text.contains("region-00000000"), "{text}");
+    assert_eq!((store.stats().truncations, store.stats().truncation_failures), (0, 1));
+    let holds = |disk: &CrashDisk, one: &[u8]| {
+        let store = open(disk, options()).unwrap();
+        let region = store.open_region("r").unwrap();
+        assert_eq!(&*region.read(0..3).unwrap(), one);
+        assert_eq!(&*region.read(9000..9003).unwrap(), b"far");
+    };
+    // Whatever a power cut leaves of it, and after more commits and the truncation's success.
+    disk.cuts().last().unwrap().images(60, 1).for_each(|image| holds(&image, b"one"));
+    put(&store, &region, 0, b"two", Durability::Flush);
+    disk.cuts().last().unwrap().images(60, 1).for_each(|image| holds(&image, b"two"));
+    store.truncate().unwrap();
+    assert_eq!((store.log_bytes(), store.stats().truncations), (0, 1));
+    disk.cuts().last().unwrap().images(60, 1).for_each(|image| holds(&image, b"two"));
+    // One write, and then the sync, of which nobody knows what it has written.
+    put(&store, &region, 0, b"six", Durability::Flush);
+    disk.plant(Some(Fault { at: disk.operations() + 1, kind: full, forever: false }));
+    assert!(store.truncate().unwrap_err().is_disk_full());
+    assert!(matches!(store.flush(), Err(Error::Poisoned { .. })));
+    drop(store);
+    holds(&disk, b"six");
+}
+
+#[test]
+fn a_full_disk_is_not_asked_again_at_every_commit() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, Options { truncate_at: 4000, ..options() }).unwrap();
+    let region = store.region("r", 100).unwrap();
+    while store.log_bytes() <= 4000 {
+        put(&store, &region, 0, &[1; 60], Durability::Flush);
+    }
+    // A spare first, which has room: its name, its zeros, its sync.
+    store.tend().unwrap();
+    assert_eq!(store.stats().truncations, 1);
+    while store.log_bytes() <= 4000 {
+        put(&store, &region, 0, &[2; 60], Durability::Flush);
+    }
+    let kind = std::io::ErrorKind::StorageFull;
+    disk.plant(Some(Fault { at: disk.operations(), kind, forever: false }));
+    assert!(store.tend().unwrap_err().is_disk_full());
+    let mut commits = 0;
+    while store.stats().truncations < 2 {
+        put(&store, &region, 0, &[3; 60], Durability::Flush);
+        store.tend().unwrap();
+        commits += 1;
+    }
+    assert_eq!(store.stats().truncation_failures, 1);
+    assert!(commits > 5, "asked again after {commits} commits");
+    assert_eq!(region.read(0..1).unwrap()[0], 3);
+}
+
 /// Opening must fail with an error that `fits`, and write nothing.
 fn refused(disk: &CrashDisk, fits: impl Fn(&Error) -> bool) {
     let before = disk.operations();

@@ -78,8 +78,8 @@ fn work(shared: &Shared, inbox: &Inbox) {
         let now = std::mem::take(&mut *wishes);
         inbox.working.store(true, Ordering::Release);
         drop(wishes);
-        // Errors poison the store, which tells whoever uses it next; but for a spare that could not
-        // be made, which loses nothing and is counted.
+        // Errors poison the store, which tells whoever uses it next; but for those of a full disk
+        // that lose nothing, which are counted.
         if now.flush {
             let _ = shared.flush();
         }
@@ -106,9 +106,9 @@ impl Store {
     /// [`Options::truncate_at`](crate::Options::truncate_at), and a spare segment.
     ///
     /// # Errors
-    /// When the medium fails, or the store is poisoned. A spare that can't be made (the disk is full)
-    /// is such an error, but poisons nothing: commits go on in the segment that there is, truncation
-    /// is done nevertheless, and the spare is tried again later.
+    /// When the medium fails, or the store is poisoned. A spare that can't be made and a truncation
+    /// that has no room (the disk is full) are such errors, but poison nothing: commits go on in the
+    /// segments that there are, and both are tried again when the log has grown.
     pub fn tend(&self) -> Result<(), Error> {
         self.alive()?;
         self.shared.tend()
@@ -130,7 +130,7 @@ impl Shared {
                 }
             }
         }
-        if lock(&self.log).live_bytes() > self.options.truncate_at {
+        if lock(&self.log).live_bytes() > self.truncate_from.load(Ordering::Relaxed) {
             self.truncate()?;
         }
         outcome

@@ -105,7 +105,8 @@ impl Shared {
             result = batch
                 .frames(limit, |index, bodies, more| log.append(index, bodies, more))
                 .and_then(|()| log.flush());
-            let due = log.live_bytes() > self.options.truncate_at || log.needs_spare();
+            let from = self.truncate_from.load(Ordering::Relaxed);
+            let due = log.live_bytes() > from || log.needs_spare();
             self.due.store(due, Ordering::Relaxed);
         });
         result?;

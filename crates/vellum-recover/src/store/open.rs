@@ -81,7 +81,7 @@ impl Store {
                 catalog
             }
         };
-        let background = options.background;
+        let (background, truncate_at) = (options.background, options.truncate_at);
         let shared = Arc::new(Shared {
             storage,
             place,
@@ -94,6 +94,7 @@ impl Store {
             gate: RwLock::new(()),
             due: AtomicBool::new(false),
             truncating: Mutex::new(()),
+            truncate_from: AtomicU64::new(truncate_at),
             stats: Mutex::new(Stats::default()),
             audit: Mutex::default(),
         });

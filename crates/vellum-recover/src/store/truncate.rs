@@ -32,13 +32,22 @@ struct Target {
     skip: bool,
 }
 
+/// How far a truncation came without harm.
+enum Written {
+    All,
+    /// Nothing was synced or let go of.
+    DiskFull(Error),
+}
+
 impl Store {
     /// Empties the log: everything in it is written to the regions' files, and the keys of its
     /// segments are destroyed. Commits go on meanwhile; they wait for no more than the end of a
     /// segment. Cost: a read of the log, a write of what changed, a sync of each file.
     ///
     /// # Errors
-    /// When the medium fails (the store is poisoned then), or the store is poisoned.
+    /// When the medium fails, or the store is poisoned. A disk that is full while the regions' files
+    /// are written is such an error and harms nothing: the log keeps what it has, commits go on, and a
+    /// later truncation does it again. Any other error of the medium poisons the store.
     pub fn truncate(&self) -> Result<(), Error> {
         self.alive()?;
         self.shared.truncate()
@@ -48,18 +57,31 @@ impl Store {
 impl Shared {
     pub(super) fn truncate(&self) -> Result<(), Error> {
         let _turn = lock(&self.truncating);
-        let mut result = Ok(());
+        let mut result = Ok(Written::All);
         let time = micros(|| result = self.truncate_now());
-        if let Err(error) = &result {
-            self.group.fail(&describe(error));
-        }
         let mut stats = lock(&self.stats);
-        stats.truncations += 1;
-        stats.truncate_us.add(time);
-        result
+        match result {
+            Ok(Written::All) => {
+                stats.truncations += 1;
+                stats.truncate_us.add(time);
+                self.truncate_from.store(self.options.truncate_at, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(Written::DiskFull(error)) => {
+                // Not again before the log has grown by a quarter of what it is truncated at.
+                stats.truncation_failures += 1;
+                let more = lock(&self.log).live_bytes() + self.options.truncate_at / 4;
+                self.truncate_from.store(more, Ordering::Relaxed);
+                Err(error)
+            }
+            Err(error) => {
+                self.group.fail(&describe(&error));
+                Err(error)
+            }
+        }
     }
 
-    fn truncate_now(&self) -> Result<(), Error> {
+    fn truncate_now(&self) -> Result<Written, Error> {
         self.flush()?;
         let segments = {
             // Behind the gate every record of a page capture is in its file as well.
@@ -68,10 +90,17 @@ impl Shared {
             log.seal()?;
             log.sealed()
         };
-        let Some(last) = segments.last().map(|segment| segment.generation()) else { return Ok(()) };
+        let Some(last) = segments.last().map(|segment| segment.generation()) else {
+            return Ok(Written::All);
+        };
         let targets = self.targets()?;
         for segment in &segments {
-            self.apply(segment, &targets)?;
+            match self.apply(segment, &targets) {
+                // Some pages are newer than the log's head says. Replay writes the same to them, and
+                // nothing has been let go of.
+                Err(error) if error.is_disk_full() => return Ok(Written::DiskFull(error)),
+                other => other?,
+            }
         }
         if !is_planted(self.options.log.planted, Bug::SkipDataSync) {
             for target in targets.values() {
@@ -91,7 +120,7 @@ impl Shared {
                 return Err(error.into());
             }
         }
-        Ok(())
+        Ok(Written::All)
     }
 
     /// All regions of the catalog, open or not.
