@@ -24,6 +24,10 @@ pub struct Work {
 pub trait Engine: Sync {
     fn name(&self) -> &'static str;
     fn run(&self, work: &Work) -> Result<()>;
+    /// Whether it is at work behind its transactions, where it can tell.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
 
 pub struct Raw {
@@ -149,6 +153,10 @@ impl Engine for Vellum {
                 other => return Ok(other?),
             }
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.store.is_tending()
     }
 }
 
