@@ -68,6 +68,56 @@ fn a_chain_of_increments_restores_merges_and_leaves_no_garbage() {
     assert_eq!(objects.list("image-").unwrap().len(), 1);
 }
 
+/// A memory that can change its size: what is cut off is gone, what is added is zeros.
+struct Sized(Vec<u8>);
+
+impl Pages for Sized {
+    fn pages(&self) -> u64 {
+        (self.0.len() / PAGE) as u64
+    }
+
+    fn read_page(&self, page: u64, out: &mut [u8]) {
+        out.copy_from_slice(&self.0[page as usize * PAGE..][..PAGE]);
+    }
+
+    fn take_dirty(&mut self) -> Result<Vec<std::ops::Range<u64>>, vellum_recover::Error> {
+        Ok(Vec::new())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Steps of a new size and some pages to write, each an image: the chain is the last memory, read
+    /// page by page, all at once, and merged.
+    #[test]
+    fn a_chain_of_memories_that_shrink_and_grow_is_the_last_of_them(
+        steps in prop::collection::vec(
+            (1_usize..14, prop::collection::btree_set(0_u64..14, 0..4)), 1..7),
+    ) {
+        let (_, checkpoints) = store(&CrashDisk::new());
+        let mut memory = Sized(Vec::new());
+        for (turn, (size, written)) in steps.into_iter().enumerate() {
+            memory.0.resize(size * PAGE, 0);
+            let written: Vec<_> = written.into_iter().filter(|page| *page < size as u64).collect();
+            for page in &written {
+                memory.0[*page as usize * PAGE..][..PAGE].fill(turn as u8 + 1);
+            }
+            let runs: Vec<_> = written.iter().map(|page| *page..page + 1).collect();
+            let captured = Captured::take(&memory, &runs);
+            checkpoints.save("m", &captured, b"", turn > 0).unwrap();
+        }
+        let mut restored = checkpoints.restore("m").unwrap();
+        for page in 0..memory.pages() {
+            let mut out = [9; PAGE];
+            restored.read_page(page, &mut out).unwrap();
+            prop_assert!(out[..] == memory.0[page as usize * PAGE..][..PAGE], "page {}", page);
+        }
+        prop_assert!(content(restored) == memory.0);
+        checkpoints.merge("m", Compression::None).unwrap();
+        prop_assert!(content(checkpoints.restore("m").unwrap()) == memory.0);
+    }
+}
+
 #[test]
 fn a_snapshot_is_the_memory_as_it_was_at_its_beginning() {
     let mut memory = Tracked::new(200 * PAGE, None).unwrap();

@@ -180,6 +180,10 @@ impl Restored {
         }
         self.touched.push(page);
         for at in 0..self.chain.len() {
+            // The memory was smaller then: what an older image has there was gone by then.
+            if page >= self.chain[at].pages {
+                break;
+            }
             let Some(place) = self.chain[at].place(&*self.objects, page)? else { continue };
             if place.slot == ZERO {
                 out.fill(0);
@@ -260,13 +264,14 @@ impl Restored {
         self.prefetch(&set, put)
     }
 
-    /// The pages that some image of the chain has; a parent may be of a larger memory.
+    /// The pages that some image of the chain has and that have not been cut off since.
     pub(super) fn stored_pages(&mut self) -> Result<Vec<u64>, CheckpointError> {
-        let mut set = std::collections::BTreeSet::new();
+        let (mut set, mut end) = (std::collections::BTreeSet::new(), u64::MAX);
         for image in &mut self.chain {
-            set.extend(image.own_pages(&*self.objects)?);
+            end = end.min(image.pages);
+            let own = image.own_pages(&*self.objects)?.into_iter();
+            set.extend(own.filter(|page| *page < end));
         }
-        let pages = self.pages();
-        Ok(set.into_iter().take_while(|page| *page < pages).collect())
+        Ok(set.into_iter().collect())
     }
 }
