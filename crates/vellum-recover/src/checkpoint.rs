@@ -17,6 +17,7 @@
 //! the kernel's other objects are CRIU's business and are not restored here.
 
 mod ahead;
+mod captured;
 mod chain;
 mod image;
 #[cfg(feature = "object-store")]
@@ -27,8 +28,9 @@ mod snapshot;
 mod working_set;
 
 pub use ahead::{IncrementOptions, IncrementReport, Increments};
+pub use captured::Captured;
 pub use chain::Checkpoints;
-pub use image::{Captured, Compression, ImageId, PAGES_MAX, STATE_MAX};
+pub use image::{Compression, ImageId, PAGES_MAX, STATE_MAX};
 #[cfg(feature = "object-store")]
 pub use object_store::StoreObjects;
 pub use objects::{DirObjects, ObjectError, Objects};

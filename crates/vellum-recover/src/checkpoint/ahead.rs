@@ -10,7 +10,7 @@
 //!    what differs from its copy by then was written in between, and the next increment has it.
 //! 4. The later copies take the place of the earlier ones: the memory as it was in the pause.
 
-use super::image::Captured;
+use super::Captured;
 use crate::error::Error;
 use crate::stats::micros;
 use crate::track::{Shared, Tracked};

@@ -4,9 +4,9 @@
 //! image's hash; the highest number counts. Both are written once, so a crash at any point leaves
 //! the old head or the new one, and an image that no head reaches is garbage.
 
-use super::image::{Captured, Compression, ImageId};
+use super::image::{Compression, ImageId};
 use super::restore::{Image, Restored};
-use super::{CheckpointError, Objects, working_set};
+use super::{Captured, CheckpointError, Objects, working_set};
 use crate::memory::PAGE;
 use std::collections::BTreeSet;
 use std::sync::Arc;

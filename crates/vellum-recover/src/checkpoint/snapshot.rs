@@ -5,8 +5,8 @@
 //! with the page's bytes. Somebody copies the rest with [`Snapshot::copy_some`]. What comes out is
 //! the memory as it was at the beginning.
 
+use super::Captured;
 use super::Pages;
-use super::image::Captured;
 use crate::memory::PAGE;
 use std::collections::BTreeMap;
 
