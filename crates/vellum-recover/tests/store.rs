@@ -184,16 +184,14 @@ fn a_transaction_larger_than_segments_is_whole_or_nothing() {
 #[test]
 fn an_io_error_poisons_the_store_and_reopening_shows_what_was_durable() {
     let disk = CrashDisk::new();
-    let store = open(&disk, options()).unwrap();
-    let region = store.region("r", 100).unwrap();
+    let (store, region) = with_region(&disk, 100);
     put(&store, &region, 0, b"a", Durability::Flush);
-    let kind = std::io::ErrorKind::StorageFull;
-    disk.plant(Some(Fault { at: disk.operations(), kind, forever: false }));
+    fill_disk(&disk, 0);
     let mut transaction = store.begin(Restore::Yes);
     transaction.set_range(&region, 0..1).unwrap()[0] = b'b';
     let error = transaction.commit(Durability::Flush).unwrap_err();
     // The one that met it hears of it at first hand, later ones that it was earlier.
-    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    let text = words(&error);
     assert!(text.contains("no storage space") && !text.contains("earlier"), "{text}");
     let mut transaction = store.begin(Restore::Yes);
     assert!(matches!(transaction.set_range(&region, 0..1), Err(Error::Poisoned { .. })));
@@ -206,14 +204,12 @@ fn an_io_error_poisons_the_store_and_reopening_shows_what_was_durable() {
 #[test]
 fn a_spare_that_a_full_disk_has_no_room_for_is_reported_and_made_later() {
     let disk = CrashDisk::new();
-    let store = open(&disk, options()).unwrap();
-    let region = store.region("r", 100).unwrap();
+    let (store, region) = with_region(&disk, 100);
     put(&store, &region, 0, b"a", Durability::Flush);
     // The file is made, and the disk is full when it is filled.
-    let kind = std::io::ErrorKind::StorageFull;
-    disk.plant(Some(Fault { at: disk.operations() + 1, kind, forever: false }));
+    fill_disk(&disk, 1);
     let error = store.tend().unwrap_err();
-    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    let text = words(&error);
     assert!(text.contains("spare-") && text.contains("no storage space"), "{text}");
     assert!(!disk.list().unwrap().iter().any(|name| name.starts_with("spare-")), "a part of it");
     assert_eq!(store.stats().log.spare_failures, 1);
@@ -230,15 +226,13 @@ fn a_spare_that_a_full_disk_has_no_room_for_is_reported_and_made_later() {
 #[test]
 fn a_truncation_that_a_full_disk_has_no_room_for_harms_nothing_and_a_failed_sync_poisons() {
     let disk = CrashDisk::new();
-    let store = open(&disk, options()).unwrap();
-    let region = store.region("r", 10_000).unwrap();
+    let (store, region) = with_region(&disk, 10_000);
     put(&store, &region, 0, b"one", Durability::Flush);
     put(&store, &region, 9000, b"far", Durability::Flush);
     // The second of the two pages has no room.
-    let full = std::io::ErrorKind::StorageFull;
-    disk.plant(Some(Fault { at: disk.operations() + 1, kind: full, forever: false }));
+    fill_disk(&disk, 1);
     let error = store.truncate().unwrap_err();
-    let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());
+    let text = words(&error);
     assert!(error.is_disk_full() && text.contains("region-00000000"), "{text}");
     assert_eq!((store.stats().truncations, store.stats().truncation_failures), (0, 1));
     let holds = |disk: &CrashDisk, one: &[u8]| {
@@ -256,7 +250,7 @@ fn a_truncation_that_a_full_disk_has_no_room_for_harms_nothing_and_a_failed_sync
     disk.cuts().last().unwrap().images(60, 1).for_each(|image| holds(&image, b"two"));
     // One write, and then the sync, of which nobody knows what it has written.
     put(&store, &region, 0, b"six", Durability::Flush);
-    disk.plant(Some(Fault { at: disk.operations() + 1, kind: full, forever: false }));
+    fill_disk(&disk, 1);
     assert!(store.truncate().unwrap_err().is_disk_full());
     assert!(matches!(store.flush(), Err(Error::Poisoned { .. })));
     drop(store);
@@ -277,8 +271,7 @@ fn a_full_disk_is_not_asked_again_at_every_commit() {
     while store.log_bytes() <= 4000 {
         put(&store, &region, 0, &[2; 60], Durability::Flush);
     }
-    let kind = std::io::ErrorKind::StorageFull;
-    disk.plant(Some(Fault { at: disk.operations(), kind, forever: false }));
+    fill_disk(&disk, 0);
     assert!(store.tend().unwrap_err().is_disk_full());
     let mut commits = 0;
     while store.stats().truncations < 2 {
@@ -289,6 +282,24 @@ fn a_full_disk_is_not_asked_again_at_every_commit() {
     assert_eq!(store.stats().truncation_failures, 1);
     assert!(commits > 5, "asked again after {commits} commits");
     assert_eq!(region.read(0..1).unwrap()[0], 3);
+}
+
+/// A store with region `r` of so many bytes.
+fn with_region(disk: &CrashDisk, len: u64) -> (Store, vellum_recover::Region) {
+    let store = open(disk, options()).unwrap();
+    let region = store.region("r", len).unwrap();
+    (store, region)
+}
+
+/// The `after`th operation from now finds the disk full.
+fn fill_disk(disk: &CrashDisk, after: u64) {
+    let kind = std::io::ErrorKind::StorageFull;
+    disk.plant(Some(Fault { at: disk.operations() + after, kind, forever: false }));
+}
+
+/// An error and its cause.
+fn words(error: &Error) -> String {
+    format!("{error}: {}", std::error::Error::source(error).unwrap())
 }
 
 /// Opening must fail with an error that `fits`, and write nothing.
