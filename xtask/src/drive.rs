@@ -15,7 +15,7 @@ pub struct Args {
     #[arg(default_value = "desktop7200")]
     device: String,
     /// Read these LBNs one after the other and print where the time went
-    #[arg(long, value_name = "LBN", num_args = 1..)]
+    #[arg(long, value_name = "LBN", num_args = 1.., value_delimiter = ',')]
     access: Vec<u64>,
     /// Sectors of each access
     #[arg(long, default_value_t = 8)]

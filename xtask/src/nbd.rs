@@ -1,12 +1,14 @@
 //! `cargo xtask nbd`: a modelled disk, or flash, as a network block device, for `qemu-img`, `nbdcopy`
 //! and `fio`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vellum_block::nbd::{NbdConfig, NbdServer};
-use vellum_block::{Device, Duration, Instant, Media, Ram, Serial, SparseFile, Volume};
+use vellum_block::{Device, Duration, Instant, Media, Overlay, Ram, Serial, SparseFile, Volume};
 use vellum_disk::{Disk, Policy};
 use vellum_ftl::Ftl;
 use vellum_nand::{Geometry, Model, ModelConfig};
@@ -21,6 +23,10 @@ pub struct Args {
     /// ends); without it, in memory
     #[arg(long)]
     file: Option<PathBuf>,
+    /// Leave `--file` as it is and keep what is changed in this difference to it, saved when a
+    /// connection ends: copies of an image that share it
+    #[arg(long, requires = "file", conflicts_with = "read_only")]
+    diff: Option<PathBuf>,
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:10809")]
     address: SocketAddr,
@@ -40,10 +46,16 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     if args.device == "flash" {
+        if args.diff.is_some() {
+            bail!("--diff is for disks; flash keeps an image of the whole chip");
+        }
         return flash(args);
     }
     let disk = Disk::new(&crate::trace::device(&args.device)?, Policy::Sptf)?;
     let shape = disk.shape();
+    if let (Some(file), Some(diff)) = (&args.file, &args.diff) {
+        return difference(args, disk, file, diff);
+    }
     let media: Box<dyn Media> = match &args.file {
         None => Box::new(Ram::new(shape.sectors, shape.sector_bytes)?),
         Some(path) => Box::new(
@@ -57,12 +69,54 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let mut serial = Serial::new(Volume::new(disk, media)?);
     serial.think(Duration::from_us(args.think));
+    let server = bind(args, shape.bytes())?;
+    let most = args.connections.unwrap_or(u64::MAX);
+    server.serve(&mut serial, |served| served >= most)?;
+    told(args, &serial)
+}
+
+fn bind(args: &Args, bytes: u64) -> Result<NbdServer> {
     let config =
         NbdConfig { address: args.address, read_only: args.read_only, ..Default::default() };
     let server = NbdServer::bind(config).with_context(|| args.address.to_string())?;
-    eprintln!("nbd://{}/vellum ({} bytes); Ctrl-C ends", server.address()?, shape.bytes());
-    let most = args.connections.unwrap_or(u64::MAX);
-    server.serve(&mut serial, |served| served >= most)?;
+    eprintln!("nbd://{}/vellum ({bytes} bytes); Ctrl-C ends", server.address()?);
+    Ok(server)
+}
+
+/// Serves an image that stays as it is, under what was changed.
+fn difference(args: &Args, disk: Disk, file: &Path, diff: &Path) -> Result<ExitCode> {
+    let shape = disk.shape();
+    let base = SparseFile::open(file, shape.sector_bytes, false)
+        .with_context(|| file.display().to_string())?;
+    let at = || diff.display().to_string();
+    let overlay = if diff.exists() {
+        Overlay::import(base, &mut BufReader::new(File::open(diff).with_context(at)?))
+            .with_context(at)?
+    } else {
+        Overlay::new(base)
+    };
+    let mut serial = Serial::new(Volume::new(disk, overlay)?);
+    serial.think(Duration::from_us(args.think));
+    let server = bind(args, shape.bytes())?;
+    for _ in 0..args.connections.unwrap_or(u64::MAX) {
+        if let Err(error) = server.serve_one(&mut serial) {
+            eprintln!("connection ended: {error}");
+        }
+        serial.flush()?;
+        // The old difference stays until the new one is whole.
+        let new = diff.with_extension("new");
+        let mut out = BufWriter::new(File::create(&new).with_context(at)?);
+        let overlay = serial.volume_mut().media_mut();
+        overlay.export(&mut out)?;
+        out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
+        std::fs::rename(&new, diff).with_context(at)?;
+        eprintln!("{}: {} sectors differ", diff.display(), overlay.changed_sectors());
+    }
+    told(args, &serial)
+}
+
+/// Tells how much of the drive's time was used.
+fn told<M: Media>(args: &Args, serial: &Serial<Disk, M>) -> Result<ExitCode> {
     let s = serial.statistics();
     let busy = serial.now().since(Instant::ZERO);
     if args.json {

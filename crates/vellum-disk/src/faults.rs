@@ -71,6 +71,11 @@ impl Faults {
         self.latent.insert(lba, turns);
     }
 
+    /// A sector that stands in a spare at the drive's end: each access to it pays the way there and back.
+    pub fn grow_at(&mut self, lba: u64) {
+        self.grown.insert(lba);
+    }
+
     /// The head of a surface has crashed: nothing of it can be read or written any more.
     pub fn crash_head(&mut self, head: u32) {
         self.dead_heads |= 1u64.checked_shl(head).unwrap_or(0);

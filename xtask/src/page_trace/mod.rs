@@ -97,7 +97,7 @@ pub fn pages(text: &str, trace: &Trace) -> Result<u32> {
         None => text.parse().with_context(wrong)?,
     };
     if pages == 0 {
-        bail!("memory of no pages");
+        bail!("`{text}` is a memory of no pages; one at least is expected");
     }
     Ok(pages)
 }

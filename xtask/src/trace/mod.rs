@@ -1,5 +1,6 @@
 //! `cargo xtask trace FILE --device PROFILE`: a trace of block requests on a model of a drive.
 
+mod faults;
 mod report;
 
 use crate::table::Table;
@@ -14,6 +15,7 @@ use vellum_block::trace::{Format, Reader, Record};
 use vellum_block::{
     Cdf, Completion, Device, Duration, Instant, Lba, Op, Phase, Request, Tag, drain,
 };
+use vellum_disk::faults::FaultCounters;
 use vellum_disk::profile::Profile;
 use vellum_disk::replay::closed_loop;
 use vellum_disk::shingled::{Shingled, ShingledConfig};
@@ -52,6 +54,8 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    faults: faults::Options,
 }
 
 /// The names that `--policy` and `--format` take.
@@ -77,11 +81,16 @@ struct Outcome {
     /// Cylinders between the homes of successive requests.
     distances: Vec<u32>,
     measured: Option<Cdf>,
+    counters: FaultCounters,
+    cut: Option<faults::Cut>,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let records = read(args)?;
     let profile = device(&args.device)?;
+    if args.faults.enumerates() {
+        return enumerate(args, &profile, records);
+    }
     let outcome = play(args, &profile, records)?;
     let responses = Cdf::new(outcome.done.iter().map(Completion::response).collect());
     if args.json {
@@ -171,12 +180,14 @@ impl Drive {
                 Drive::Zoned(Box::new(Shingled::new(profile, policy, config)?))
             }
         };
+        let disk = match &mut drive {
+            Drive::Plain(d) => d,
+            Drive::Zoned(d) => d.disk_mut(),
+        };
         if let Some(ms) = args.age_limit {
-            match &mut drive {
-                Drive::Plain(d) => d.set_age_limit(Duration::from_ms(ms)),
-                Drive::Zoned(d) => d.disk_mut().set_age_limit(Duration::from_ms(ms)),
-            }
+            disk.set_age_limit(Duration::from_ms(ms));
         }
+        args.faults.plant(disk)?;
         Ok(drive)
     }
 
@@ -188,6 +199,21 @@ impl Drive {
     }
 }
 
+/// Prints what power cuts can leave, instead of the run.
+fn enumerate(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<ExitCode> {
+    let Drive::Plain(mut disk) = Drive::new(args, profile)? else {
+        bail!("--crash-states knows drives without --zones");
+    };
+    fit(args, &disk, &mut records);
+    let table = faults::states(&mut disk, &records)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&table.json())?);
+    } else {
+        println!("{}", table.text());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outcome> {
     let mut drive = Drive::new(args, profile)?;
     let wrapped = fit(args, drive.disk(), &mut records);
@@ -196,7 +222,18 @@ fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outc
     }
     let closed = records.iter().all(|r| r.gap.is_some());
     let measured = records.iter().map(|r| r.service).collect::<Option<Vec<_>>>().map(Cdf::new);
+    let mut cut = None;
     let done = match &mut drive {
+        drive if args.faults.power_loss().is_some() => {
+            let at = args.faults.power_loss().unwrap_or(Instant::MAX);
+            let device: &mut dyn Device = match drive {
+                Drive::Plain(disk) => disk,
+                Drive::Zoned(zoned) => zoned.as_mut(),
+            };
+            let (done, left) = faults::until_cut(device, &records, closed, at)?;
+            cut = Some(left);
+            done
+        }
         Drive::Plain(disk) if closed => closed_loop(disk, &records)?,
         Drive::Plain(disk) => open(disk, &records)?,
         Drive::Zoned(zoned) => open(zoned.as_mut(), &records)?,
@@ -218,7 +255,9 @@ fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outc
         distance: m.distance,
         modified: m.modified,
         distances,
-        measured,
+        measured: measured.filter(|_| cut.is_none()),
+        counters: disk.faults().counters(),
+        cut,
     })
 }
 
@@ -286,7 +325,10 @@ fn tables(o: &Outcome, responses: &Cdf) -> Vec<Table> {
             parts.row([json!(phase.name()), json!(format!("{mean:.4}"))]);
         }
     }
-    vec![table, parts]
+    let mut tables = vec![table, parts];
+    tables.extend(faults::counters(o));
+    tables.extend(o.cut.as_ref().map(faults::Cut::table));
+    tables
 }
 
 fn as_json(o: &Outcome, responses: &Cdf) -> serde_json::Value {
@@ -307,6 +349,8 @@ fn as_json(o: &Outcome, responses: &Cdf) -> serde_json::Value {
         "parts_ms": parts,
         "buffer_hits": o.hits,
         "media_accesses": o.accesses,
+        "faults": faults::counters_json(&o.counters),
+        "power_cut": o.cut.as_ref().map(faults::Cut::json),
         "demerit_ms": o.measured.as_ref().map(|m| responses.demerit(m).as_ms_f64()),
     })
 }
