@@ -3,7 +3,7 @@
 Reads cases from standard input and answers each with a line:
 
     riscv KIND SATP USER SUM MXR VA PLACE {ADDRESS VALUE}
-    x86 KIND USER CR0 CR4 EFER AC VA PLACE {ADDRESS VALUE}
+    x86 KIND USER CR0 CR4 EFER AC PKRU VA PLACE {ADDRESS VALUE}
 
 KIND is 0 for a load, 1 for a store, 2 for a fetch; PLACE is the physical address that the access is
 expected to reach. Every word of memory but those that a case names holds its own address. The answer
@@ -102,15 +102,19 @@ class X86(Machine):
     uses. User mode is entered once, by `sysret`, and never left."""
 
     ROOT = 0x10000
+    ROOT5 = 0xF000
+    LA57 = 1 << 12
+    PKE = 1 << 22
     NOTHING = 0xFEEBFEEBFEEBFEEB
     CODE = 0xFFFFFF8000000000
 
     def __init__(self, user):
-        # The first that has SMAP.
-        model = x86.UC_CPU_X86_BROADWELL
+        # The first that has five levels and protection keys.
+        model = x86.UC_CPU_X86_ICELAKE_SERVER
         super().__init__(unicorn.UC_ARCH_X86, unicorn.UC_MODE_64, 0, 1 << 25, model)
         self.user = user
         for at, value in [
+            (self.ROOT5 + 511 * 8, self.ROOT | 0x27),
             (self.ROOT + 511 * 8, 0x1000 | 0x27),
             (0x1000, 0x2000 | 0x27),
             (0x2000, 0x3000 | 0x27),
@@ -118,8 +122,9 @@ class X86(Machine):
             (0x3008, 0x4000 | 0x23),
         ]:
             self.write(at, value)
-        # mov rax, [rsi]; mov [rsi], rdi; jmp rsi; sysretq
-        self.uc.mem_write(0x4000, bytes.fromhex("488b069048893e90ffe69090480f0790"))
+        # mov rax, [rsi]; mov [rsi], rdi; jmp rsi; sysretq; wrpkru
+        code = "488b069048893e90ffe69090480f07900f01ef90"
+        self.uc.mem_write(0x4000, bytes.fromhex(code))
         if user:
             self.set(1 << 31 | 1 << 16 | 1, 1 << 5, 1 << 11 | 1 << 10 | 1 << 8 | 1, 0)
             self.uc.reg_write(x86.UC_X86_REG_MSR, (0xC0000081, 0x1B << 48 | 0x8 << 32))
@@ -135,13 +140,20 @@ class X86(Machine):
         uc.reg_write(x86.UC_X86_REG_CR4, cr4)
         uc.reg_write(x86.UC_X86_REG_CR0, cr0)
         # Which also forgets every translation.
-        uc.reg_write(x86.UC_X86_REG_CR3, self.ROOT)
+        uc.reg_write(x86.UC_X86_REG_CR3, self.ROOT5 if cr4 & self.LA57 else self.ROOT)
         uc.reg_write(x86.UC_X86_REG_EFLAGS, 2 | ac << 18)
 
-    def access(self, kind, cr0, cr4, efer, ac, va):
+    def access(self, kind, cr0, cr4, efer, ac, pkru, va):
         uc = self.uc
         uc.context_restore(self.fresh)
         self.set(cr0, cr4, efer, ac)
+        if cr4 & self.PKE:
+            uc.reg_write(x86.UC_X86_REG_RAX, pkru)
+            uc.reg_write(x86.UC_X86_REG_RCX, 0)
+            uc.reg_write(x86.UC_X86_REG_RDX, 0)
+            self.start(self.CODE + 16, 1)
+            if self.fault >= 0:
+                raise SystemExit("no protection keys: exception %d" % self.fault)
         uc.reg_write(x86.UC_X86_REG_RSI, va)
         uc.reg_write(x86.UC_X86_REG_RDI, STORED)
         self.start(self.CODE + 4 * kind, 2 if kind == 2 else 1)
@@ -166,10 +178,10 @@ def main():
             one = machine(arch, Riscv)
             access = lambda: one.access(kind, satp, user, sum_, mxr, va)
         else:
-            kind, user, cr0, cr4, efer, ac, va, place = numbers[:8]
-            rest = numbers[8:]
+            kind, user, cr0, cr4, efer, ac, pkru, va, place = numbers[:9]
+            rest = numbers[9:]
             one = machine((arch, user), lambda: X86(user))
-            access = lambda: one.access(kind, cr0, cr4, efer, ac, va)
+            access = lambda: one.access(kind, cr0, cr4, efer, ac, pkru, va)
         one.case(kind, place, list(zip(rest[::2], rest[1::2])), access)
 
 

@@ -1,5 +1,5 @@
-//! Random paths of x86-64 tables: four levels, WP, NXE, SMEP, SMAP and AC. The emulator does not tell
-//! the error code, and its processor has neither protection keys nor five levels.
+//! Random paths of x86-64 tables: four and five levels, WP, NXE, SMEP, SMAP, AC and PKRU. The emulator
+//! does not tell the error code.
 
 use super::{Case, Ram, kind};
 use crate::random::Random;
@@ -8,6 +8,7 @@ use vellum_translate::x86::{Access, Entry, FaultKind, Paging, Registers, walk};
 use vellum_translate::{Gfn, Gpa, Gva, Privilege};
 
 const SIZE: u64 = 1 << 25;
+/// The root of four levels; that of five is in the page before it.
 const ROOT: u64 = 0x1_0000;
 /// MAXPHYADDR of the emulator's processor.
 const PHYSICAL_BITS: u8 = 40;
@@ -20,11 +21,12 @@ pub const KNOWN: [(&str, &str); 1] = [(
 
 pub fn case(random: &mut Random) -> Case {
     let leaf = random.below(3);
+    let levels = 4 + random.below(2);
     let mut va = random.below(512) << 3;
     let mut words = Vec::new();
-    for level in (0..4).rev() {
-        // Where a large page's offset lands in memory, above its first 8 MiB; and not the root's
-        // upper half, where the emulator's code is.
+    for level in (0..levels).rev() {
+        // Where a large page's offset lands in memory, above its first 8 MiB; and not the
+        // upper half of a root, where the emulator's code is.
         let index = match level {
             0 => random.below(512),
             1 => 4 + random.below(12),
@@ -32,7 +34,7 @@ pub fn case(random: &mut Random) -> Case {
             _ => random.below(256),
         };
         va |= index << (12 + 9 * level);
-        let at = ROOT + (3 - level) * 4096 + index * 8;
+        let at = ROOT + 3 * 4096 - level * 4096 + index * 8;
         words.push((at, entry(random, level, leaf)));
     }
     let va = Gva::new(va);
@@ -40,13 +42,21 @@ pub fn case(random: &mut Random) -> Case {
     let flag = |set: bool, bit: u64| if set { bit } else { 0 };
     let (wp, nx) = (random.once_in(2), !random.once_in(4));
     let (smep, smap, ac) = (random.once_in(2), random.once_in(2), random.once_in(2));
+    // Keys refuse often where they are random: two bits for each of sixteen.
+    let (pke, la57) = (random.once_in(2), levels == 5);
+    let pkru = random.word() as u32 & random.word() as u32;
     let registers = Registers {
         cr0: Registers::CR0_PE | Registers::CR0_PG | flag(wp, Registers::CR0_WP),
-        cr3: ROOT,
-        cr4: Registers::CR4_PAE | flag(smep, Registers::CR4_SMEP) | flag(smap, Registers::CR4_SMAP),
+        cr3: ROOT - flag(la57, 4096),
+        cr4: Registers::CR4_PAE
+            | flag(smep, Registers::CR4_SMEP)
+            | flag(smap, Registers::CR4_SMAP)
+            | flag(pke, Registers::CR4_PKE)
+            | flag(la57, Registers::CR4_LA57),
         // LMA, as it reads where LME and PG are set, and SCE for the emulator's `sysret`.
         efer: Registers::EFER_LME | 1 << 10 | 1 | flag(nx, Registers::EFER_NXE),
         eflags: flag(ac, Registers::EFLAGS_AC),
+        pkru,
         ..Registers::default()
     };
     let paging = Paging::from_registers(&registers, PHYSICAL_BITS, true);
@@ -63,7 +73,8 @@ pub fn case(random: &mut Random) -> Case {
     };
     let Registers { cr0, cr4, efer, .. } = registers;
     let (user, ac) = (u8::from(user), u8::from(ac));
-    let line = format!("x86 {} {user} {cr0:x} {cr4:x} {efer:x} {ac} {:x}", kind(access), va.get());
+    let kind = kind(access);
+    let line = format!("x86 {kind} {user} {cr0:x} {cr4:x} {efer:x} {ac} {pkru:x} {:x}", va.get());
     Case { registers: line, access, left: memory.left(), accessed: Entry::A, words, ours, shown }
 }
 
@@ -80,12 +91,12 @@ fn entry(random: &mut Random, level: u64, leaf: u64) -> u64 {
     }
     if level > leaf {
         let next = (ROOT >> 12) + 4 - level;
-        if level == 3 && random.once_in(60) {
+        if level >= 3 && random.once_in(60) {
             flags |= Entry::PS;
         }
         return Entry::new(Gfn::new(next), flags).0;
     }
-    flags |= random.mostly(Entry::D, 3) | random.below(2) << 8;
+    flags |= random.mostly(Entry::D, 3) | random.below(2) << 8 | random.below(16) << 59;
     let at = match level {
         0 => 0x80_0000 + (random.below(SIZE - 0x80_0000) & !0xfff),
         1 => 0x80_0000 + random.below(12) * 0x20_0000,
