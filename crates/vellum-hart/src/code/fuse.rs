@@ -15,38 +15,17 @@ use super::MicroOp;
 use super::lower::is_access;
 use super::opcode::Code;
 
-/// A second operation, as `imm` holds it.
+/// A second operation, as `imm` holds it: its bytes in order. The run loop reads them in place.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Second(pub(crate) i32);
+struct Second([u8; 4]);
 
 impl Second {
-    fn new(a: u8, b: u8, rest: i16) -> Second {
-        let [low, high] = rest.to_le_bytes();
-        Second(i32::from_le_bytes([a, b, low, high]))
+    fn new(a: u8, b: u8, rest: [u8; 2]) -> Second {
+        Second([a, b, rest[0], rest[1]])
     }
 
-    /// Byte 0: `rd`, or a branch's `rs1`.
-    #[inline(always)]
-    pub(crate) fn first(self) -> u8 {
-        self.0 as u8
-    }
-
-    /// Byte 1: `rs1`, or a branch's `rs2`.
-    #[inline(always)]
-    pub(crate) fn source(self) -> u8 {
-        (self.0 >> 8) as u8
-    }
-
-    /// Byte 2: `rs2`.
-    #[inline(always)]
-    pub(crate) fn other(self) -> u8 {
-        (self.0 >> 16) as u8
-    }
-
-    /// Bytes 2 and 3: a branch's distance, or an immediate.
-    #[inline(always)]
-    pub(crate) fn distance(self) -> u64 {
-        (self.0 >> 16) as u64
+    fn imm(self) -> i32 {
+        i32::from_ne_bytes(self.0)
     }
 }
 
@@ -73,11 +52,12 @@ fn whole(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
 }
 
 macro_rules! pairs {
-    ($($first:ident $second:ident => $pair:ident,)*) => {
-        /// The pair that two operations make, if there is one.
-        fn both(a: Code, b: Code) -> Option<Code> {
+    ($($first:ident $second:ident => $pair:ident,)*; $($from:ident $to:ident => $chain:ident,)*) => {
+        /// The pair that two operations make, if there is one, and whether it is a chain.
+        fn both(a: Code, b: Code) -> Option<(Code, bool)> {
             match (a, b) {
-                $((Code::$first, Code::$second) => Some(Code::$pair),)*
+                $((Code::$first, Code::$second) => Some((Code::$pair, false)),)*
+                $((Code::$from, Code::$to) => Some((Code::$chain, true)),)*
                 _ => None,
             }
         }
@@ -86,6 +66,7 @@ macro_rules! pairs {
         fn parts(pair: Code) -> (Code, Code) {
             match pair {
                 $(Code::$pair => (Code::$first, Code::$second),)*
+                $(Code::$chain => (Code::$from, Code::$to),)*
                 _ => (Code::Illegal, Code::Illegal),
             }
         }
@@ -93,6 +74,20 @@ macro_rules! pairs {
 }
 
 pairs! {
+    Srliw Beq => SrliwBeq,
+    Srliw Bne => SrliwBne,
+    Addi Addi => AddiAddi,
+    Addiw Addi => AddiwAddi,
+    Addi Add => AddiAdd,
+    Add Add => AddAdd,
+    Ld Ld => LdLd,
+    Lh Lh => LhLh,
+    Sd Sd => SdSd,
+    Sb Sb => SbSb,
+    Add Ld => AddLd,
+    Add Lbu => AddLbu,
+    Addi Sd => AddiSd,
+    ;
     Addi Beq => AddiBeq,
     Addi Bne => AddiBne,
     Addi Bltu => AddiBltu,
@@ -103,15 +98,10 @@ pairs! {
     Andi Bne => AndiBne,
     Addw Beq => AddwBeq,
     Addw Bne => AddwBne,
-    Srliw Beq => SrliwBeq,
-    Srliw Bne => SrliwBne,
     Or Beq => OrBeq,
     Or Bne => OrBne,
     Add Beq => AddBeq,
     Add Bne => AddBne,
-    Addi Addi => AddiAddi,
-    Addi Add => AddiAdd,
-    Add Add => AddAdd,
     Mulw Addw => MulwAddw,
     Slli Srli => SlliSrli,
     Slli Add => SlliAdd,
@@ -119,19 +109,17 @@ pairs! {
     Xor Slli => XorSlli,
     Sltiu Andi => SltiuAndi,
     Andi Or => AndiOr,
-    Addiw Addi => AddiwAddi,
     Xor Xor => XorXor,
     Slli Or => SlliOr,
     Srli Slli => SrliSlli,
     Slliw Xor => SlliwXor,
     Srliw Xor => SrliwXor,
-    Ld Ld => LdLd,
-    Lh Lh => LhLh,
-    Sd Sd => SdSd,
-    Sb Sb => SbSb,
-    Add Ld => AddLd,
-    Add Lbu => AddLbu,
-    Addi Sd => AddiSd,
+}
+
+/// Whether the operation's sources may change places.
+fn commutes(op: Code) -> bool {
+    use Code::*;
+    matches!(op, Add | Addw | Xor | Or | And | Beq | Bne)
 }
 
 /// How an operation's registers and immediate are laid out in a pair.
@@ -159,8 +147,14 @@ fn shape(op: Code) -> Shape {
     }
 }
 
-fn pair(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
-    let op = both(a.op, b.op)?;
+fn pair(a: MicroOp, mut b: MicroOp) -> Option<MicroOp> {
+    let (op, chain) = both(a.op, b.op)?;
+    if chain && b.rs1 != a.rd {
+        if b.rs2 != a.rd || !commutes(b.op) {
+            return None;
+        }
+        (b.rs1, b.rs2) = (b.rs2, b.rs1);
+    }
     let short = |imm: i32| i8::try_from(imm).ok().map(|imm| imm as u8);
     let scaled = |imm: i32, size: i32| if imm % size == 0 { short(imm / size) } else { None };
     let (rd, rs2) = match shape(a.op) {
@@ -169,14 +163,14 @@ fn pair(a: MicroOp, b: MicroOp) -> Option<MicroOp> {
         Shape::Load(size) => (a.rd, scaled(a.imm, size)?),
         Shape::Store(size) => (scaled(a.imm, size)?, a.rs2),
     };
-    let distance = || i16::try_from(b.imm).ok();
+    let distance = || i16::try_from(b.imm).ok().map(i16::to_ne_bytes);
     let (imm, link) = match shape(b.op) {
         Shape::Branch => (Second::new(b.rs1, b.rs2, distance()?), b.link),
         Shape::Immediate | Shape::Load(_) => (Second::new(b.rd, b.rs1, distance()?), a.len.into()),
         Shape::Store(_) => (Second::new(b.rs2, b.rs1, distance()?), a.len.into()),
-        Shape::Registers => (Second::new(b.rd, b.rs1, i16::from(b.rs2)), a.len.into()),
+        Shape::Registers => (Second::new(b.rd, b.rs1, [b.rs2, 0]), a.len.into()),
     };
-    Some(MicroOp { op, rd, rs1: a.rs1, rs2, imm: imm.0, link, ..b })
+    Some(MicroOp { op, rd, rs1: a.rs1, rs2, imm: imm.imm(), link, ..b })
 }
 
 /// The first operation of a pair that begins with an access, as it was before.
@@ -198,10 +192,10 @@ pub(crate) fn first(pair: MicroOp) -> MicroOp {
 #[cold]
 pub(crate) fn second(pair: MicroOp) -> MicroOp {
     let (_, op) = parts(pair.op);
-    let s = Second(pair.imm);
+    let [first, rs1, low, high] = pair.imm.to_ne_bytes();
     let (rd, rs2) = match shape(op) {
-        Shape::Store(_) => (0, s.first()),
-        _ => (s.first(), 0),
+        Shape::Store(_) => (0, first),
+        _ => (first, 0),
     };
-    MicroOp { op, rd, rs1: s.source(), rs2, imm: s.distance() as i32, ..pair }
+    MicroOp { op, rd, rs1, rs2, imm: i16::from_ne_bytes([low, high]).into(), ..pair }
 }

@@ -8,7 +8,7 @@ mod opcode;
 
 pub use cache::{CodeCache, Counters};
 pub(crate) use cache::{First, fetch};
-pub(crate) use fuse::{Second, first, second};
+pub(crate) use fuse::{first, second};
 pub(crate) use op::MicroOp;
 pub(crate) use opcode::Code;
 

@@ -14,6 +14,9 @@ macro_rules! codes {
         }
 
         impl Code {
+            /// All of them.
+            pub(crate) const ALL: &[Code] = &[$(Code::$name,)* $(Code::$pair,)*];
+
             /// The code of one instruction.
             pub(crate) const fn of(op: Op) -> Code {
                 match op {

@@ -10,6 +10,11 @@
 
 mod arithmetic;
 mod blocks;
+mod cursor;
+#[macro_use]
+mod forms;
+mod handlers;
+mod leave;
 
 use crate::code::{CodeCache, First, NO_LINK};
 use crate::exit::Exit;
