@@ -56,6 +56,15 @@ pub fn with_tables(mode: u64, entries: &[u64], body: &[u32]) -> Vec<u8> {
 /// # Panics
 /// When not.
 pub fn survive(kernel: Vec<u8>, paging: Paging, harts: u32) -> Machine {
+    survive_for(kernel, paging, harts, ENOUGH)
+}
+
+/// As [`survive`], for so many instructions. A fence under a policy that keeps nothing behind one
+/// costs the host as much as hundreds of other instructions, so this bounds the time as well.
+///
+/// # Panics
+/// When not.
+pub fn survive_for(kernel: Vec<u8>, paging: Paging, harts: u32, instructions: u64) -> Machine {
     let mut config = Config::new(kernel);
     config.memory = MEMORY;
     config.harts = harts;
@@ -64,7 +73,7 @@ pub fn survive(kernel: Vec<u8>, paging: Paging, harts: u32) -> Machine {
     let mut machine = Machine::new(config, Box::new(Seeded::new(1, Script::typed("hello"))))
         .expect("an image that fits");
     for _ in 0..4 {
-        let stop = machine.run(ENOUGH / 4);
+        let stop = machine.run(instructions / 4);
         assert_eq!(machine.memory().audit(), vec![]);
         assert!(!matches!(stop, Stop::Host(_)), "{stop:?}");
         if stop != Stop::Slice {

@@ -44,6 +44,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !names.contains(target) {
         bail!("there is no target `{target}`; there are {}", names.join(", "));
     }
+    if let Some(why) = missing() {
+        println!("skipped: {why}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let (corpus, artifacts) =
         (folder.join("corpus").join(target), folder.join("artifacts").join(target));
     fs::create_dir_all(&artifacts)?;
@@ -70,6 +74,13 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     run_command(&mut fuzzer)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What this machine lacks to build and run a fuzzer.
+fn missing() -> Option<String> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+    let there = Command::new(&compiler).arg("--version").output().is_ok_and(|o| o.status.success());
+    (!there).then(|| format!("libFuzzer is built by a C++ compiler, and `{compiler}` does not run"))
 }
 
 /// The targets are the programs' names.

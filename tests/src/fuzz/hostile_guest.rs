@@ -10,6 +10,9 @@ use crate::{PAGINGS, hostile};
 
 /// Instructions at most: what fits the image's first page behind its header and the preamble.
 const WORDS: usize = 900;
+/// Instructions that are run: a fuzzer learns more of many short runs than of one that goes on in a
+/// loop of fences.
+const INSTRUCTIONS: u64 = 40_000;
 /// Entries at most: three tables.
 const ENTRIES: usize = 3 * 512;
 /// `satp.MODE` of no translation, Sv39, Sv48 and Sv57.
@@ -39,7 +42,7 @@ pub fn run(data: &[u8]) {
         0 => hostile::image(&body),
         mode => hostile::with_tables(mode, &entries, &body),
     };
-    drop(hostile::survive(kernel, paging, harts));
+    drop(hostile::survive_for(kernel, paging, harts, INSTRUCTIONS));
 }
 
 fn page_of(byte: u8) -> u64 {
