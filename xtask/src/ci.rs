@@ -2,7 +2,7 @@
 //! else is not at hand is named as skipped.
 
 use crate::shell::{cargo, root, run_within};
-use crate::{console, linux, no_std, tidy};
+use crate::{bad_input, console, linux, no_std, tidy};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -32,7 +32,7 @@ enum Outcome {
 type Step = (&'static str, fn(&Ci) -> Result<Outcome>);
 
 /// In this order: what fails fast comes first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", |ci| ci.cargo(&["fmt", "--all", "--check"])),
     ("house rules", |_| tidy::run(&tidy::Args::default()).map(|_| Outcome::Passed)),
     ("lints", |ci| {
@@ -55,6 +55,7 @@ const STEPS: [Step; 11] = [
     ("docs", Ci::docs),
     ("small guest", Ci::small_guest),
     ("one seed, one run", Ci::same_twice),
+    ("bad input", |_| bad_input::check().map(|_| Outcome::Passed)),
     ("console", |_| {
         Ok(match console::check()? {
             Some(_) => Outcome::Passed,

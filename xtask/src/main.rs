@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+mod bad_input;
 mod bench;
 mod bench_compare;
 mod boot;

@@ -4,6 +4,9 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 use vellum_machine::disk::{Disk, in_file, over_file};
 
+/// Bytes of a virtio disk's sector.
+const SECTOR: u64 = 512;
+
 /// `FILE`, `FILE,ro`, `FILE,overlay`.
 pub fn open(text: &str) -> Result<Box<dyn Disk>> {
     let mut words = text.split(',');
@@ -18,6 +21,16 @@ pub fn open(text: &str) -> Result<Box<dyn Disk>> {
     }
     if !path.is_file() {
         bail!("--disk {text}: there is no file {}", path.display());
+    }
+    let bytes = std::fs::metadata(path)?.len();
+    if bytes == 0 || bytes % SECTOR != 0 {
+        let whole = bytes.next_multiple_of(SECTOR).max(SECTOR);
+        bail!(
+            "--disk {text}: {} has {bytes} bytes, which is not one or more whole sectors of {SECTOR}: \
+             make it so, as `truncate -s {whole} {}` does",
+            path.display(),
+            path.display()
+        );
     }
     let failed = || format!("the disk {} can't be used", path.display());
     if overlay {
@@ -38,6 +51,10 @@ mod tests {
         for words in ["", ",ro", ",overlay"] {
             assert!(open(&format!("{}{words}", path.display())).is_ok(), "{words}");
         }
+        let odd = folder.path().join("odd");
+        std::fs::write(&odd, vec![0; 1000]).unwrap();
+        let error = open(odd.to_str().unwrap()).map(drop).unwrap_err().to_string();
+        assert!(error.contains("truncate -s 1024"), "{error}");
         for (text, want) in [("/nowhere/disk", "no file"), ("x,rw", "neither")] {
             let error = format!("{:#}", open(text).unwrap_err());
             assert!(error.contains(want), "{error}");

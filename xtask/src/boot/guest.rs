@@ -1,11 +1,13 @@
 //! What is booted: kernel, initial RAM disk and command line.
 
 use super::options::{Args, ModeKind};
+use super::size;
 use crate::linux;
 use crate::shell::root;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
+use vellum_machine::loader::is_archive;
 
 /// Debian's kernel speaks on the 16550, does without self-tests of its ciphers, which are as long as
 /// the rest of the boot, and restarts when it panics, so that a run ends.
@@ -56,7 +58,19 @@ impl Guest {
             guest.key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         }
         if let Some(path) = &args.initrd {
-            guest.initrd = Some(read(path, "initial RAM disk")?);
+            let initrd = read(path, "initial RAM disk")?;
+            if !initrd.is_empty() && !is_archive(&initrd) {
+                let what = format!(
+                    "{} starts with {:02x?}, which is no cpio archive, plain or packed, as Linux unpacks it",
+                    path.display(),
+                    &initrd[..initrd.len().min(6)]
+                );
+                if args.linux {
+                    bail!("{what}: give --initrd an initramfs");
+                }
+                eprintln!("note: {what}");
+            }
+            guest.initrd = Some(initrd);
         }
         if let Some(words) = &args.append {
             guest.cmdline = format!("{} {words}", guest.cmdline).trim().to_owned();
@@ -90,14 +104,14 @@ impl Guest {
 
     fn linux(args: &Args) -> Result<Self> {
         if args.memory < LINUX_MEMORY {
-            let (needed, found) = (LINUX_MEMORY >> 20, args.memory >> 20);
+            let (needed, found) = (size::show(LINUX_MEMORY), size::show(args.memory));
             if args.kernel.is_none() && args.initrd.is_none() {
                 bail!(
-                    "Debian's kernel needs {needed} MiB of memory, the machine has {found} MiB: give it more with --memory"
+                    "Debian's kernel needs {needed} of memory, the machine has {found}: give it more with --memory"
                 );
             }
             eprintln!(
-                "note: Debian's kernel needs {needed} MiB of memory, the machine has {found} MiB; where \
+                "note: Debian's kernel needs {needed} of memory, the machine has {found}; where \
                  nothing is shown, --append earlycon=sbi tells why"
             );
         }

@@ -48,6 +48,27 @@ pub fn check_initrd(file: &[u8]) -> Result<(), LoadError> {
     }
 }
 
+/// How archives begin that Linux unpacks as an initial file system: plain, or packed with gzip,
+/// bzip2, LZMA, xz, LZO, LZ4 or Zstandard (`lib/decompress.c`).
+const ARCHIVES: [&[u8]; 9] = [
+    NEWC[0],
+    NEWC[1],
+    &GZIP,
+    b"BZh",
+    &[0x5d, 0, 0],
+    &[0xfd, b'7', b'z', b'X', b'Z', 0],
+    &[0x89, b'L', b'Z', b'O'],
+    &[0x02, 0x21, 0x4c, 0x18],
+    &[0x28, 0xb5, 0x2f, 0xfd],
+];
+
+/// Whether `file` begins as an archive does that Linux unpacks. What does not may still be what some
+/// guest takes: the image of a file system, say.
+pub fn is_archive(file: &[u8]) -> bool {
+    let zeros = file.iter().take_while(|&&b| b == 0).count();
+    ARCHIVES.iter().any(|magic| file[zeros..].starts_with(magic))
+}
+
 /// Reads archives and counts where it is.
 struct Walker<R> {
     from: R,

@@ -5,6 +5,16 @@ use vellum_translate::Gpa;
 
 const MIB: u64 = 1 << 20;
 
+/// A size in the largest unit that it is a whole number of.
+fn show(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let fits = |&&(_, shift): &&(&str, u32)| bytes != 0 && bytes.trailing_zeros() >= shift;
+    match units.iter().find(fits) {
+        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// Why a guest can't be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
@@ -77,8 +87,8 @@ pub enum LoadError {
     },
     /// Not enough memory.
     #[error(
-        "{what} needs {} MiB of memory, the machine has {} MiB: give it more with --memory",
-        .needed.div_ceil(MIB), .memory / MIB
+        "{what} needs {} MiB of memory, the machine has {}: give it more with --memory",
+        .needed.div_ceil(MIB), show(*.memory)
     )]
     MemoryTooSmall {
         /// Which.

@@ -13,7 +13,7 @@ mod image;
 mod place;
 mod unpack;
 
-pub use archive::check_initrd;
+pub use archive::{check_initrd, is_archive};
 pub use error::LoadError;
 pub use place::{DTB_ROOM, Placement, place};
 

@@ -200,6 +200,9 @@ fn too_little_memory_says_how_much() {
     let LoadError::MemoryTooSmall { needed, .. } = e else { panic!("{e}") };
     assert_eq!(needed, 102 << 20);
     assert!(e.to_string().contains("needs 102 MiB of memory, the machine has 64 MiB"), "{e}");
+    let less = Range { length: 64 << 10, ..MEMORY };
+    let e = Kernel::read(&image(0x10_0000), less).unwrap_err();
+    assert!(e.to_string().contains("needs 3 MiB of memory, the machine has 64 KiB"), "{e}");
     // A packed kernel that would fill memory many times over is not unpacked to its end.
     let bomb = gzip(&vec![0; 65 << 20]);
     assert!(matches!(error(&bomb), LoadError::MemoryTooSmall { .. }));
@@ -252,6 +255,8 @@ fn archives_are_walked_to_their_end() {
     for file in [plain.clone(), gzip(&plain), two.clone(), b"hsqs not an archive".to_vec()] {
         check_initrd(&file).unwrap();
     }
+    assert!(is_archive(&two) && is_archive(&gzip(&plain)));
+    assert!(!is_archive(b"hsqs not an archive") && !is_archive(&[0; 512]));
     let packed = gzip(&plain);
     for file in [
         &plain[..plain.len() - 20],
