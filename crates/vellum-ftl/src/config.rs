@@ -178,7 +178,9 @@ impl Config {
             + 4 * (l.records as usize + 1)
             + 2 * l.page_bytes()
             + blocks.div_ceil(8)
-            + 12 * (l.ring() as usize + 1)
+            // Short lists, whose room doubles: the ring's blocks, twice, and blocks that wait.
+            + 24 * (l.ring() as usize + 1)
+            + 64
             + if flat { l.slices as usize } else { 0 })
     }
 
