@@ -1,6 +1,7 @@
 //! The anchor: which blocks hold the metadata, and which are bad. Two copies, in two of the first
 //! blocks, written one after the other when the log gets or gives back a
-//! block and when a block goes bad, which is seldom.
+//! block and when a block goes bad, which is seldom. The page, and how it is found; `copies.rs` says
+//! in which order the copies are written.
 
 use crate::layout::{Layout, SPAN, safe_page, safe_pages};
 use crate::meta::{get, put};
@@ -129,6 +130,30 @@ pub(crate) struct Found {
     pub block: u32,
     /// Its place among the block's safe pages.
     pub at: u32,
+    /// Pages of the block that are not blank, among the safe ones.
+    pub used: u32,
+}
+
+/// What a page is, by its number modulo [`STEP`].
+pub(crate) const STEP: u64 = 4;
+/// The first page of a block that takes the lead: what the other block says, in case that is lost.
+pub(crate) const INTRO: u64 = 0;
+/// The copy in the other block. It is begun when [`FIRST`] is complete.
+pub(crate) const SECOND: u64 = 1;
+/// The copy that is written first, and leads.
+pub(crate) const FIRST: u64 = 2;
+
+/// Whether what the latest anchor says was programmed completely, by what was found, latest first:
+/// its second copy was begun.
+pub(crate) fn is_sure(found: &[Found]) -> bool {
+    let Some(best) = found.first() else { return false };
+    let number = best.anchor.number;
+    if best.anchor.blocks.iter().any(|&b| best.anchor.is_bad(b)) {
+        // A lone block takes both.
+        return number % STEP == SECOND;
+    }
+    let second = |f: &Found| f.anchor.number + 1 == number && best.anchor.blocks.contains(&f.block);
+    number % STEP == FIRST && found[1..].iter().any(second)
 }
 
 /// The last page of a block, among its safe ones, that is not blank; its first page must not be.
@@ -186,7 +211,7 @@ fn latest_in<N: Nand>(
     if guess.is_some() {
         let (at, held) = last_written(nand, g, block, guess, &mut page, reads)?;
         if held && let Some(anchor) = Anchor::decode(g, &page)? {
-            return Ok(Some(Found { anchor, block, at }));
+            return Ok(Some(Found { anchor, block, at, used: at + 1 }));
         }
     }
     let mut oob = vec![0; (g.user_oob_bytes() as usize).min(64)];
@@ -202,7 +227,7 @@ fn latest_in<N: Nand>(
     }
     let (last, held) = last_written(nand, g, block, None, &mut page, reads)?;
     if held && let Some(anchor) = Anchor::decode(g, &page)? {
-        return Ok(Some(Found { anchor, block, at: last }));
+        return Ok(Some(Found { anchor, block, at: last, used: last + 1 }));
     }
     for i in (1..=last).rev() {
         *reads += 1;
@@ -210,10 +235,10 @@ fn latest_in<N: Nand>(
         if status.is_readable()
             && let Some(anchor) = Anchor::decode(g, &page)?
         {
-            return Ok(Some(Found { anchor, block, at: i }));
+            return Ok(Some(Found { anchor, block, at: i, used: last + 1 }));
         }
     }
-    Ok(seen.map(|anchor| Found { anchor, block, at: 0 }))
+    Ok(seen.map(|anchor| Found { anchor, block, at: 0, used: last + 1 }))
 }
 
 /// The anchors among the first blocks, latest first.
@@ -228,9 +253,9 @@ pub(crate) fn find<N: Nand>(
         let guess = all.first().filter(|f| f.anchor.blocks.contains(&block)).map(|f| f.at);
         all.extend(latest_in(nand, g, block, guess, reads)?);
         all.sort_by_key(|f| core::cmp::Reverse(f.anchor.number));
-        // Both copies that the latest one names: nothing else can be newer.
-        let named = all.first().map(|f| f.anchor.blocks);
-        if named.is_some_and(|n| n.iter().all(|&b| b <= block)) {
+        // Both copies that the latest one names, and both up to date: nothing else can be newer.
+        let named = |f: &Found| f.anchor.blocks.iter().all(|&b| b <= block && !f.anchor.is_bad(b));
+        if all.first().is_some_and(named) && is_sure(&all) {
             break;
         }
     }

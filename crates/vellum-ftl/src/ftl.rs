@@ -2,7 +2,8 @@
 
 use crate::anchor::Anchor;
 use crate::blocks::{Blocks, Keep, Role};
-use crate::layout::{FRONTIERS, Layout, NONE};
+use crate::copies::Copies;
+use crate::layout::{FRONTIERS, Layout};
 use crate::log::Log;
 use crate::map::{Map, UNMAPPED};
 use crate::oob::{FIXED, MAX_HISTORY, NO_LPN, Oob};
@@ -64,10 +65,7 @@ pub struct Ftl<N> {
     pub(crate) since_meta: u32,
     pub(crate) log: Log,
     pub(crate) anchor: Anchor,
-    /// The page after the last one of each anchor; `NONE` when that anchor is lost.
-    pub(crate) anchor_next: [u32; 2],
-    /// The copy to be written first: not the only one that is up to date.
-    pub(crate) anchor_first: usize,
+    pub(crate) copies: Copies,
     /// What a mount after a loss of power left to be done before anything changes.
     pub(crate) debt: Option<Debt>,
     pub(crate) gc: Option<Victim>,
@@ -110,8 +108,7 @@ impl<N: Nand> Ftl<N> {
             since_meta: 0,
             log: Log::new(&l),
             anchor,
-            anchor_next: [NONE; 2],
-            anchor_first: 0,
+            copies: Copies::LOST,
             debt: None,
             gc: None,
             pending: Vec::new(),

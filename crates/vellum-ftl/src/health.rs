@@ -1,9 +1,8 @@
-//! Bad blocks and worn-out devices: torture, retirement, anchors that move, and the end of life.
+//! Bad blocks and worn-out devices: torture, retirement, and the end of life.
 
 use crate::FtlError;
 use crate::blocks::Role;
 use crate::ftl::Ftl;
-use crate::layout::{NONE, SPAN, safe_page};
 use crate::stats::Cause;
 use alloc::vec;
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa, ReadStatus};
@@ -85,89 +84,6 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn worn_out(&mut self) -> FtlError {
         self.read_only = true;
         FtlError::ReadOnly { good: self.blocks.good(), needed: self.least_good() }
-    }
-
-    /// Writes both anchors, one after the other. An anchor that fails is given up and another block
-    /// found for it later.
-    pub(crate) fn write_anchor(&mut self) -> Result<(), FtlError> {
-        self.anchor.number += 1;
-        let first = core::mem::take(&mut self.anchor_first);
-        for k in [first, 1 - first] {
-            if self.anchor_next[k] != NONE {
-                self.write_one_anchor(k)?;
-            }
-        }
-        if self.anchor_next == [NONE; 2] {
-            return Err(self.worn_out());
-        }
-        Ok(())
-    }
-
-    fn write_one_anchor(&mut self, k: usize) -> Result<(), FtlError> {
-        let block = self.anchor.blocks[k];
-        let mut page = vec![0; self.l.page_bytes()];
-        self.anchor.encode(&self.l.g, &mut page);
-        let oob = self.anchor.oob(&self.l, crc32fast::hash(&page));
-        if self.anchor_next[k] >= self.l.safe_pages {
-            if !self.erase(block)? {
-                return self.lose_anchor(k);
-            }
-            self.anchor_next[k] = 0;
-        }
-        let ppn = safe_page(&self.l.g, block, self.anchor_next[k]);
-        self.anchor_next[k] += 1;
-        match self.nand.program(Ppa(ppn.into()), &page, &oob) {
-            Ok(()) => {
-                self.stats.programs_meta += 1;
-                Ok(())
-            }
-            Err(NandError::ProgramFailed { .. }) => {
-                self.stats.program_fails += 1;
-                self.lose_anchor(k)
-            }
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    fn lose_anchor(&mut self, k: usize) -> Result<(), FtlError> {
-        self.anchor_next[k] = NONE;
-        self.mark_retired(self.anchor.blocks[k])?;
-        // Another of the first blocks takes its place once it is empty.
-        if let Some(block) = self.anchor_candidate() {
-            self.pending.push((block, Cause::Rescue));
-        }
-        Ok(())
-    }
-
-    /// A block among the first that could become an anchor.
-    fn anchor_candidate(&self) -> Option<u32> {
-        let fits =
-            |b: &u32| matches!(self.blocks.role(*b), Role::Free | Role::FreeLater | Role::Data(_));
-        (1..SPAN.min(self.l.g.blocks)).find(fits)
-    }
-
-    /// Gives a lost anchor a new block, if one of the first is free. Called between host operations.
-    pub(crate) fn restore_anchor(&mut self) -> Result<(), FtlError> {
-        let Some(k) = self.anchor_next.iter().position(|&n| n == NONE) else { return Ok(()) };
-        let spare = self.sure_free() > self.floor() + 1;
-        let fits = |b: &u32| spare && self.blocks.role(*b) == Role::Free;
-        let Some(block) = (1..SPAN.min(self.l.g.blocks)).find(fits) else {
-            if self.pending.is_empty()
-                && let Some(block) = self.anchor_candidate()
-            {
-                self.pending.push((block, Cause::Rescue));
-            }
-            return Ok(());
-        };
-        self.seal();
-        self.blocks.set_role(block, Role::Taken);
-        if !self.erase(block)? {
-            return self.retire(block);
-        }
-        self.blocks.set_role(block, Role::Anchor);
-        self.anchor.blocks[k] = block;
-        self.anchor_next[k] = 0;
-        self.write_anchor()
     }
 
     /// Reads a page, with the chip's read-retry levels when that is needed and allowed.

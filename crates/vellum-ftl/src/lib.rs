@@ -15,6 +15,7 @@ pub mod campaign;
 mod changed;
 mod collect;
 mod config;
+mod copies;
 #[cfg(feature = "model")]
 mod device;
 mod error;

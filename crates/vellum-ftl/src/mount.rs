@@ -1,7 +1,8 @@
 //! Formatting and mounting.
 
-use crate::anchor::{self, Anchor, Found, last_written};
+use crate::anchor::{self, Anchor, last_written};
 use crate::blocks::{Class, Role};
+use crate::copies::Copies;
 use crate::ftl::Ftl;
 use crate::layout::{Layout, NONE, SPAN, safe_page};
 use crate::log::Log;
@@ -64,7 +65,7 @@ impl<N: Nand> Ftl<N> {
                 return Err(NandError::EraseFailed { block: EraseBlock(block) }.into());
             }
         }
-        ftl.anchor_next = [0; 2];
+        ftl.copies = Copies::EMPTY;
         ftl.write_anchor()?;
         ftl.write_meta(true)?;
         Ok(ftl)
@@ -99,7 +100,23 @@ impl<N: Nand> Ftl<N> {
     /// # Errors
     /// When the chip was never formatted, for another geometry, or by another version; when nothing
     /// readable hangs on its anchors; the chip's failures.
-    pub fn mount(mut nand: N, config: Config) -> Result<Ftl<N>, FtlError> {
+    pub fn mount(nand: N, config: Config) -> Result<Ftl<N>, FtlError> {
+        let (mut ftl, sure) = Ftl::begin(nand, config)?;
+        (0..ftl.l.g.blocks).for_each(|b| ftl.blocks.set_role(b, Role::Data(Class::Hot)));
+        ftl.set_roles();
+        if ftl.blocks.role(0) != Role::Anchor {
+            ftl.blocks.set_role(0, Role::Bad);
+        }
+        let last = ftl.find_log_end()?;
+        ftl.replay(&last)?;
+        let debt = ftl.read_tail()?;
+        ftl.stats.mount_reads = ftl.stats.chip_reads;
+        ftl.go_on(last, debt, sure)?;
+        Ok(ftl)
+    }
+
+    /// The layer with what the latest anchor says; whether that is complete.
+    pub(crate) fn begin(mut nand: N, config: Config) -> Result<(Ftl<N>, bool), FtlError> {
         let g = *nand.geometry();
         g.check()?;
         let mut reads = 0;
@@ -117,37 +134,8 @@ impl<N: Nand> Ftl<N> {
         let l = Layout::new(&g, &config)?;
         let mut ftl = Ftl::bare(nand, l, config, anchor);
         ftl.stats.chip_reads = reads;
-        let differ = ftl.take_anchors(&found);
-        (0..g.blocks).for_each(|b| ftl.blocks.set_role(b, Role::Data(Class::Hot)));
-        ftl.set_roles();
-        if ftl.blocks.role(0) != Role::Anchor {
-            ftl.blocks.set_role(0, Role::Bad);
-        }
-        let last = ftl.find_log_end()?;
-        ftl.replay(&last)?;
-        let debt = ftl.read_tail()?;
-        ftl.stats.mount_reads = ftl.stats.chip_reads;
-        ftl.go_on(last, debt, differ)?;
-        Ok(ftl)
-    }
-
-    /// Takes the anchors over; whether the copies differ. A cut may have left a copy's block half
-    /// erased, with old pages and blanks that are none, so both are erased before they are written
-    /// again: first the one that is not the only good copy.
-    fn take_anchors(&mut self, found: &[Found]) -> bool {
-        let mut differ = false;
-        for k in 0..2 {
-            let block = self.anchor.blocks[k];
-            if self.anchor.is_bad(block) {
-                continue;
-            }
-            self.anchor_next[k] = self.l.safe_pages;
-            let same = |f: &Found| f.block == block && f.anchor.number == self.anchor.number;
-            if !found.iter().any(same) {
-                (differ, self.anchor_first) = (true, k);
-            }
-        }
-        differ
+        let sure = ftl.take_anchors(&found);
+        Ok((ftl, sure))
     }
 
     /// Finds the metadata page that was written last.
@@ -318,12 +306,7 @@ impl<N: Nand> Ftl<N> {
 
     /// The log continues: its last page is written again, for it may not stay readable, with what
     /// the tail told.
-    fn go_on(
-        &mut self,
-        last: Last,
-        debt: crate::settle::Debt,
-        differ: bool,
-    ) -> Result<(), FtlError> {
+    fn go_on(&mut self, last: Last, debt: crate::settle::Debt, sure: bool) -> Result<(), FtlError> {
         self.log.block = self.l.g.block_of(vellum_nand::Ppa(last.ppn.into())).0;
         self.log.next = last.used;
         self.log.suspect = true;
@@ -345,15 +328,15 @@ impl<N: Nand> Ftl<N> {
             return Ok(());
         }
         let place = Place { ppn: last.ppn, record_end: last.meta.stamp.record_end };
-        let written = self.secure_log(place, differ);
+        let written = self.secure_log(place, sure);
         match written {
             Err(FtlError::ReadOnly { .. }) => Ok(()),
             other => other,
         }
     }
 
-    fn secure_log(&mut self, last: Place, differ: bool) -> Result<(), FtlError> {
-        if differ {
+    fn secure_log(&mut self, last: Place, sure: bool) -> Result<(), FtlError> {
+        if !sure {
             self.write_anchor()?;
         }
         self.log.places.pop_latest();
