@@ -255,6 +255,19 @@ mod tests {
         Reader::new(bytes, "t", format)?.collect()
     }
 
+    /// Digits beyond the eighteenth add nothing, and what is no digit is refused there too, also where
+    /// a character of two bytes lies across the eighteenth (fuzzing found that).
+    #[test]
+    fn a_time_is_digits_to_its_end() {
+        let line = |time: &str| format!("0,77,4096,W,{time}\n");
+        let read = |time: &str| all(line(time).as_bytes(), Some(Format::Spc));
+        assert_eq!(read("0.00000150000000000099").unwrap()[0].at.as_ps(), 1_500_000);
+        for time in ["0.07777777777777777\u{b7}\u{b7}7", "0.123456789012345678x", "0.+5", "0.5.5"] {
+            let error = read(time).unwrap_err().to_string();
+            assert!(error.contains("is no time") && error.contains('1'), "{error}");
+        }
+    }
+
     #[test]
     fn each_text_format_is_recognised_and_read() {
         let rows: [(&str, Format, u64, Op, u64, u32); 8] = [

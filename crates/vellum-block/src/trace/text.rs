@@ -27,6 +27,9 @@ pub(super) fn time(word: &str, unit: u64) -> Result<u64, String> {
     let bad = || format!("`{word}` is no time");
     let (whole, fraction) = word.split_once('.').unwrap_or((word, ""));
     let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| bad())? };
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(bad());
+    }
     let digits = &fraction[..fraction.len().min(18)];
     let part: u64 = if digits.is_empty() { 0 } else { digits.parse().map_err(|_| bad())? };
     let below = u128::from(part) * u128::from(unit) / 10u128.pow(digits.len() as u32);
