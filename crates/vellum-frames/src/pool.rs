@@ -497,7 +497,7 @@ impl FramePool {
     /// anything else; where there is no such instruction nothing happens.
     #[inline]
     pub fn prefetch(&self, frame: FrameId) {
-        (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch_line::<false>(frame, line));
+        (0..PAGE_SIZE / 64).for_each(|line| self.prefetch_line(frame, line));
     }
 
     /// The same for one line of it.

@@ -132,8 +132,8 @@ impl Scavenger {
         }
         // What they will be compared with, in two rounds: the index, then where it leads.
         let mut targets = [None; BATCH];
-        for (target, &(.., hashed)) in targets.iter_mut().zip(&self.ahead.pages) {
-            if let Sampled::Sample(sample) = hashed {
+        for (target, &(.., sampled)) in targets.iter_mut().zip(&self.ahead.pages) {
+            if let Sampled::Sample(sample) = sampled {
                 *target = self.index.peek(sample);
             }
         }

@@ -4,7 +4,7 @@
 //! index says [`Target::Several`] under it, and both are found by the hash of all their bytes.
 
 use super::Scavenger;
-use super::objects::{Home, Object};
+use super::objects::Object;
 use crate::index::{Slot, Target};
 use crate::policy::work;
 use crate::{Domain, Error};
@@ -151,10 +151,7 @@ impl Scavenger {
             if self.holds(number, frame)? {
                 return Ok((sought, Some((number, object))));
             }
-            let there = match object.home {
-                Home::Frame { frame, .. } => Some(frame),
-                _ => None,
-            };
+            let there = self.vault.frame(number);
             if let Address::Sample(sample) = sought
                 && self.part(domain, sample, (slot, target), there)?
             {

@@ -34,8 +34,7 @@ const FULL: usize = 13;
 /// Entries looked at for one hash. Chance makes no run of this length at 13 in 16 (the longest of 2³¹
 /// entries has some 600); a guest that knows the key can, and then the index forgets.
 const PROBES: usize = 1024;
-/// One entry in so many may say that several contents have a sample; on guests that were measured one
-/// in 28 does.
+/// One entry in so many may say that several contents have a sample.
 const SEVERAL_SHARE: usize = 4;
 /// Entries with one upper half that are kept, and so compared at most.
 pub(crate) const ALIKE: usize = 4;
@@ -164,7 +163,7 @@ impl HashIndex {
         let mut kept = core::mem::take(&mut self.slots);
         kept.retain(|&slot| {
             let (tag, word) = split(slot);
-            word != EMPTY && (word == SEVERAL || keep(tag, Target::unpack(word)))
+            word != EMPTY && keep(tag, Target::unpack(word))
         });
         // That contents differ outlives them all, and whoever writes enough of them would fill the
         // table so. It is found out again, at worst after a like was missed.
