@@ -25,46 +25,39 @@ macro_rules! handler_fn {
     };
 }
 
-/// A handler that does something and goes on.
-macro_rules! plain {
-    (|$op:ident, $regs:ident, $run:ident| $does:expr) => {{
-        handler_fn!(
-            go | $op,
-            $regs,
-            tlb,
-            $run,
-            table | {
-                $does;
-                next($op, $regs, tlb, $run, table)
-            }
-        );
+/// A handler as a value.
+macro_rules! handler {
+    (|$op:ident, $regs:ident, $tlb:ident, $run:ident, $table:ident| $body:block) => {{
+        handler_fn!(go | $op, $regs, $tlb, $run, $table | $body);
         go::<M>
     }};
+}
+
+/// A handler that does something and goes on.
+macro_rules! plain {
+    (|$op:ident, $regs:ident, $run:ident| $does:expr) => {
+        handler!(|$op, $regs, tlb, $run, table| {
+            $does;
+            next($op, $regs, tlb, $run, table)
+        })
+    };
 }
 
 /// A handler that does something and leaves the block, by `jump` or `leave`, for an address.
 macro_rules! end {
-    ($how:ident |$op:ident, $regs:ident, $run:ident| $target:expr) => {{
-        handler_fn!(
-            go | $op,
-            $regs,
-            tlb,
-            $run,
-            table | {
-                let target = $target;
-                $how($op, $regs, tlb, $run, table, target)
-            }
-        );
-        go::<M>
-    }};
+    ($how:ident |$op:ident, $regs:ident, $run:ident| $target:expr) => {
+        handler!(|$op, $regs, tlb, $run, table| {
+            let target = $target;
+            $how($op, $regs, tlb, $run, table, target)
+        })
+    };
 }
 
 /// A handler that stops the run.
 macro_rules! stop {
-    (|$op:ident, $run:ident| $stops:expr) => {{
-        handler_fn!(go | $op, _regs, _tlb, $run, _table | { $stops });
-        go::<M>
-    }};
+    (|$op:ident, $run:ident| $stops:expr) => {
+        handler!(|$op, _regs, _tlb, $run, _table| { $stops })
+    };
 }
 
 macro_rules! x {
@@ -105,23 +98,16 @@ macro_rules! immediate {
 
 /// `if taken(rs1, rs2) { leave for imm behind the block's start }`.
 macro_rules! branch {
-    ($a:ident, $b:ident => $taken:expr) => {{
-        handler_fn!(
-            go | op,
-            regs,
-            tlb,
-            run,
-            table | {
-                let ($a, $b) = (x!(regs, op.rs1()), x!(regs, op.rs2()));
-                if $taken {
-                    let target = run.pc.wrapping_add(op.imm() as u64);
-                    return jump(op, regs, tlb, run, table, target);
-                }
-                next(op, regs, tlb, run, table)
+    ($a:ident, $b:ident => $taken:expr) => {
+        handler!(|op, regs, tlb, run, table| {
+            let ($a, $b) = (x!(regs, op.rs1()), x!(regs, op.rs2()));
+            if $taken {
+                let target = run.pc.wrapping_add(op.imm() as u64);
+                return jump(op, regs, tlb, run, table, target);
             }
-        );
-        go::<M>
-    }};
+            next(op, regs, tlb, run, table)
+        })
+    };
 }
 
 /// The access to a device page, or one whose tag is missing, of `$part` at `$va`: a load.
@@ -248,21 +234,14 @@ macro_rules! store {
 
 /// Refuses a floating-point access while floating point is off.
 macro_rules! if_float {
-    ($access:ident) => {{
-        handler_fn!(
-            go | op,
-            regs,
-            tlb,
-            run,
-            table | {
-                if !run.float.enabled {
-                    return run.stop(op, Exit::Illegal(0), 1);
-                }
-                $access(op, regs, tlb, run, table)
+    ($access:ident) => {
+        handler!(|op, regs, tlb, run, table| {
+            if !run.float.enabled {
+                return run.stop(op, Exit::Illegal(0), 1);
             }
-        );
-        go::<M>
-    }};
+            $access(op, regs, tlb, run, table)
+        })
+    };
 }
 
 macro_rules! float_load {
@@ -351,50 +330,28 @@ macro_rules! amo_double {
 }
 
 macro_rules! load_reserved {
-    ($size:literal) => {{
-        handler_fn!(
-            go | op,
-            regs,
-            tlb,
-            run,
-            table | {
-                let Running { memory, id, reservation, .. } = run;
-                match atomic::load_reserved(*memory, *id, tlb, regs, reservation, op.get(), $size) {
-                    Ok(()) => next(op, regs, tlb, run, table),
-                    Err(exit) => run.stop(op, exit, 1),
-                }
+    ($size:literal) => {
+        handler!(|op, regs, tlb, run, table| {
+            let Running { memory, id, reservation, .. } = run;
+            match atomic::load_reserved(*memory, *id, tlb, regs, reservation, op.get(), $size) {
+                Ok(()) => next(op, regs, tlb, run, table),
+                Err(exit) => run.stop(op, exit, 1),
             }
-        );
-        go::<M>
-    }};
+        })
+    };
 }
 
 macro_rules! store_conditional {
-    ($size:literal) => {{
-        handler_fn!(
-            go | op,
-            regs,
-            tlb,
-            run,
-            table | {
-                let Running { memory, id, reservation, .. } = run;
-                match atomic::store_conditional(
-                    *memory,
-                    *id,
-                    tlb,
-                    regs,
-                    reservation,
-                    op.get(),
-                    $size,
-                ) {
-                    Ok(Stored::Plain) => next(op, regs, tlb, run, table),
-                    Ok(Stored::Code) => run.stored_code(op.get(), tlb),
-                    Err(exit) => run.stop(op, exit, 1),
-                }
+    ($size:literal) => {
+        handler!(|op, regs, tlb, run, table| {
+            let Running { memory, id, reservation, .. } = run;
+            match atomic::store_conditional(*memory, *id, tlb, regs, reservation, op.get(), $size) {
+                Ok(Stored::Plain) => next(op, regs, tlb, run, table),
+                Ok(Stored::Code) => run.stored_code(op.get(), tlb),
+                Err(exit) => run.stop(op, exit, 1),
             }
-        );
-        go::<M>
-    }};
+        })
+    };
 }
 
 /// The second operand of a pair's first operation: a register, or a short immediate.
@@ -435,27 +392,20 @@ macro_rules! chain {
 }
 
 macro_rules! branch_after {
-    ($c:ident = $value:expr, $a:ident, $b:ident: $kind:ident => $first:expr; $d:ident => $taken:expr) => {{
-        handler_fn!(
-            go | op,
-            regs,
-            tlb,
-            run,
-            table | {
-                let ($a, $b) = (x!(regs, op.rs1()), short!(op, regs, $kind));
-                let s = op.second();
-                let first: u64 = $first;
-                x!(regs, op.rd()) = first;
-                let ($c, $d) = ($value(regs, s, first), x!(regs, s.source()));
-                if $taken {
-                    let target = run.pc.wrapping_add(s.distance());
-                    return jump(op, regs, tlb, run, table, target);
-                }
-                next(op, regs, tlb, run, table)
+    ($c:ident = $value:expr, $a:ident, $b:ident: $kind:ident => $first:expr; $d:ident => $taken:expr) => {
+        handler!(|op, regs, tlb, run, table| {
+            let ($a, $b) = (x!(regs, op.rs1()), short!(op, regs, $kind));
+            let s = op.second();
+            let first: u64 = $first;
+            x!(regs, op.rd()) = first;
+            let ($c, $d) = ($value(regs, s, first), x!(regs, s.source()));
+            if $taken {
+                let target = run.pc.wrapping_add(s.distance());
+                return jump(op, regs, tlb, run, table, target);
             }
-        );
-        go::<M>
-    }};
+            next(op, regs, tlb, run, table)
+        })
+    };
 }
 
 /// An operation and a branch.
@@ -549,19 +499,12 @@ macro_rules! pair_then {
 
 /// Floating-point arithmetic.
 macro_rules! float {
-    () => {{
-        handler_fn!(
-            go | op,
-            regs,
-            tlb,
-            run,
-            table | {
-                if !run.float.operate(regs, op.get()) {
-                    return run.stop(op, Exit::Illegal(0), 0);
-                }
-                next(op, regs, tlb, run, table)
+    () => {
+        handler!(|op, regs, tlb, run, table| {
+            if !run.float.operate(regs, op.get()) {
+                return run.stop(op, Exit::Illegal(0), 0);
             }
-        );
-        go::<M>
-    }};
+            next(op, regs, tlb, run, table)
+        })
+    };
 }
