@@ -106,6 +106,14 @@ impl Spindle {
         }
     }
 
+    /// Tells the spindle that the heads wait for an angle from `from` to `to`.
+    pub(crate) fn wait(&mut self, from: u64, to: u64) {
+        if self.rotation == Rotation::Stepped {
+            let turned = self.turned(self.within_turn(to - from));
+            (self.angle, self.at) = (self.angle(from).0.wrapping_add(turned), to);
+        }
+    }
+
     /// Tells the spindle that the heads have watched it from `from` to `to` in `n` equal steps, as
     /// DiskSim would, which rounds each of them.
     #[inline]

@@ -136,6 +136,8 @@ pub(crate) struct Outside {
     /// But for one that waits in front of the controller, which comes as soon as the present one
     /// has ended.
     pub waits: bool,
+    /// One that waits may come after any event: the controller is free, but not for it.
+    pub knocks: bool,
 }
 
 impl Control {
@@ -221,9 +223,27 @@ impl Control {
         self.jobs.iter().flatten().any(|j| !j.read && j.asked)
     }
 
-    /// Serves the next event, which is due at `at`.
-    pub fn step(&mut self, fixed: &Fixed, at: u64, outside: Outside, out: &mut Out) {
+    /// Serves the next event, which is due at `at`, and those after it until one has something to
+    /// tell or others may come. The time of the last.
+    pub fn step(&mut self, fixed: &Fixed, at: u64, outside: Outside, out: &mut Out) -> u64 {
         (self.now, self.outside) = (at, outside);
+        loop {
+            let at = self.now;
+            self.serve(fixed, at, out);
+            if self.seeks_to_read() {
+                self.hurry(fixed, out);
+            }
+            match self.next() {
+                Some(next) if next < outside.until && !outside.knocks && out.is_empty() => {
+                    self.now = next;
+                }
+                _ => return at,
+            }
+        }
+    }
+
+    /// Serves the event that is due at `at`.
+    fn serve(&mut self, fixed: &Fixed, at: u64, out: &mut Out) {
         if let Some((_, event)) = self.bus_event.filter(|e| e.0 == at) {
             self.bus_event = None;
             return self.bus_done(fixed, event, out);
@@ -238,6 +258,8 @@ impl Control {
     /// Takes a request at `at`, when no earlier one is with the host any more.
     pub fn arrive(&mut self, fixed: &Fixed, at: u64, ask: Ask, out: &mut Out) {
         self.now = at;
+        // The next one waits for this one's end.
+        self.outside = Outside { until: at, waits: true, knocks: false };
         self.bus = Bus::Waiting;
         let id = self.add(Job { through: ask.through, ..Job::new(&ask, self.now) });
         self.effective_bus = Some(id);
@@ -245,6 +267,9 @@ impl Control {
         self.select(fixed, id, true);
         if ask.read {
             self.read_arrives(fixed, id, out);
+            if self.seeks_to_read() {
+                self.hurry(fixed, out);
+            }
         } else {
             self.write_arrives(fixed, id, out);
         }

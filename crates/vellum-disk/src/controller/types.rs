@@ -255,6 +255,11 @@ pub(crate) struct Out {
 }
 
 impl Out {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.ended.is_none() && self.written.is_empty()
+    }
+
     /// Forgets it all.
     pub fn clear(&mut self) {
         self.ended = None;

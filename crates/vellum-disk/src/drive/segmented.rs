@@ -160,8 +160,9 @@ impl SegmentedDrive {
         }
         let Some(at) = first.filter(|&at| at <= limit.as_ps()) else { return false };
         let until = late.map_or(limit, |at| at.min(limit)).as_ps();
-        let outside = Outside { until, waits: self.scheduler.len() > 0 };
-        self.control.step(&self.fixed, at, outside, &mut self.out);
+        let waits = self.scheduler.len() > 0;
+        let outside = Outside { until, waits, knocks: waits && self.active.is_none() };
+        let at = self.control.step(&self.fixed, at, outside, &mut self.out);
         self.now = self.now.max(Instant::from_ps(at));
         for w in &self.out.written {
             let tag = self.tag_of(w.ask);
@@ -173,7 +174,7 @@ impl SegmentedDrive {
         if let Some(ended) = ended {
             self.finish(&ended, sink);
         }
-        if self.active.is_none() {
+        if self.active.is_none() && self.scheduler.len() > 0 {
             self.dispatch();
         }
         true

@@ -187,6 +187,15 @@ impl Extents {
         (lbn < e.end() && e.number_of(lbn) == number).then_some(lbn)
     }
 
+    /// The same as [`between`](Self::between) where one run of LBNs stands on all of the numbers, as on
+    /// almost every track; `None` elsewhere. `near` is an LBN of the drive.
+    #[inline]
+    pub fn unbroken(&self, from: u64, to: u64, near: u64) -> Option<(u64, u64)> {
+        let e = &self.all[self.of(near)];
+        let all = e.count == e.each && e.first <= from && to <= e.first + u64::from(e.count);
+        all.then(|| (e.lbn + (from - e.first), e.lbn + (to - 1 - e.first)))
+    }
+
     /// First and last LBN on the numbers from `from` to before `to`, near which `near` stands: the
     /// search goes from there.
     pub fn between(&self, from: u64, to: u64, near: u64) -> Option<(u64, u64)> {
@@ -256,6 +265,11 @@ mod tests {
                     let want = first.map(|f| (f, inside.next_back().unwrap_or(f)));
                     for near in [0, first.unwrap_or(0), plain.len() as u64] {
                         prop_assert_eq!(extents.between(number, number + len, near), want);
+                        if near < plain.len() as u64 {
+                            let full = (number..number + len).all(|n| lbn_of(n).is_some());
+                            let unbroken = extents.unbroken(number, number + len, near);
+                            prop_assert!(unbroken.is_none() || full && unbroken == want);
+                        }
                     }
                 }
             }

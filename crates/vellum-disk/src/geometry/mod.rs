@@ -311,10 +311,15 @@ impl Geometry {
     }
 
     /// First and last LBN whose home is on the track, each with its sector; `None` if it has none.
+    /// `near` is an LBN of the drive.
     pub(crate) fn lbns_on(&self, track: Track, near: u64) -> Option<OnTrack> {
-        let (first, last) = self.track_lbns(track, near)?;
         let r = &self.runs[track.run as usize];
         let from = r.first + u64::from(track.number) * u64::from(r.mapped.get());
+        let to = (from + u64::from(r.mapped.get())).min(r.first + r.sectors);
+        if let Some((first, last)) = self.extents.unbroken(from, to, near) {
+            return Some(OnTrack { first: (first, 0), last: (last, (last - first) as u32) });
+        }
+        let (first, last) = self.extents.between(from, to, near)?;
         let sector = |lbn| (self.extents.number_of(lbn).1 - from) as u32;
         Some(OnTrack { first: (first, sector(first)), last: (last, sector(last)) })
     }

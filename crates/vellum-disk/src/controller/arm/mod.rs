@@ -80,7 +80,7 @@ impl Control {
         let Some(id) = self.effective_arm else { return };
         let Some(n) = self.job(id).segment else { return };
         match self.segments[n].arm {
-            Arm::Seek => self.on_track(fixed, id, n, out),
+            Arm::Seek => self.on_track(fixed, id, n, false, out),
             Arm::Sector => self.sector(fixed, id, n, out),
             Arm::Still => {}
         }

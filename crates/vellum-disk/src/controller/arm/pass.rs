@@ -18,6 +18,13 @@ impl Control {
             self.spindle.catch_up(began);
         }
         self.spindle.steps(began, self.now, jump);
+        if mode == 1
+            && passed + 1 == s.end + i64::from(jump)
+            && self.read_on(fixed, id, n, passed, out)
+        {
+            return;
+        }
+        let s = &self.segments[n];
         let reading = s.state == SegState::Reading;
         let (mut at, stop) = if reading {
             let limit = if s.background { s.ahead_max } else { end };
@@ -75,6 +82,38 @@ impl Control {
         }
         let quiet = self.quiet_until(fixed);
         self.next_sector(fixed, id, n, self.now, quiet);
+    }
+
+    /// Sectors up to `passed` were read ahead in turn, and reading ahead goes on: what is left of
+    /// [`sector`](Self::sector) then. False where more has to be done.
+    #[inline]
+    fn read_on(&mut self, fixed: &Fixed, id: JobId, n: usize, passed: i64, out: &mut Out) -> bool {
+        let (at, next) = (passed + 1, self.track_high + 1);
+        let s = &mut self.segments[n];
+        let ahead = s.background
+            && s.reads
+            && s.state == SegState::Reading
+            && s.out == SegOut::Idle
+            && !self.held
+            && at < s.ahead_max
+            && at != s.ahead_min
+            && self.late_start >= next;
+        if !ahead {
+            return false;
+        }
+        s.end = at;
+        s.wrap(at);
+        if at < next {
+            let quiet = self.quiet_until(fixed);
+            self.next_sector(fixed, id, n, self.now, quiet);
+            return true;
+        }
+        s.arm_lbn = next;
+        (self.late_start, self.late_end) = (next + 1, next + 1);
+        if !self.start_seek(fixed, id, n, false, 0, 0) {
+            self.release_arm(fixed, id, out);
+        }
+        true
     }
 
     /// Tells which writes the sectors `from..to` of a segment belong to.

@@ -20,9 +20,10 @@ impl Control {
     ) -> bool {
         let lbn = self.segments[n].arm_lbn;
         self.segments[n].arm = Arm::Still;
-        let Some(Target { spot, cylinder, head, .. }) = self.place_of(fixed, lbn) else {
+        if !self.aim(fixed, lbn) {
             return false;
-        };
+        }
+        let Target { spot, cylinder, head, .. } = self.target;
         let distance = cylinder.abs_diff(self.cylinder);
         let reads = self.segments[n].reads;
         let (moved, settle) = fixed.seek.time(distance, head != self.head, !reads);
@@ -44,7 +45,7 @@ impl Control {
         }
         s.arm_sector = spot.sector;
         s.arm = Arm::Seek;
-        s.arm_count = 0;
+        (s.arm_count, s.arm_jump) = (0, 1);
         let Some(parts) = self.waiting_parts(id, n) else { return true };
         if first && !parts.moved {
             parts.moved = true;
@@ -61,11 +62,22 @@ impl Control {
         true
     }
 
-    /// The heads have settled on a track: wait for the first sector.
-    pub(super) fn on_track(&mut self, fixed: &Fixed, id: JobId, n: usize, out: &mut Out) {
+    /// The heads have settled on a track: wait for the first sector. A read may be the only thing that
+    /// goes on.
+    pub(super) fn on_track(
+        &mut self,
+        fixed: &Fixed,
+        id: JobId,
+        n: usize,
+        alone: bool,
+        out: &mut Out,
+    ) {
         let g = &fixed.geometry;
         let lbn = self.segments[n].arm_lbn;
-        let Some(Target { spot, cylinder, head, .. }) = self.place_of(fixed, lbn) else { return };
+        if !self.aim(fixed, lbn) {
+            return;
+        }
+        let Target { spot, cylinder, head, .. } = self.target;
         (self.cylinder, self.head) = (cylinder, head);
         if self.segments[n].out == SegOut::Preempt {
             self.segments[n].arm = Arm::Still;
@@ -112,30 +124,36 @@ impl Control {
         }
         // Mostly nothing can happen before the first sector has passed: a step less.
         let start = self.now + wait;
-        if self.read_whole(fixed, id, n, start) {
+        if alone && self.read_whole(fixed, id, n, start) {
             return;
         }
         let quiet = self.quiet_until(fixed);
         if start + self.sector_time(fixed) <= quiet && self.idle_start(id, n) {
             self.wait_for_sector(start);
-            self.next_sector(fixed, id, n, start, quiet);
+            if self.only_answers(id, n) {
+                self.read_ahead_from(fixed, id, n, start);
+            } else {
+                self.next_sector(fixed, id, n, start, quiet);
+            }
         }
     }
 
     /// The wait for a track's first sector, from now to `start`, has passed.
     pub(super) fn wait_for_sector(&mut self, start: u64) {
-        self.spindle.catch_up(self.now);
-        self.spindle.steps(self.now, start, 1);
+        self.spindle.wait(self.now, start);
     }
 
-    /// The place of an LBN. The arm asks for it when it sets out and again when it is there.
-    fn place_of(&mut self, fixed: &Fixed, lbn: i64) -> Option<Target> {
-        if self.target.lbn != lbn {
-            let spot = fixed.geometry.locate(lbn as u64)?;
-            let (cylinder, head) = fixed.geometry.track_place(spot.track);
-            self.target = Target { lbn, spot, cylinder, head };
+    /// Finds the place of an LBN, if the drive has it. The arm asks for it when it sets out and again
+    /// when it is there.
+    #[inline]
+    fn aim(&mut self, fixed: &Fixed, lbn: i64) -> bool {
+        if self.target.lbn == lbn {
+            return true;
         }
-        Some(self.target)
+        let Some(spot) = fixed.geometry.locate(lbn as u64) else { return false };
+        let (cylinder, head) = fixed.geometry.track_place(spot.track);
+        self.target = Target { lbn, spot, cylinder, head };
+        true
     }
 
     /// Whether the first sector of a track can begin without anything to be done about it.
@@ -157,6 +175,7 @@ impl Control {
 
     /// The account of a job that waits for the medium; none once the medium has done its part and
     /// only reads ahead for it.
+    #[inline]
     pub(in crate::controller) fn waiting_parts(
         &mut self,
         id: JobId,

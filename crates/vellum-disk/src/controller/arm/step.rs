@@ -20,6 +20,19 @@ impl Control {
     ) {
         let width = self.sector_time(fixed);
         let room = quiet.saturating_sub(start);
+        if let Some(to) = self.reads_on(fixed, n) {
+            let last = self.track_high;
+            let s = &mut self.segments[n];
+            let jump = fitting(room, width, to - s.end);
+            (s.time, s.arm_time) = (start, start + width * jump as u64);
+            (s.arm_count, s.arm_jump) = (1, jump as u32);
+            s.arm_lbn += jump;
+            s.arm_sector += jump as u32;
+            if s.arm_lbn > last {
+                (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
+            }
+            return;
+        }
         let (j, s) = (self.job(id), &self.segments[n]);
         let coming = s.arm_lbn;
         let beyond = self.beyond(s);
@@ -45,6 +58,29 @@ impl Control {
         if s.arm_lbn > self.track_high {
             (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
         }
+    }
+
+    /// Whether the arm simply reads ahead, sector after sector, of a read that has all of its data; if
+    /// so, the end of the sectors that nothing tells apart. What [`stretch`](Self::stretch) would say of
+    /// them, in fewer steps.
+    #[inline]
+    pub(super) fn reads_on(&self, fixed: &Fixed, n: usize) -> Option<i64> {
+        let s = &self.segments[n];
+        let [only] = s.jobs[..] else { return None };
+        let in_turn = self.whole
+            && s.background
+            && s.state == SegState::Reading
+            && s.out == SegOut::Idle
+            && !self.held
+            && s.arm_lbn == s.end
+            && s.end < self.track_high
+            && self.late_start > self.track_high
+            && !fixed.config.buffer.keep_free_sectors;
+        if !in_turn || self.on_arrival || !self.job(only).sent {
+            return None;
+        }
+        let stop = |to: i64, limit: i64| if limit > s.end { to.min(limit) } else { to };
+        Some(stop(stop(self.track_high + 1, s.ahead_min), s.ahead_max))
     }
 
     /// Picoseconds of a sector of the present track.
@@ -85,9 +121,15 @@ impl Control {
             None => u64::MAX,
             Some((at, event)) => match self.answered(fixed, id, at, event) {
                 None => at - at.min(1),
-                // The request that waits comes then.
-                Some(end) if self.outside.waits => end.saturating_sub(1),
-                Some(_) => u64::MAX,
+                // A request that waits, or comes before, is let in then.
+                Some(end) => {
+                    let before = end.saturating_sub(1);
+                    return if self.outside.waits {
+                        before
+                    } else {
+                        before.max(self.outside.until)
+                    };
+                }
             },
         };
         let extra = self.extra_event.map_or(u64::MAX, |e| e.0.saturating_sub(1));

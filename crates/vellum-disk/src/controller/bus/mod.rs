@@ -166,20 +166,25 @@ impl Control {
         parts.bus = parts.bus.saturating_add(now.saturating_sub(from));
     }
 
-    /// The bus was left.
-    fn left(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
-        self.effective_bus = None;
-        self.bus = Bus::Idle;
-        let again =
-            self.job(id).extra && self.extra_job == Some(id) && self.current_bus == Some(id);
-        if let Some(x) = fixed.config.extra_disconnect.filter(|_| again) {
-            self.extra_event = Some((self.now + x.between.as_ps(), id));
-            return;
-        }
+    /// Notes that a job is off the bus, and the bus free.
+    pub(super) fn leave_bus(&mut self, id: JobId) {
+        (self.effective_bus, self.bus) = (None, Bus::Idle);
         if self.current_bus == Some(id) {
             self.current_bus = None;
         }
         self.off_bus.insert(0, id);
+    }
+
+    /// The bus was left.
+    fn left(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
+        let again =
+            self.job(id).extra && self.extra_job == Some(id) && self.current_bus == Some(id);
+        if let Some(x) = fixed.config.extra_disconnect.filter(|_| again) {
+            (self.effective_bus, self.bus) = (None, Bus::Idle);
+            self.extra_event = Some((self.now + x.between.as_ps(), id));
+            return;
+        }
+        self.leave_bus(id);
         self.check_bus(fixed, None, out);
     }
 }
