@@ -169,14 +169,13 @@ impl Outcome {
         let own = args.paging.name();
         let other = if own == "shadow" { "nested" } else { "shadow" };
         let last = self.last(other);
-        let title = format!(
-            "{} · {} · {own} paging, {} · {} · {}",
-            self.guest,
-            self.cmdline,
-            args.mode.name(),
-            size::show(args.memory),
-            self.end
-        );
+        let (mode, memory) = (args.mode.name(), size::show(args.memory));
+        let ran = format!("{own} paging, {mode} · {memory} · {}", self.end);
+        let title = [&self.guest, self.cmdline.as_str(), &ran]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · ");
         let mut head = vec!["", "", own];
         head.extend(last.is_some().then_some(other));
         let mut table = Table::new(&title, &head);
