@@ -13,22 +13,27 @@ fn table(number: u64) -> Gfn {
     Gpa::new(RAM).gfn().plus(number)
 }
 
-/// Stores, and prints what it took.
-fn store(vm: &mut VmMemory, tlb: &mut Tlb, what: &str, va: u64, value: u64) -> Result<(), Stop> {
-    println!("{what}: sd {value:#x} → {va:#x}");
+/// A store, and what it took.
+fn store(vm: &mut VmMemory, tlb: &mut Tlb, what: &str, va: u64, value: u64) -> Result<String, Stop> {
+    let title = format!("{what}: sd {value:#x} → {va:#x}");
     if tlb.store(Gva::new(va), 8).is_some() {
-        println!("  1  tlb     hit: nothing else is touched\n");
-        return Ok(());
+        return Ok(format!("{title}\n  1  tlb     hit: nothing else is touched\n\n"));
     }
     vm.start_trace();
-    let stored = vm.store(0, tlb, Gva::new(va), 8, value);
-    println!("{}", vm.take_trace().unwrap_or_default());
-    stored.map(|_| ())
+    vm.store(0, tlb, Gva::new(va), 8, value)?;
+    Ok(format!("{title}\n{}\n", vm.take_trace().unwrap_or_default()))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    print!("{}", story()?);
+    Ok(())
+}
+
+/// All of it, as the book shows it.
+pub fn story() -> Result<String, Box<dyn std::error::Error>> {
+    let mut story = String::new();
     for paging in [Paging::Shadow, Paging::Nested] {
-        println!("== {paging} paging\n");
+        story += &format!("== {paging} paging\n\n");
         let mut vm = Builder::new(Gpa::new(RAM), 1 << 20).paging(paging).build()?;
         // Three levels of Sv39: 0x1000 is a page of data, 0x2000 the lowest table itself.
         let rwx = Pte::R | Pte::W | Pte::A | Pte::D;
@@ -46,12 +51,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         vm.load_root(0, &mut tlb, Satp { mode: Mode::Sv39, asid: 0, root: table(0) });
         tlb.set_environment(Environment::SUPERVISOR);
 
-        store(&mut vm, &mut tlb, "first store to a page", 0x1008, 42)?;
-        store(&mut vm, &mut tlb, "second store to it", 0x1010, 43)?;
+        story += &store(&mut vm, &mut tlb, "first store to a page", 0x1008, 42)?;
+        story += &store(&mut vm, &mut tlb, "second store to it", 0x1010, 43)?;
         let entry = Pte::leaf(table(10), rwx).0;
-        store(&mut vm, &mut tlb, "the guest maps another page", 0x2018, entry)?;
-        store(&mut vm, &mut tlb, "first store through it", 0x3000, 44)?;
-        println!("{:?}\n", vm.counters);
+        story += &store(&mut vm, &mut tlb, "the guest maps another page", 0x2018, entry)?;
+        story += &store(&mut vm, &mut tlb, "first store through it", 0x3000, 44)?;
+        story += &format!("{:?}\n\n", vm.counters);
     }
-    Ok(())
+    Ok(story)
 }
