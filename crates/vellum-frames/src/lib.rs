@@ -9,6 +9,7 @@ mod epoch;
 mod error;
 #[cfg(feature = "std")]
 mod held;
+mod host;
 #[cfg(feature = "std")]
 mod map;
 #[cfg(feature = "std")]
@@ -23,5 +24,6 @@ pub use epoch::Reader;
 pub use error::Error;
 #[cfg(feature = "std")]
 pub use held::Held;
+pub use host::HostFrames;
 #[cfg(feature = "std")]
 pub use pool::{CODE_LINE, Counters, FramePool, Options};

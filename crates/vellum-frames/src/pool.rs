@@ -73,7 +73,6 @@ impl FreshFrame {
 }
 
 /// A pool of frames in one mapping. Share it through an [`Arc`].
-#[derive(Debug)]
 pub struct FramePool {
     map: Map,
     references: Box<[AtomicU32]>,
@@ -86,6 +85,17 @@ pub struct FramePool {
     used: AtomicU64,
     free: Mutex<Free>,
     epochs: Epochs,
+}
+
+impl core::fmt::Debug for FramePool {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // Not what is kept of each frame: there may be millions.
+        f.debug_struct("FramePool")
+            .field("frames", &self.frames)
+            .field("quota", &self.quota)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
 }
 
 impl FramePool {

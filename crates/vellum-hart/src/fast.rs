@@ -14,9 +14,9 @@ macro_rules! access {
         /// for this size, or from inside the page of one.
         #[inline(always)]
         pub(crate) fn $load(host: u64) -> $int {
-            // SAFETY: a read or write tag exists only for a page whose frame is mapped, and frames
-            // stay mapped as long as their pool, which the memory that filled the TLB owns; the tag
-            // compare, or the caller, checked the alignment. Atomics may race with anyone.
+            // SAFETY: a tag exists only for a frame of the `HostFrames` that the TLB keeps alive,
+            // whose implementer vouches for its page, atomics racing with anyone; the tag compare, or
+            // the caller, checked the alignment.
             let at = unsafe { &*std::ptr::with_exposed_provenance::<$atomic>(host as usize) };
             <$int>::from_le(at.load(Relaxed))
         }
@@ -25,7 +25,7 @@ macro_rules! access {
         /// for this size, or inside the page of one.
         #[inline(always)]
         pub(crate) fn $store(host: u64, value: $int) {
-            // SAFETY: as for the load; a write tag exists only for a frame of this machine's own.
+            // SAFETY: as for the load: pages can be read and written.
             let at = unsafe { &*std::ptr::with_exposed_provenance::<$atomic>(host as usize) };
             at.store(value.to_le(), Relaxed);
         }

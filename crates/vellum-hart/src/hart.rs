@@ -57,7 +57,8 @@ pub struct Hart {
     pub tlb: Box<Tlb>,
     pub(crate) reservation: Option<Reservation>,
     pub(crate) jumps: Box<[Jump; JUMPS]>,
-    pub(crate) code_generation: u32,
+    /// Of the cache that the jumps are of; 0: of none.
+    pub(crate) code_generation: u64,
 }
 
 impl Hart {

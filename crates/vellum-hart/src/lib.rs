@@ -5,6 +5,7 @@ mod atomic;
 mod code;
 mod exit;
 mod fast;
+mod flat;
 mod float;
 mod hart;
 mod memory;
@@ -13,5 +14,6 @@ mod slow;
 
 pub use code::{CodeCache, Counters as CodeCounters};
 pub use exit::{Exit, MmioAccess};
+pub use flat::{FlatError, FlatMemory};
 pub use hart::{Float, Hart, SINK};
 pub use memory::{Memory, Stop, Stored};

@@ -11,6 +11,7 @@
 
 mod entry;
 mod held;
+mod keeper;
 mod shootdown;
 mod state;
 
@@ -21,8 +22,11 @@ pub use shootdown::{Mailbox, Shootdown};
 use crate::riscv::{Mode, Satp};
 use crate::{Access, Environment, FrameId, Gfn, Gva, PAGE_MASK, Rights};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use entry::{CodeEntry, DataEntry};
+use keeper::Keeper;
+use vellum_frames::HostFrames;
 
 /// Entries for data.
 pub const DATA_ENTRIES: usize = 1024;
@@ -41,8 +45,6 @@ pub struct Translation {
     pub gfn: Gfn,
     /// The frame behind it.
     pub frame: FrameId,
-    /// Host address of the frame's first byte.
-    pub host: u64,
     /// What may be done right now.
     pub rights: Rights,
     /// What else is known.
@@ -77,6 +79,7 @@ pub struct Tlb {
     /// Some piece of a page of 1 GiB or more may be in the TLB.
     giants: bool,
     code_epoch: u32,
+    keeper: Keeper,
     /// What happened.
     pub counters: Counters,
 }
@@ -96,6 +99,7 @@ impl Tlb {
             pieces: 0,
             giants: false,
             code_epoch: 0,
+            keeper: Keeper::default(),
             counters: Counters::default(),
         });
         tlb.set_satp(Satp::BARE);
@@ -224,8 +228,23 @@ impl Tlb {
     /// Installs a translation for the current address space and environment, in which the guest
     /// allows `access`. `rights` beyond what `access` asked for are installed too: a load's miss also
     /// gives the store its tag. Without any, the guest's word alone is kept.
-    pub fn fill(&mut self, va: Gva, access: Access, to: Translation) {
+    ///
+    /// The TLB keeps `frames` for as long as it may hold an address of theirs, and addresses of one
+    /// kind of frames only: with others, the host's word on everything else goes.
+    ///
+    /// # Panics
+    /// When `frames` have no such frame.
+    pub fn fill<F: HostFrames>(
+        &mut self,
+        va: Gva,
+        access: Access,
+        to: Translation,
+        frames: &Arc<F>,
+    ) {
         self.counters.fills += 1;
+        if !self.keeper.is(frames) {
+            self.change_keeper(frames);
+        }
         let tag = va.get() & PAGE_MASK | self.key;
         let page = entry::page_word(to.gfn, to.flags);
         if to.flags.contains(PageFlags::PIECE) {
@@ -244,7 +263,8 @@ impl Tlb {
         *entry = if read == NO_TAG && write == NO_TAG {
             DataEntry::parked(tag, page)
         } else {
-            DataEntry { read, write, host: to.host.wrapping_sub(va.get() & PAGE_MASK), page }
+            let host = frames.address(to.frame).wrapping_sub(va.get() & PAGE_MASK);
+            DataEntry { read, write, host, page }
         };
     }
 

@@ -2,6 +2,8 @@
 //! a shootdown took away, nor mix up address spaces, modes or rights.
 
 use proptest::prelude::*;
+use std::sync::{Arc, OnceLock};
+use vellum_frames::{FramePool, HostFrames, Options};
 use vellum_translate::riscv::{Mode, Satp};
 use vellum_translate::tlb::{CODE_ENTRIES, DATA_ENTRIES, PageFlags, Shootdown, Tlb, Translation};
 use vellum_translate::{Access, Environment, FrameId, Gfn, Gva, Privilege, Rights};
@@ -99,10 +101,14 @@ fn frame_of(page: u64, root: u64) -> FrameId {
     FrameId::from_index((page % 5000 + root * 5000) as u32)
 }
 
-const HOST: u64 = 1 << 40;
+/// Address space for every frame that a step may name; none is ever touched.
+fn pool() -> &'static Arc<FramePool> {
+    static POOL: OnceLock<Arc<FramePool>> = OnceLock::new();
+    POOL.get_or_init(|| FramePool::new(Options::new(70 * 5000)).expect("addresses alone"))
+}
 
 fn host_of(frame: FrameId) -> u64 {
-    HOST + frame.base().get()
+    pool().address(frame)
 }
 
 fn rights_of(step: u8, access: Access) -> Rights {
@@ -134,8 +140,8 @@ proptest! {
                     let word = Word { satp, environment, page, fetch, writable, global, larger };
                     words.retain(|old| !old.meets(&word));
                     words.push(word);
-                    let to = Translation { gfn: Gfn::new(page), frame, host: host_of(frame), rights, flags };
-                    tlb.fill(Gva::new(page << 12), access, to);
+                    let to = Translation { gfn: Gfn::new(page), frame, rights, flags };
+                    tlb.fill(Gva::new(page << 12), access, to, pool());
                     let data = [(Access::Load, Rights::READ), (Access::Store, Rights::WRITE)];
                     let filled: Vec<Access> = if access == Access::Fetch {
                         vec![Access::Fetch]
@@ -255,14 +261,9 @@ proptest! {
 fn a_misaligned_access_never_hits() {
     let mut tlb = Tlb::new();
     let frame = FrameId::from_index(1);
-    let to = Translation {
-        gfn: Gfn::new(0),
-        frame,
-        host: host_of(frame),
-        rights: Rights::all(),
-        flags: PageFlags::empty(),
-    };
-    tlb.fill(Gva::new(0x1000), Access::Load, to);
+    let to =
+        Translation { gfn: Gfn::new(0), frame, rights: Rights::all(), flags: PageFlags::empty() };
+    tlb.fill(Gva::new(0x1000), Access::Load, to, pool());
     for size in [1, 2, 4, 8] {
         for offset in 0..64 {
             let hit = tlb.load(Gva::new(0x1000 + offset), size);
@@ -270,4 +271,30 @@ fn a_misaligned_access_never_hits() {
             assert_eq!(tlb.store(Gva::new(0x1000 + offset), size), hit);
         }
     }
+}
+
+/// An address in the TLB is of frames that it keeps: they outlive their owner, and go with others'.
+#[test]
+fn the_frames_of_a_hit_stay_mapped() {
+    let mut tlb = Tlb::new();
+    let fill = |tlb: &mut Tlb, page: u64, pool: &Arc<FramePool>| {
+        let frame = FrameId::from_index(1);
+        let rights = Rights::READ | Rights::WRITE;
+        let to = Translation { gfn: Gfn::new(page), frame, rights, flags: PageFlags::empty() };
+        tlb.fill(Gva::new(page << 12), Access::Load, to, pool);
+    };
+    let first = FramePool::new(Options::new(4)).unwrap();
+    let gone = Arc::downgrade(&first);
+    fill(&mut tlb, 1, &first);
+    drop(first);
+    assert!(gone.upgrade().is_some(), "a hit would go nowhere");
+    assert!(tlb.load(Gva::new(0x1000), 8).is_some());
+
+    let second = FramePool::new(Options::new(4)).unwrap();
+    fill(&mut tlb, 2, &second);
+    assert!(gone.upgrade().is_none());
+    assert_eq!(tlb.load(Gva::new(0x1000), 8), None);
+    assert_eq!(tlb.load(Gva::new(0x2000), 8), Some(second.address(FrameId::from_index(1))));
+    // The guest's word is not the host's to forget.
+    assert!(tlb.recall(Gva::new(0x1000), Access::Load).is_some());
 }

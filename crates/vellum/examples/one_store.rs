@@ -14,7 +14,13 @@ fn table(number: u64) -> Gfn {
 }
 
 /// A store, and what it took.
-fn store(vm: &mut VmMemory, tlb: &mut Tlb, what: &str, va: u64, value: u64) -> Result<String, Stop> {
+fn store(
+    vm: &mut VmMemory,
+    tlb: &mut Tlb,
+    what: &str,
+    va: u64,
+    value: u64,
+) -> Result<String, Stop> {
     let title = format!("{what}: sd {value:#x} → {va:#x}");
     if tlb.store(Gva::new(va), 8).is_some() {
         return Ok(format!("{title}\n  1  tlb     hit: nothing else is touched\n\n"));

@@ -11,6 +11,8 @@
 
 use crate::VmMemory;
 use std::cell::RefCell;
+use std::sync::Arc;
+use vellum_frames::FramePool;
 use vellum_translate::{Gfn, Gpa, PAGE_SIZE, Rights};
 use vm_memory::bitmap::BS;
 use vm_memory::guest_memory::{Error, GuestMemorySliceIterator, Result};
@@ -29,12 +31,23 @@ pub struct DeviceMemory<'vm> {
 struct Lent<'vm> {
     vm: &'vm mut VmMemory,
     pinned: Vec<Gfn>,
+    /// Those that slices are of: they stay mapped, even if `vm` is put in another's place meanwhile.
+    pools: Vec<Arc<FramePool>>,
+}
+
+impl Lent<'_> {
+    fn keep_pool(&mut self) {
+        let pool = &self.vm.pool;
+        if !self.pools.last().is_some_and(|last| Arc::ptr_eq(last, pool)) {
+            self.pools.push(Arc::clone(pool));
+        }
+    }
 }
 
 impl<'vm> DeviceMemory<'vm> {
     /// Lends `vm` to a device.
     pub fn new(vm: &'vm mut VmMemory) -> Self {
-        DeviceMemory { lent: RefCell::new(Lent { vm, pinned: Vec::new() }) }
+        DeviceMemory { lent: RefCell::new(Lent { vm, pinned: Vec::new(), pools: Vec::new() }) }
     }
 
     /// Lets `work` at the memory itself: to lend and exchange pages. A page that a slice was handed
@@ -50,11 +63,12 @@ impl<'vm> DeviceMemory<'vm> {
         let frame = lent.vm.device_frame(at, bytes as u64, right).ok()?;
         lent.vm.host.pin(page);
         lent.pinned.push(page);
+        lent.keep_pool();
         let base = lent.vm.pool.pointer(frame);
-        // SAFETY: the bytes lie in one frame, which stays mapped as long as the pool, and is pinned,
-        // so that it stays this page's, until `self` is dropped, which the slice can't outlive. The
-        // slice accesses them by volatile access only. For a right to write, the frame has no other
-        // owner (`device_frame`).
+        // SAFETY: the bytes lie in one frame, which stays mapped as long as its pool, kept until
+        // `self` is dropped, which the slice can't outlive. The slice accesses them by volatile access
+        // only. (That they stay this page's is the pin's doing; and for a right to write the frame has
+        // no other owner, see `device_frame`.)
         Some(unsafe { VolatileSlice::new(base.as_ptr().add(at.page_offset()), bytes) })
     }
 }

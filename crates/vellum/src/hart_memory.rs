@@ -38,7 +38,7 @@ impl VmMemory {
         // Whether the access gets a tag is the host's business; the guest's word is kept all the same.
         // Where the policy decides what the guest sees, it holds everything that is put in here, so
         // that a change of the guest's tables is told to the TLB ([`VmMemory::audit_tlb`]).
-        tlb.fill(va, access, tagged);
+        tlb.fill(va, access, tagged, &self.pool);
         self.note(|| Event::TlbFill(tagged.rights));
         Ok(to)
     }

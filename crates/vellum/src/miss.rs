@@ -82,7 +82,7 @@ impl VmMemory {
                 if rights.contains(access.right()) {
                     self.counters.shadow_hits += 1;
                     self.note(|| Event::ShadowHit(known.gfn, known.frame, rights));
-                    return Ok(self.translation(known.gfn, known.frame, rights, flags));
+                    return Ok(Translation { gfn: known.gfn, frame: known.frame, rights, flags });
                 }
                 if leaf.rights.contains(access.right()) {
                     return self.join(tlb, miss, &leaf, flags, Word::Known);
@@ -155,7 +155,7 @@ impl VmMemory {
         } else if !matches!(word, Word::Passing(_)) {
             self.note(|| Event::Installed(frame, rights));
         }
-        Ok(self.translation(leaf.gfn, frame, rights, flags))
+        Ok(Translation { gfn: leaf.gfn, frame, rights, flags })
     }
 
     /// What a miss was that the host allowed: `worked` if the host table had to act first.
@@ -224,12 +224,8 @@ impl VmMemory {
         let page = leaf.gfn.get();
         if let (true, Some(base)) = (self.ram.contains(&page), self.flat_base) {
             let frame = FrameId::from_index(base + (page - self.ram.start) as u32);
-            return Ok(self.translation(
-                leaf.gfn,
-                frame,
-                leaf.rights,
-                flags_of(&leaf, tlb.environment()),
-            ));
+            let flags = flags_of(&leaf, tlb.environment());
+            return Ok(Translation { gfn: leaf.gfn, frame, rights: leaf.rights, flags });
         }
         match self.host.get(leaf.gfn) {
             HostEntry::Absent { .. } => Err(self.device(leaf.gfn, va)),
@@ -303,17 +299,6 @@ impl VmMemory {
         let at = Gpa::new(gfn.base().get() + va.page_offset() as u64);
         self.note(|| Event::Device(at));
         Stop::Device(at)
-    }
-
-    fn translation(
-        &self,
-        gfn: Gfn,
-        frame: FrameId,
-        rights: Rights,
-        flags: PageFlags,
-    ) -> Translation {
-        let host = self.pool.pointer(frame).as_ptr().addr() as u64;
-        Translation { gfn, frame, host, rights, flags }
     }
 }
 

@@ -6,6 +6,7 @@ use page_table_generic as generic;
 use page_table_multiarch::{MappingFlags, PageTable64};
 use std::hint::black_box;
 use vellum_bench::{Contestant, Series, interleave};
+use vellum_frames::{FramePool, Options};
 use vellum_translate::edit::{AddressSpace, Attributes, Format};
 use vellum_translate::riscv;
 use vellum_translate::riscv::{Extensions, Hgatp, Mode, Satp, Sv, TwoStage, walk_two_stage};
@@ -132,6 +133,7 @@ pub fn run(rounds: u32) -> Result<Vec<(String, Series)>> {
             }
         })
     };
+    let pool = FramePool::new(Options::new(2))?;
     let mut tlb = Tlb::new();
     tlb.set_satp(satp);
     tlb.set_environment(user);
@@ -139,11 +141,10 @@ pub fn run(rounds: u32) -> Result<Vec<(String, Series)>> {
         let to = Translation {
             gfn: Gfn::new(va >> 12),
             frame: FrameId::from_index(1),
-            host: va & !0xfff,
             rights: Rights::READ,
             flags: PageFlags::empty(),
         };
-        tlb.fill(Gva::new(va), Access::Load, to);
+        tlb.fill(Gva::new(va), Access::Load, to, &pool);
     }
     let hits: Vec<u64> =
         all.iter().copied().filter(|&va| tlb.load(Gva::new(va), 8).is_some()).collect();

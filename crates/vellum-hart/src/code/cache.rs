@@ -10,6 +10,7 @@ use super::fuse::fuse;
 use super::lower::{Kind, MAX_INSNS, kind, lower, run_on};
 use crate::Memory;
 use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 use vellum_isa::Insn;
 use vellum_translate::{FrameId, PAGE_SIZE};
 
@@ -52,6 +53,12 @@ pub(crate) enum First {
     Stale,
 }
 
+/// A number that no cache has had.
+fn fresh_generation() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Decoded blocks by frame. Memory: at most 16 MiB of micro-operations, and 4 KiB a code page.
 #[derive(Debug)]
 pub struct CodeCache {
@@ -59,7 +66,7 @@ pub struct CodeCache {
     pages: Vec<CodePage>,
     /// By frame: its code page, plus one.
     by_frame: Vec<u32>,
-    generation: u32,
+    generation: u64,
     /// What happened.
     pub counters: Counters,
 }
@@ -70,16 +77,17 @@ impl Default for CodeCache {
             ops: Vec::new(),
             pages: Vec::new(),
             by_frame: Vec::new(),
-            generation: 1,
+            generation: fresh_generation(),
             counters: Counters::default(),
         }
     }
 }
 
 impl CodeCache {
-    /// Changes when block numbers lose their meaning.
+    /// Changes when block numbers lose their meaning, and is no other cache's: a hart that comes with
+    /// block numbers of another cache must notice.
     #[inline]
-    pub(crate) fn generation(&self) -> u32 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
@@ -138,7 +146,7 @@ impl CodeCache {
         self.ops.clear();
         self.pages.clear();
         self.by_frame.fill(0);
-        self.generation = self.generation.wrapping_add(1);
+        self.generation = fresh_generation();
         self.counters.flushes += 1;
     }
 

@@ -55,7 +55,7 @@ impl<M: Memory> Running<'_, M> {
     #[inline(always)]
     pub(super) fn enter(&self, block: u32) -> Option<Cursor> {
         // SAFETY: links and jumps hold numbers of blocks of this arena; the table of jumps is emptied
-        // when the arena is.
+        // when the arena is, and when another arena takes its place.
         let header = unsafe { Cursor::header(self.arena, block) };
         // SAFETY: it is a header.
         (u64::from(header.insns()) <= self.budget).then(|| unsafe { header.step() })

@@ -76,7 +76,7 @@ impl Hart {
             self.forget_jumps(code);
         }
         // The micro-operation that jumps to `pc`, and in which generation of the cache.
-        let mut jumped: Option<(usize, u32)> = None;
+        let mut jumped: Option<(usize, u64)> = None;
         while *left > 0 {
             let from = jumped.take();
             let block = match self.find(code, memory) {

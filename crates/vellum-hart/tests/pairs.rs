@@ -2,9 +2,7 @@
 //! go leaves what a run instruction by instruction leaves, also where an access does not go through.
 
 use proptest::prelude::*;
-use vellum::translate::Gpa;
-use vellum::{Builder, VmMemory};
-use vellum_hart::{CodeCache, Exit, Hart};
+use vellum_hart::{CodeCache, Exit, FlatMemory, Hart};
 use vellum_isa::asm::Asm;
 use vellum_isa::{Insn, Op, decode};
 
@@ -107,13 +105,13 @@ fn program(all: &[Two]) -> Vec<u8> {
 struct Bench {
     hart: Hart,
     code: CodeCache,
-    memory: VmMemory,
+    memory: FlatMemory,
 }
 
 impl Bench {
     fn new(program: &[u8]) -> Self {
-        let mut memory = Builder::new(Gpa::new(BASE), MEMORY).build().expect("16 KiB can be had");
-        memory.write(Gpa::new(BASE), program).expect("it fits");
+        let mut memory = FlatMemory::new(BASE, MEMORY).expect("16 KiB can be had");
+        memory.write(BASE, program).expect("it fits");
         let mut hart = Hart::new(0);
         hart.pc = BASE;
         BASES.into_iter().for_each(|(register, value)| hart.set_x(register, value));
@@ -132,7 +130,7 @@ impl Bench {
         let mut seen: Vec<u64> = (0..32).map(|register| self.hart.x(register)).collect();
         seen.extend([self.hart.pc, self.hart.instret, self.hart.accesses]);
         let mut bytes = vec![0; MEMORY as usize];
-        self.memory.read(Gpa::new(BASE), &mut bytes).expect("it is memory");
+        self.memory.read(BASE, &mut bytes).expect("it is memory");
         (exit, seen, bytes)
     }
 }

@@ -1,56 +1,15 @@
-//! What each group of instructions does, row by row from the specification, on the processor over
-//! real memory; how a run stops, and that it can stop anywhere.
+//! What each group of instructions does, row by row from the specification.
 
-use proptest::prelude::*;
-use vellum::translate::Gpa;
-use vellum::{Builder, VmMemory};
-use vellum_hart::{CodeCache, Exit, Hart};
+mod bench;
+
+use bench::{BASE, Bench, DATA, finish};
+use vellum_hart::Exit;
 use vellum_isa::asm::{Asm, Order, reg::*};
 use vellum_isa::{Insn, Op, decode};
 
-const BASE: u64 = 0x8000_0000;
-/// Where the data of these programs stands: two pages, code far below.
-const DATA: u64 = BASE + 0x8000;
-const MEMORY: u64 = 0x1_0000;
 /// The bottom of the integers, and of the words.
 const MIN: u64 = 1 << 63;
 const MIN_W: u64 = 0xffff_ffff_8000_0000;
-
-/// A processor and its memory, a program at the start of it.
-struct Bench {
-    hart: Hart,
-    code: CodeCache,
-    memory: VmMemory,
-}
-
-impl Bench {
-    fn new(program: &Asm) -> Self {
-        let mut memory = Builder::new(Gpa::new(BASE), MEMORY).build().expect("64 KiB can be had");
-        let bytes = program.bytes().expect("it assembles");
-        memory.write(Gpa::new(BASE), &bytes).expect("it fits");
-        let mut hart = Hart::new(0);
-        hart.pc = BASE;
-        hart.float.enabled = true;
-        Bench { hart, code: CodeCache::default(), memory }
-    }
-
-    fn run(&mut self, budget: u64) -> Exit {
-        self.hart.run(&mut self.code, &mut self.memory, budget)
-    }
-
-    fn dword(&mut self, at: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.memory.read(Gpa::new(at), &mut bytes).expect("it is memory");
-        u64::from_le_bytes(bytes)
-    }
-}
-
-/// Runs a program to its `ecall`.
-fn finish(program: &mut Asm) -> Bench {
-    let mut bench = Bench::new(program.ecall());
-    assert_eq!(bench.run(100_000), Exit::Ecall);
-    bench
-}
 
 /// Instructions of two registers, each with operands and the result that the specification gives.
 fn registers(rows: &[(Op, u64, u64, u64)]) {
@@ -207,7 +166,7 @@ fn atomics_return_what_was_there() {
         let mut asm = Asm::new();
         asm.li(S0, DATA as i64).li(A1, old as i64).sd(A1, 0, S0).li(A2, operand as i64);
         asm.emit(Insn { op, rd: 10, rs1: 8, rs2: 12, ..decode(0x33) });
-        let mut bench = finish(&mut asm);
+        let bench = finish(&mut asm);
         let word = (Op::LrW..=Op::AmoMaxuW).contains(&op);
         let returned = if word { old as i32 as u64 } else { old };
         assert_eq!((bench.hart.x(10), bench.dword(DATA)), (returned, new), "{}", op.mnemonic());
@@ -223,7 +182,7 @@ fn a_store_conditional_needs_its_reservation() {
     asm.lr_d(A3, S0, order).sc_d(A4, A1, S0, order);
     asm.sc_d(A5, ZERO, S0, order);
     asm.addi(S1, S0, 8).lr_d(A6, S0, order).sc_d(A7, A1, S1, order);
-    let mut bench = finish(&mut asm);
+    let bench = finish(&mut asm);
     let x = |r: u8| bench.hart.x(r);
     assert_eq!((x(12), x(13), x(14), x(15)), (1, 0, 0, 1), "none, held, held, used up");
     assert_eq!((x(16), x(17)), (7, 1), "held elsewhere");
@@ -281,135 +240,4 @@ fn floating_point_can_be_off_and_its_mode_reserved() {
     assert_eq!(bench.run(1), Exit::Budget);
     assert_eq!(bench.hart.f(10), (2.0_f64.powi(53) + 2.0).to_bits());
     assert_eq!((bench.hart.float.fcsr, bench.hart.float.dirty), (3 << 5 | 1, true));
-}
-
-/// Code that was run, then stored over, then run after `fence.i`.
-#[test]
-fn code_may_change() {
-    let mut asm = Asm::new();
-    let (patch, again, done) = (asm.label(), asm.label(), asm.label());
-    asm.li(A0, 0).la(S0, patch).li(S1, 2).li(T0, 0x0645_0513); // addi a0, a0, 100
-    asm.bind(again).bind(patch).addi(A0, A0, 1);
-    asm.sw(T0, 0, S0).fence_i().addi(S1, S1, -1).beqz(S1, done).j(again);
-    asm.bind(done);
-    assert_eq!(finish(&mut asm).hart.x(10), 101);
-}
-
-#[test]
-fn what_stops_a_run_is_not_retired() {
-    for (program, expected) in [
-        (Asm::new().nop().ecall().clone(), Exit::Ecall),
-        (Asm::new().nop().ebreak().clone(), Exit::Breakpoint),
-        (Asm::new().nop().raw(&[0xff; 4]).clone(), Exit::Illegal(0xffff_ffff)),
-        (Asm::new().nop().sret().clone(), Exit::Privileged(decode(0x1020_0073))),
-    ] {
-        let mut bench = Bench::new(&program);
-        assert_eq!(bench.run(1000), expected);
-        assert_eq!((bench.hart.pc, bench.hart.instret), (BASE + 4, 1), "{expected:?}");
-    }
-}
-
-/// Everything that a run can change.
-fn state(bench: &mut Bench) -> Vec<u64> {
-    let mut all: Vec<u64> = (0..32).map(|r| bench.hart.x(r)).collect();
-    all.extend((0..32).map(|r| bench.hart.f(r)));
-    all.extend([bench.hart.pc, bench.hart.instret, bench.hart.float.fcsr.into()]);
-    all.extend((0..64).map(|i| bench.dword(DATA + 8 * i)));
-    all
-}
-
-/// A loop over random work: arithmetic, memory, branches, floats.
-fn workload(words: &[(u8, u8)]) -> Asm {
-    let mut asm = Asm::new();
-    let again = asm.label();
-    asm.li(S0, DATA as i64).li(S1, 5).li(A0, 0x1234_5678).li(A1, 77).fcvt_d_l(FA0, A0, None);
-    asm.bind(again);
-    for &(kind, operand) in words {
-        let operand = i32::from(operand);
-        let over = asm.label();
-        match kind % 8 {
-            0 => asm.add(A0, A0, A1).xori(A1, A0, operand),
-            1 => asm.sd(A0, 2 * operand, S0),
-            2 => asm.ld(A1, operand, S0),
-            3 => asm.andi(T0, A0, 1 << (operand % 8)).beqz(T0, over).addi(A0, A0, operand),
-            4 => asm.fcvt_d_l(FA1, A1, None).fmul_d(FA0, FA0, FA1, None),
-            5 => asm.compressed().addi(A0, A0, operand % 32).srli(A1, A0, operand % 64),
-            6 => asm.fence_i(),
-            _ => asm.amoadd_d(A1, A0, S0, Order::Relaxed),
-        };
-        asm.bind(over);
-    }
-    asm.addi(S1, S1, -1).bnez(S1, again).ecall();
-    asm
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// A run in slices of any length ends as one run does: the budget is exact, wherever it falls.
-    #[test]
-    fn a_run_can_stop_anywhere(words: Vec<(u8, u8)>, slices in prop::collection::vec(1..9_u64, 1..6)) {
-        let program = workload(&words);
-        let mut whole = Bench::new(&program);
-        prop_assert_eq!(whole.run(1 << 20), Exit::Ecall);
-        let mut parts = Bench::new(&program);
-        for &slice in slices.iter().cycle() {
-            let before = parts.hart.instret;
-            match parts.run(slice) {
-                Exit::Budget => prop_assert_eq!(parts.hart.instret, before + slice),
-                exit => {
-                    prop_assert_eq!(exit, Exit::Ecall);
-                    break;
-                }
-            }
-        }
-        prop_assert_eq!(state(&mut parts), state(&mut whole));
-    }
-
-    /// Dropping every decoded block at any instant changes nothing.
-    #[test]
-    fn decoded_code_is_disposable(words: Vec<(u8, u8)>, slice in 1..200_u64) {
-        let program = workload(&words);
-        let mut whole = Bench::new(&program);
-        prop_assert_eq!(whole.run(1 << 20), Exit::Ecall);
-        let mut parts = Bench::new(&program);
-        while parts.run(slice) == Exit::Budget {
-            parts.code.clear();
-        }
-        prop_assert_eq!(state(&mut parts), state(&mut whole));
-    }
-}
-
-/// A loop that counts in a doubleword of its own page, so many bytes behind its start, and runs an
-/// instruction that it has just written where `patched`.
-fn counts_in_its_own_page(distance: i32, patched: bool) -> Bench {
-    let mut asm = Asm::new();
-    let (start, again, here) = (asm.label(), asm.label(), asm.label());
-    asm.bind(start).la(S0, start).li(S1, 1000).la(S2, here).li(T1, 0x0015_0513);
-    asm.bind(again).ld(T0, distance, S0).addi(T0, T0, 1).sd(T0, distance, S0);
-    if patched {
-        asm.sw(T1, 0, S2);
-    }
-    asm.bind(here).nop().addi(S1, S1, -1).bnez(S1, again);
-    finish(&mut asm)
-}
-
-/// Data beside code in a page leaves the decoded code as it is; a store into code does not.
-#[test]
-fn code_and_hot_data_share_a_page() {
-    let mut bench = counts_in_its_own_page(1024, false);
-    assert_eq!(bench.dword(BASE + 1024), 1000);
-    assert_eq!((bench.memory.counters.code_stores, bench.code.counters.stale_pages), (0, 0));
-    assert!(bench.code.counters.blocks < 10, "{:?}", bench.code.counters);
-
-    let bench = counts_in_its_own_page(1024, true);
-    assert_eq!(bench.hart.x(10), 1000, "the written instruction ran each time");
-    assert!(bench.memory.counters.code_stores >= 1000);
-}
-
-/// The same on the last line that the code is on: slow, and right.
-#[test]
-fn data_on_a_line_of_code_is_seen() {
-    let mut bench = counts_in_its_own_page(56, false);
-    assert_eq!(bench.dword(BASE + 56), 1000);
 }
