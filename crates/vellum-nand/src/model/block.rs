@@ -1,6 +1,6 @@
 //! What a block's cells hold, and what is wrong with them.
 
-use std::sync::Arc;
+use super::frames::{Frame, Frames};
 
 /// What is wrong with a page beyond random bit errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,10 +41,10 @@ impl Flaw {
     }
 }
 
-/// A page. Data is shared between copies of the chip, and by copy-back.
+/// A page. Its frame is shared with the pages that it was copied to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Page {
-    pub data: Option<Arc<[u8]>>,
+    pub frame: Option<Frame>,
     pub flaw: Flaw,
     pub programs: u8,
     /// When it was programmed, in milli-hours at 30 °C.
@@ -81,8 +81,10 @@ impl Block {
         }
     }
 
-    pub fn wipe(&mut self) {
-        self.pages.fill(Page::default());
+    pub fn wipe(&mut self, frames: &mut Frames) {
+        for page in &mut self.pages {
+            frames.release(core::mem::take(page).frame);
+        }
         self.oob.fill(0xff);
         self.next = 0;
     }

@@ -2,6 +2,7 @@
 
 use super::{CutMode, Model, RETRY_LEVELS, Reliability};
 use crate::{EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
+use std::sync::Arc;
 
 impl Nand for Model {
     fn geometry(&self) -> &Geometry {
@@ -26,8 +27,10 @@ impl Nand for Model {
         let status = self.sense(ppa);
         let state = &self.blocks[block.0 as usize];
         oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
-        match &state.pages[page as usize].data {
-            Some(cells) => data.copy_from_slice(&cells[at as usize..][..data.len()]),
+        match state.pages[page as usize].frame {
+            Some(cells) => {
+                data.copy_from_slice(&self.frames.get(cells)[at as usize..][..data.len()]);
+            }
             None => data.fill(0xff),
         }
         if !status.is_readable() && !status.is_erased() {
@@ -48,7 +51,8 @@ impl Nand for Model {
         let bus = self.config.timing.transfer(data.len() + oob.len());
         self.counters.bus_bytes += (data.len() + oob.len()) as u64;
         self.spend(g.block_of(ppa), bus, array, !self.config.overlapped);
-        self.store(ppa, data.into(), oob)
+        let frame = self.frames.put(data);
+        self.store(ppa, frame, oob)
     }
 
     fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
@@ -75,10 +79,10 @@ impl Nand for Model {
             self.counters.erase_fails += 1;
             return Err(NandError::EraseFailed { block });
         }
-        let state = self.block_mut(block);
+        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
         state.erases += 1;
         state.weak = false;
-        state.wipe();
+        state.wipe(&mut self.frames);
         Ok(())
     }
 
@@ -92,15 +96,15 @@ impl Nand for Model {
         self.spend(source, self.config.timing.command, self.config.timing.read, true);
         let status = self.sense(from);
         let page = g.page_of(from) as usize;
-        let data = match &self.block(source).pages[page].data {
-            Some(data) if status.is_readable() => data.clone(),
+        let frame = match self.block(source).pages[page].frame {
+            Some(frame) if status.is_readable() => self.frames.share(frame),
             _ => return Ok(status),
         };
         self.counters.copies += 1;
         let array = self.config.timing.program_of(&g, g.page_of(to));
         let bus = self.config.timing.transfer(oob.len());
         self.spend(target, bus, array, !self.config.overlapped);
-        self.store(to, data, oob)?;
+        self.store(to, frame, oob)?;
         Ok(status)
     }
 

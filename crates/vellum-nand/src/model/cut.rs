@@ -6,6 +6,7 @@
 
 use super::Model;
 use super::block::{Block, Flaw};
+use super::frames::{Frame, Frames};
 use crate::{EraseBlock, Ppa};
 use std::sync::Arc;
 use vellum_block::Rng;
@@ -108,7 +109,7 @@ impl Model {
     pub(super) fn cut_program(
         &mut self,
         ppa: Ppa,
-        data: Arc<[u8]>,
+        frame: Frame,
         oob: &[u8],
         mode: CutMode,
         mut rng: Rng,
@@ -117,12 +118,12 @@ impl Model {
         let (block, page) = (g.block_of(ppa), g.page_of(ppa));
         let words = g.codewords() as u8;
         let lost = g.paired_with(page);
-        let state = self.block_mut(block);
+        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
         state.next = page + 1;
         let slot = &mut state.pages[page as usize];
         slot.programs += 1;
-        slot.data = Some(data);
+        self.frames.release(slot.frame.replace(frame));
         slot.flaw = Flaw::Unreadable;
         match mode {
             CutMode::UnstableBits => slot.flaw = Flaw::Unstable(1 + rng.below(3) as u8),
@@ -131,17 +132,17 @@ impl Model {
                     state.pages[lower as usize].flaw = Flaw::Unreadable;
                 }
             }
-            _ => tear(state, page, words, &mut rng),
+            _ => tear(state, &mut self.frames, page, words, &mut rng),
         }
     }
 
     /// The erase of a block is cut short.
     pub(super) fn cut_erase(&mut self, block: EraseBlock, mode: CutMode, mut rng: Rng) {
-        let state = self.block_mut(block);
+        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
         state.erases += 1;
         state.weak = true;
         if mode == CutMode::WeakErase {
-            state.wipe();
+            state.wipe(&mut self.frames);
             return;
         }
         // One in eight stops before any cell has changed sides.
@@ -153,7 +154,7 @@ impl Model {
                 0 => {}
                 1 => state.pages[page].flaw = Flaw::Unreadable,
                 _ => {
-                    state.pages[page].data = None;
+                    self.frames.release(state.pages[page].frame.take());
                     state.pages[page].flaw = Flaw::Charged;
                     state.oob_of_mut(page as u32).fill(0xff);
                 }
@@ -164,7 +165,7 @@ impl Model {
 }
 
 /// Leaves page `page` torn in one of the ways that were seen.
-fn tear(state: &mut Block, page: u32, words: u8, rng: &mut Rng) {
+fn tear(state: &mut Block, frames: &mut Frames, page: u32, words: u8, rng: &mut Rng) {
     let keep = rng.below(u64::from(words)) as u8;
     // Without one codeword that reads, a partial page is one that looks erased.
     let how = match rng.below(4) {
@@ -175,7 +176,7 @@ fn tear(state: &mut Block, page: u32, words: u8, rng: &mut Rng) {
     match how {
         0 => {
             // So early that the page looks erased: it even seems to be free.
-            slot.data = None;
+            frames.release(slot.frame.take());
             slot.flaw = Flaw::Charged;
             slot.programs = 0;
             state.next = page;
@@ -186,12 +187,13 @@ fn tear(state: &mut Block, page: u32, words: u8, rng: &mut Rng) {
         _ => {
             // Reads back without an error, with bytes missing: only the content's own checksum
             // can tell.
-            let mut torn = slot.data.as_deref().unwrap_or_default().to_vec();
+            let whole = slot.frame.map(|f| frames.get(f)).unwrap_or_default();
+            let mut torn = whole.to_vec();
             let from = rng.below(torn.len() as u64) as usize;
             torn[from..].fill(0xff);
-            let complete = slot.data.as_deref().is_some_and(|d| d == torn.as_slice());
-            slot.flaw = if complete { Flaw::Unreadable } else { Flaw::None };
-            slot.data = Some(torn.into());
+            slot.flaw = if whole == torn { Flaw::Unreadable } else { Flaw::None };
+            let torn = frames.put(&torn);
+            frames.release(slot.frame.replace(torn));
         }
     }
 }

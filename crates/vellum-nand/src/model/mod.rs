@@ -1,11 +1,13 @@
 //! The chip model: cells that obey the chip's rules, wear out, err and lose power.
 //!
-//! Everything is a function of the seed and the calls. Data is kept page by page behind shared
-//! pointers, so a clone of a chip costs one pointer a block and copies what is written afterwards.
+//! Everything is a function of the seed and the calls. Data is kept in frames of a page each, in chunks
+//! behind shared pointers, so a clone of a chip costs one pointer a block and a few bytes a page that
+//! was ever written, and copies what is written afterwards.
 
 mod block;
 mod chip;
 mod cut;
+mod frames;
 mod image;
 mod reliability;
 mod sample;
@@ -20,6 +22,7 @@ pub use timing::{Bus, Timing};
 
 use crate::{Codeword, EraseBlock, Geometry, NandError, Ppa, ReadStatus};
 use block::Block;
+use frames::{Frame, Frames};
 use std::sync::Arc;
 use vellum_block::{Duration, Instant, Rng};
 
@@ -93,6 +96,7 @@ pub struct Counters {
 pub struct Model {
     config: ModelConfig,
     blocks: Vec<Arc<Block>>,
+    frames: Frames,
     /// Reads of each block since its erase.
     disturb: Vec<u32>,
     /// When each unit is free.
@@ -119,6 +123,7 @@ impl Model {
         let mut model = Model {
             config,
             blocks: Vec::new(),
+            frames: Frames::new(g.page_bytes),
             disturb: vec![0; g.blocks as usize],
             busy: vec![Instant::ZERO; g.units as usize],
             now: Instant::ZERO,
@@ -253,10 +258,10 @@ impl Model {
     }
 
     /// Puts data into the cells, or cuts the power while doing so.
-    fn store(&mut self, ppa: Ppa, data: Arc<[u8]>, oob: &[u8]) -> Result<(), NandError> {
+    fn store(&mut self, ppa: Ppa, frame: Frame, oob: &[u8]) -> Result<(), NandError> {
         if let Some((mode, rng)) = self.strikes() {
             let mode = if mode.of_program() { mode } else { CutMode::TornProgram };
-            self.cut_program(ppa, data, oob, mode, rng);
+            self.cut_program(ppa, frame, oob, mode, rng);
             return Err(NandError::PowerLost);
         }
         let g = self.config.geometry;
@@ -264,7 +269,7 @@ impl Model {
         self.counters.programs += 1;
         let failed = self.worn(block) && self.rng.one_in(2);
         let weak = self.block(block).weak && self.rng.one_in(2);
-        let state = self.block_mut(block);
+        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
         let was_open = state.is_open();
         state.next = page + 1;
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
@@ -274,7 +279,7 @@ impl Model {
         if failed || weak || slot.flaw == Flaw::Charged {
             slot.flaw = Flaw::Unreadable;
         }
-        slot.data = Some(data);
+        self.frames.release(slot.frame.replace(frame));
         let is_open = state.is_open();
         self.open = self.open + u32::from(is_open) - u32::from(was_open && self.open > 0);
         if failed {

@@ -11,7 +11,7 @@ impl Model {
         let g = self.config.geometry;
         let (block, page) = (g.block_of(ppa), g.page_of(ppa) as usize);
         let state = self.block(block);
-        let (flaw, empty) = (state.pages[page].flaw, state.pages[page].data.is_none());
+        let (flaw, empty) = (state.pages[page].flaw, state.pages[page].frame.is_none());
         let erased = empty && flaw != Flaw::Unreadable;
         if erased {
             return every(&g, Codeword::Erased);

@@ -1,6 +1,7 @@
 //! Saving, restoring and hashing a chip, by the idiom of `vellum-state`.
 
 use super::block::{Block, Flaw};
+use super::frames::Frames;
 use super::{Counters, Cut, CutMode, Model};
 use crate::Geometry;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ impl State for Model {
             self.busy.iter().for_each(|t| w.u64(t.as_ps()));
             self.disturb.iter().for_each(|&n| w.u32(n));
             fields(&self.counters).iter().for_each(|&n| w.u64(n));
-            self.blocks.iter().for_each(|b| save_block(b, w));
+            self.blocks.iter().for_each(|b| save_block(b, &self.frames, w));
         });
     }
 
@@ -47,9 +48,12 @@ impl State for Model {
                 *n = r.u64()?;
             }
             self.counters = counters(all);
-            for block in &mut self.blocks {
-                *block = Arc::new(load_block(&g, r)?);
-            }
+            // Blocks and the frames that they name change together, or not at all.
+            let mut frames = Frames::new(g.page_bytes);
+            let blocks: Result<Vec<_>, Error> = (0..self.blocks.len())
+                .map(|_| load_block(&g, &mut frames, r).map(Arc::new))
+                .collect();
+            (self.blocks, self.frames) = (blocks?, frames);
             Ok(())
         })
     }
@@ -142,7 +146,7 @@ fn counters(n: [u64; 9]) -> Counters {
     }
 }
 
-fn save_block(b: &Block, w: &mut Writer<'_>) {
+fn save_block(b: &Block, frames: &Frames, w: &mut Writer<'_>) {
     w.u32(b.erases);
     w.u32(b.endurance);
     w.u32(b.next);
@@ -150,21 +154,21 @@ fn save_block(b: &Block, w: &mut Writer<'_>) {
     // A page that was never touched takes one byte.
     for (i, page) in b.pages.iter().enumerate() {
         let (code, n) = page.flaw.code();
-        let held = page.data.is_some();
+        let held = page.frame.is_some();
         w.u8(code | u8::from(held) << 7);
         if code != 0 || held {
             w.u8(n);
             w.u8(page.programs);
             w.u64(page.born);
         }
-        if let Some(data) = &page.data {
-            w.raw(data);
+        if let Some(frame) = page.frame {
+            w.raw(frames.get(frame));
             w.raw(b.oob_of(i as u32));
         }
     }
 }
 
-fn load_block(g: &Geometry, r: &mut Reader<'_>) -> Result<Block, Error> {
+fn load_block(g: &Geometry, frames: &mut Frames, r: &mut Reader<'_>) -> Result<Block, Error> {
     let mut b = Block::new(g.pages_per_block, g.user_oob_bytes(), 0);
     b.erases = r.u32()?;
     b.endurance = r.u32()?;
@@ -191,7 +195,7 @@ fn load_block(g: &Geometry, r: &mut Reader<'_>) -> Result<Block, Error> {
         if held {
             let mut data = vec![0; g.page_bytes as usize];
             r.raw(&mut data)?;
-            slot.data = Some(data.into());
+            slot.frame = Some(frames.put(&data));
             r.raw(b.oob_of_mut(page))?;
         }
     }
