@@ -12,6 +12,34 @@ impl<'a> BitWriter<'a> {
         BitWriter { out, at: 0 }
     }
 
+    /// Appends `bits` bits out of `words`, lowest first: for numbers that are packed already.
+    pub fn put_words(&mut self, words: impl Iterator<Item = u64>, bits: usize) {
+        let mut left = bits;
+        for word in words {
+            if left == 0 {
+                return;
+            }
+            let take = left.min(64);
+            let whole = self.out.get_mut(self.at / 8..).and_then(|b| b.first_chunk_mut::<8>());
+            match whole {
+                Some(slot) if self.at.is_multiple_of(8) && take == 64 => {
+                    *slot = word.to_le_bytes();
+                    self.at += 64;
+                }
+                _ => {
+                    self.put(word, take.min(32) as u32);
+                    self.put(word >> 32, take.saturating_sub(32) as u32);
+                }
+            }
+            left -= take;
+        }
+    }
+
+    /// Passes over so many zero bits.
+    pub fn skip(&mut self, bits: usize) {
+        self.at += bits;
+    }
+
     /// Appends the low `width` bits of `value`; what does not fit is dropped.
     pub fn put(&mut self, value: u64, width: u32) {
         // Eight bytes at once where they are there: a width of up to 57 bits fits any shift.
@@ -97,6 +125,27 @@ mod tests {
             for (v, n) in values {
                 prop_assert_eq!(r.take(n), v & ((1 << n) - 1));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_put_like_their_bits(
+            words in proptest::collection::vec(any::<u64>(), 1..6),
+            before in 0u32..20,
+            short in 0usize..64,
+        ) {
+            let (mut one, mut all) = ([0; 64], [0; 64]);
+            let bits = words.len() * 64 - short;
+            let mut w = BitWriter::new(&mut all);
+            w.put(0x5_5555, before);
+            w.put_words(words.iter().copied(), bits);
+            w.put(3, 2);
+            let mut w = BitWriter::new(&mut one);
+            w.put(0x5_5555, before);
+            (0..bits).for_each(|i| w.put(words[i / 64] >> (i % 64), 1));
+            w.put(3, 2);
+            prop_assert_eq!(one, all);
         }
     }
 

@@ -93,6 +93,9 @@ pub(crate) struct Blocks {
 
 const ERASES: u32 = 0xff_ffff;
 
+/// Blocks that a search for one looks at together.
+const RUN: usize = 64;
+
 /// What a block table keeps beyond the counts of valid pages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep {
@@ -281,6 +284,42 @@ impl Blocks {
         if let Some(reads) = self.reads.get_mut(block as usize) {
             *reads = 0;
         }
+    }
+
+    /// Among the closed blocks with the fewest valid pages the least worn, what wrote it, and those
+    /// pages. O(blocks), a few at a time.
+    pub fn emptiest(&self) -> Option<(u32, Class, u32)> {
+        let both = self.roles.iter().zip(&self.valid);
+        // Without branches: several blocks an instruction.
+        let of = |(r, v): (&Role, &u16)| {
+            if matches!(r, Role::Data(_)) { v.cast_signed() } else { i16::MAX }
+        };
+        let least = both.map(of).fold(i16::MAX, i16::min).cast_unsigned();
+        let mut best: Option<(u32, Class, u32)> = None;
+        for (first, run) in (0..).step_by(RUN).zip(self.valid.chunks(RUN)) {
+            // Most runs hold none.
+            if run.iter().fold(false, |any, &v| any | (v == least)) {
+                for (block, _) in (first..).zip(run).filter(|(_, v)| **v == least) {
+                    if let Role::Data(class) = self.role(block)
+                        && best.is_none_or(|b| self.erases(block) < self.erases(b.0))
+                    {
+                        best = Some((block, class, least.into()));
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    /// The fewest erases of a closed block, and the most of those that data may lie in. O(blocks).
+    pub fn extremes(&self) -> Option<(u32, u32)> {
+        let both = || self.roles.iter().zip(&self.worn);
+        let closed = |r: &Role| matches!(r, Role::Data(_));
+        let used = |r: &Role| closed(r) || matches!(r, Role::Free | Role::FreeLater | Role::Open);
+        let least = both().map(|(r, w)| if closed(r) { w & ERASES } else { u32::MAX });
+        let most = both().map(|(r, w)| if used(r) { w & ERASES } else { 0 });
+        let least = least.fold(u32::MAX, u32::min);
+        (least != u32::MAX).then(|| (least, most.fold(0, u32::max)))
     }
 
     /// Mean erases of all blocks.

@@ -171,11 +171,23 @@ impl<N: Nand> Ftl<N> {
     /// The block whose collection is worth most. O(blocks), once a victim.
     pub(crate) fn best_victim(&self) -> Option<Victim> {
         let pages = self.l.g.pages_per_block;
+        if !self.placer.skewed {
+            // The emptiest, whatever its age.
+            let (block, class, full) = self.blocks.emptiest().filter(|e| e.2 < pages)?;
+            return Some(Victim {
+                block,
+                next: 0,
+                class: class as u8,
+                cause: Cause::Collect,
+                full,
+            });
+        }
         let clock = self.clock as u32;
         // Of those that fit, and no fuller than the mean: so a host write never waits for more.
         let most = self.fits().min(pages - 1).min(self.mean_full());
-        let mean = i64::from(self.blocks.spread().1);
-        let bias = if self.placer.skewed && self.config.wear.spread > 0 { WEAR_BIAS } else { 0 };
+        let levels = self.config.wear.spread > 0;
+        let mean = if levels { i64::from(self.blocks.spread().1) } else { 0 };
+        let bias = if levels { WEAR_BIAS } else { 0 };
         let mut best: Option<(i64, u32, Victim)> = None;
         let mut least: Option<(u32, Victim)> = None;
         for (block, role) in self.blocks.roles() {
@@ -218,28 +230,21 @@ impl<N: Nand> Ftl<N> {
         if spent * 1000 > self.stats.programs() * u64::from(policy.budget_permille) {
             return None;
         }
-        let (mut most, mut least) = (0, (u32::MAX, 0u32, 0u8));
-        for (block, role) in self.blocks.roles() {
-            let erases = self.blocks.erases(block);
-            match role {
-                Role::Data(class) => {
-                    most = most.max(erases);
-                    if erases < least.0 {
-                        least = (erases, block, class as u8);
-                    }
-                }
-                Role::Free | Role::FreeLater | Role::Open => most = most.max(erases),
-                _ => {}
-            }
-        }
-        let (erases, block, class) = least;
+        let (erases, most) = self.blocks.extremes()?;
         // Below the bound, so that it holds while this block is emptied; under skewed traffic the gap
         // grows by itself and is closed early, under uniform traffic an early move is lost work.
         let margin = if self.placer.skewed { 6 } else { 2 };
-        let lags = erases != u32::MAX && most - erases + margin > policy.spread;
+        if most - erases + margin <= policy.spread {
+            return None;
+        }
+        let lagging = self.blocks.roles().find_map(|(block, role)| match role {
+            Role::Data(class) if self.blocks.erases(block) == erases => Some((block, class as u8)),
+            _ => None,
+        });
+        let (block, class) = lagging?;
         let full = self.blocks.valid[block as usize].into();
-        let lags = lags && full <= self.fits();
-        lags.then_some(Victim { block, next: 0, class, cause: Cause::Wear, full })
+        let fits = full <= self.fits();
+        fits.then_some(Victim { block, next: 0, class, cause: Cause::Wear, full })
     }
 
     /// Moves up to `most` pages of the victim; frees it when it is empty.

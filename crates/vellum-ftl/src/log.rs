@@ -6,6 +6,7 @@
 //! at a block's end, stands their XOR.
 
 use crate::FtlError;
+use crate::bits::BitWriter;
 use crate::blocks::Role;
 use crate::ftl::Ftl;
 use crate::layout::{BACK, GROUP, Layout, NONE, safe_page};
@@ -121,7 +122,7 @@ impl<N: Nand> Ftl<N> {
         let parts = Parts {
             back: (0..BACK as u32).map_while(|i| self.log.places.get(i)),
             table: self.l.table_of(slice).map(|b| self.blocks.word(b)),
-            entries: self.map.entries(&self.l, slice),
+            entries: |out: &mut BitWriter<'_>| self.map.put_entries(&self.l, slice, out),
             records: self.records.iter().copied(),
         };
         Meta::encode(&stamp, &self.l, parts, &mut page);

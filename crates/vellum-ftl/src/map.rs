@@ -1,6 +1,7 @@
 //! The map in RAM: all of it, or what changed and a few slices.
 
 use crate::MapMode;
+use crate::bits::BitWriter;
 use crate::changed::Changed;
 use crate::layout::Layout;
 use alloc::collections::VecDeque;
@@ -51,6 +52,13 @@ impl Packed {
         let (word, shift) = self.at(i);
         let two = u128::from(self.words[word]) | u128::from(self.words[word + 1]) << 64;
         (two >> shift) as u32 & ((1u64 << self.width) - 1) as u32
+    }
+
+    /// The bits of the numbers from `first` on, 64 at a time.
+    fn words_from(&self, first: u32) -> impl Iterator<Item = u64> {
+        let (word, shift) = self.at(first);
+        let two = self.words[word..].windows(2);
+        two.map(move |w| ((u128::from(w[1]) << 64 | u128::from(w[0])) >> shift) as u64)
     }
 
     fn set(&mut self, i: u32, value: u32) {
@@ -193,12 +201,23 @@ impl Map {
         }
     }
 
-    /// The slice's entries as they are stored. The slice must be loaded.
-    pub fn entries(&self, l: &Layout, slice: u32) -> impl Iterator<Item = u32> {
+    /// Writes the slice's entries as they are stored. The slice must be loaded.
+    pub fn put_entries(&self, l: &Layout, slice: u32, out: &mut BitWriter<'_>) {
         let first = slice * l.slice;
         let count = l.slice.min(l.logical - first);
-        let stored = |ppn: Option<u32>| ppn.filter(|&p| p != UNMAPPED).unwrap_or(0);
-        (first..first + count).map(move |lpn| stored(self.get(l, lpn)))
+        match self {
+            // Nothing in a loaded slice is unknown: entries lie here as they are stored.
+            Map::Flat { words, .. } => {
+                out.put_words(words.words_from(first), count as usize * l.entry_bits as usize);
+            }
+            Map::Demand { .. } => {
+                for lpn in first..first + count {
+                    let ppn = self.get(l, lpn).filter(|&p| p != UNMAPPED).unwrap_or(0);
+                    out.put(ppn.into(), l.entry_bits);
+                }
+            }
+        }
+        out.skip((l.slice - count) as usize * l.entry_bits as usize);
     }
 
     /// The slice is on flash now, as [`Map::entries`] gave it.

@@ -45,7 +45,7 @@ pub(crate) struct Parts<B, T, E, R> {
     pub back: B,
     /// The block table's words.
     pub table: T,
-    /// The slice's map entries.
+    /// Writes the slice's map entries, all of them.
     pub entries: E,
     /// Oldest first, packed.
     pub records: R,
@@ -75,7 +75,7 @@ impl Meta {
     where
         B: Iterator<Item = Place>,
         T: Iterator<Item = u32>,
-        E: Iterator<Item = u32>,
+        E: FnOnce(&mut BitWriter<'_>),
         R: ExactSizeIterator<Item = u32>,
     {
         let Parts { mut back, table, entries, records } = parts;
@@ -104,12 +104,7 @@ impl Meta {
         table.for_each(|v| put(out, &mut at, v.into(), TABLE_ENTRY));
         let (end, body) = (out.len() - 4, HEADER + TABLE_ENTRY * l.table as usize);
         let mut bits = BitWriter::new(&mut out[body..end]);
-        let mut filled = 0;
-        for entry in entries {
-            bits.put(entry.into(), l.entry_bits);
-            filled += 1;
-        }
-        (filled..l.slice).for_each(|_| bits.put(0, l.entry_bits));
+        entries(&mut bits);
         records.for_each(|r| bits.put(r.into(), l.record_bits));
         let crc = crc32fast::hash(&out[..end]);
         out[end..].copy_from_slice(&crc.to_le_bytes());
@@ -219,7 +214,9 @@ mod tests {
         let parts = Parts {
             back: meta.back.iter().copied(),
             table: (0..l.table).map(|i| i << 8),
-            entries: (0..l.slice).map(|i| i * 3),
+            entries: |bits: &mut BitWriter<'_>| {
+                (0..l.slice).for_each(|i| bits.put(u64::from(i) * 3, l.entry_bits));
+            },
             records: meta.records.iter().copied(),
         };
         Meta::encode(&stamp, &l, parts, &mut page);

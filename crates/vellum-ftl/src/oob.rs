@@ -134,8 +134,12 @@ impl Oob {
     fn crc(bytes: &[u8]) -> u16 {
         // A seed, so that a page of zeros is no record.
         let mut hasher = crc32fast::Hasher::new_with_initial(0x5646_544c);
-        hasher.update(&bytes[..17]);
-        hasher.update(&bytes[FIXED..]);
+        // In one piece, which is faster than the two.
+        let mut whole = [0; 64];
+        let n = bytes.len().min(64 + FIXED - 17) - FIXED + 17;
+        whole[..17].copy_from_slice(&bytes[..17]);
+        whole[17..n].copy_from_slice(&bytes[FIXED..FIXED + n - 17]);
+        hasher.update(&whole[..n]);
         let crc = hasher.finalize();
         (crc ^ crc >> 16) as u16
     }
