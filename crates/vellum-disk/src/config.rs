@@ -263,6 +263,33 @@ pub struct Cached {
     pub in_order: bool,
 }
 
+impl Segmented {
+    /// Checks that reads and writes find a segment: without one, a request waits for ever.
+    ///
+    /// # Errors
+    /// When a figure is out of its range; the error names it.
+    pub fn check(&self) -> Result<(), Error> {
+        let bad = |field: &str, value: u32, why| {
+            let (block, field) = ("buffer".to_string(), field.to_string());
+            Err(Error::Field { block, field, value: value.to_string(), why })
+        };
+        let b = &self.buffer;
+        if b.segments == 0 || b.segments > 4096 {
+            return bad("segments", b.segments, "1 to 4096 is expected");
+        }
+        if b.own_write_segment && b.segments < 2 {
+            return bad("segments", b.segments, "one beside that for writes is expected");
+        }
+        if b.write_segments == 0 || b.write_segments > 4096 {
+            return bad("write-segments", b.write_segments, "1 to 4096 is expected");
+        }
+        if b.segment_sectors == 0 {
+            return bad("segment-sectors", 0, "at least one sector is expected");
+        }
+        Ok(())
+    }
+}
+
 impl Cached {
     /// Checks the figures against the sector's size.
     ///

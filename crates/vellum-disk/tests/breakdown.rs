@@ -6,7 +6,7 @@ use vellum_block::{
 };
 use vellum_disk::config::{FastWrite, ReadAhead, Segmented};
 use vellum_disk::profile::{Controller, Profile};
-use vellum_disk::{Disk, Policy, profiles};
+use vellum_disk::{Disk, Error, Policy, profiles};
 
 /// The textbook drive with other buffer rules.
 fn drive(change: impl FnOnce(&mut Segmented)) -> (Disk, Segmented) {
@@ -122,4 +122,25 @@ fn a_write_that_ends_in_the_buffer_does_not_pay_for_the_arm() {
     let pays = |p| !parts.get(p).is_zero();
     assert!(pays(Phase::Seek) && pays(Phase::Transfer) && pays(Phase::Overhead), "{parts}");
     assert_eq!((slow.media().accesses, slow.media().hits), (1, 0));
+}
+
+/// A buffer in which a read or a write would never find a segment is none.
+#[test]
+fn a_buffer_without_room_is_refused() {
+    let rows: [(fn(&mut Segmented), &str); 4] = [
+        (|c| c.buffer.segments = 0, "segments"),
+        (|c| (c.buffer.segments, c.buffer.own_write_segment) = (1, true), "segments"),
+        (|c| c.buffer.write_segments = 0, "write-segments"),
+        (|c| c.buffer.segment_sectors = 0, "segment-sectors"),
+    ];
+    for (change, named) in rows {
+        let mut profile = profiles::find("hp97560").unwrap();
+        let Controller::Segmented(c) = &mut profile.controller else { panic!("it has segments") };
+        change(c);
+        let refused = Disk::new(&profile, Policy::Fcfs);
+        assert!(
+            matches!(&refused, Err(Error::Field { field, .. }) if field == named),
+            "{named}: {refused:?}"
+        );
+    }
 }

@@ -44,6 +44,7 @@ pub(crate) struct Active {
 
 impl SegmentedDrive {
     pub fn new(profile: &Profile, config: Segmented, policy: Policy) -> Result<Self, Error> {
+        config.check()?;
         let geometry = profile.layout.build()?;
         let m = &profile.mechanics;
         let seek = m.table(geometry.cylinders())?;
@@ -68,6 +69,7 @@ impl SegmentedDrive {
 
     /// Makes the drive new again with other figures; the layout stays.
     pub fn retune(&mut self, profile: &Profile, config: Segmented) -> Result<(), Error> {
+        config.check()?;
         let m = &profile.mechanics;
         self.fixed.seek = m.table(self.fixed.geometry.cylinders())?;
         self.fixed.set_config(config);
