@@ -43,6 +43,7 @@ struct Shared {
     ops: Vec<Op>,
     start: Medium,
     fault: Option<Fault>,
+    full: bool,
     done: u64,
     locked: bool,
 }
@@ -71,6 +72,12 @@ impl CrashDisk {
     /// Plants an error, in place of any planted before.
     pub fn plant(&self, fault: Option<Fault>) {
         self.shared().fault = fault;
+    }
+
+    /// Whether the disk has no room: then files are neither made nor grown (`StorageFull`), and the
+    /// bytes that they have can be overwritten.
+    pub fn fill(&self, full: bool) {
+        self.shared().full = full;
     }
 
     /// Operations that changed or synced something so far: the number of points to cut power at.
@@ -117,6 +124,9 @@ impl CrashDisk {
         let mut shared = self.shared();
         let at = shared.done;
         shared.done += 1;
+        if shared.full && shared.medium.grows(&op) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         if let Some(fault) = shared.fault
             && (fault.at == at || (fault.forever && at > fault.at))
         {

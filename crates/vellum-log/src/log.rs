@@ -4,6 +4,7 @@ mod flush;
 mod open;
 mod pending;
 mod retire;
+mod room;
 
 use crate::error::{Error, io_error};
 use crate::frame::{self, FrameHeader, INDEX_MAX, LAG_UNKNOWN};
@@ -103,7 +104,9 @@ impl Log {
     /// Nothing is durable before [`Log::flush`].
     ///
     /// # Errors
-    /// When the frame is over [`Options::frame_limit`], the medium fails, or the log is poisoned.
+    /// When the frame is over [`Options::frame_limit`], the medium fails, or the log is poisoned. A
+    /// disk without room for another segment is such an error and harms nothing: nothing was written,
+    /// and the frame may be appended later; see [`Log::make_room`].
     pub fn append(&mut self, index: &[u8], body: &[&[u8]], more: bool) -> Result<(), Error> {
         self.alive()?;
         let length = body.iter().map(|part| part.len()).sum();
@@ -111,6 +114,8 @@ impl Log {
         if index.len() > INDEX_MAX || index.len() + length > limit {
             return Err(Error::TooLarge { index: index.len(), body: length, limit });
         }
+        let need = frame::frame_len(index.len(), length, crate::cipher::TAG) as u64;
+        self.make_room(need, need)?;
         let result = self.append_inner(index, body, length, more);
         self.watch(result)
     }
@@ -190,10 +195,7 @@ impl Log {
         let fitting = self.spares.iter().position(|spare| spare.capacity >= least);
         let spare = match fitting {
             Some(at) => self.spares.swap_remove(at),
-            None => {
-                self.counters.unprepared += 1;
-                self.new_spare_job(least).run()?
-            }
+            None => self.new_spare_job(least).run()?,
         };
         let segment = self.activate(&spare)?;
         self.counters.segments += 1;

@@ -122,6 +122,17 @@ impl Medium {
         Ino(self.files.keys().next_back().map_or(0, |ino| ino.0 + 1))
     }
 
+    /// Whether an operation needs room that the files don't have yet.
+    pub(super) fn grows(&self, op: &Op) -> bool {
+        let len = |ino: &Ino| self.files.get(ino).map_or(0, |file| file.live.len() as u64);
+        match op {
+            Op::Create(..) => true,
+            Op::Write(ino, offset, bytes) => offset.saturating_add(bytes.len() as u64) > len(ino),
+            Op::SetLen(ino, to) => *to > len(ino),
+            _ => false,
+        }
+    }
+
     pub(super) fn apply(&mut self, op: &Op) {
         match op {
             Op::Write(ino, offset, bytes) => {

@@ -26,7 +26,7 @@ pub struct Spare {
 pub struct SpareJob {
     storage: Arc<dyn Storage>,
     serial: u64,
-    capacity: u64,
+    pub(super) capacity: u64,
 }
 
 impl SpareJob {
