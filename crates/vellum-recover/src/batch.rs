@@ -32,6 +32,8 @@ pub(crate) struct Batch {
     pub(crate) offered: u64,
     /// Transactions in it.
     pub(crate) commits: u64,
+    /// Bytes of the log that are promised to it.
+    pub(crate) promised: u64,
 }
 
 impl Batch {
@@ -50,7 +52,7 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.pieces.clear();
         self.arena.clear();
-        (self.offered, self.commits) = (0, 0);
+        (self.offered, self.commits, self.promised) = (0, 0, 0);
     }
 
     pub(crate) fn bytes(&self, piece: &Piece) -> &[u8] {
@@ -85,6 +87,11 @@ impl Batch {
             piece.at = at;
         }
         self.arena = arena;
+    }
+
+    /// Its ranges, and their bytes.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.pieces.len(), self.pieces.iter().map(|piece| piece.len as u64).sum())
     }
 
     /// Splits the coalesced batch into frames of at most `limit` bytes and hands index, bodies and

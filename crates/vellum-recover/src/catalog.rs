@@ -178,11 +178,16 @@ pub(crate) fn create_region(
         storage.remove(&name).map_err(failed("remove"))?;
     }
     let file = storage.create(&name).map_err(failed("create"))?;
-    file.set_len(REGION_HEADER + entry.len)
+    let made = file
+        .set_len(REGION_HEADER + entry.len)
         .and_then(|()| file.write_at(0, &region_header(store, entry)))
         .and_then(|()| file.sync())
-        .and_then(|()| storage.sync_dir())
-        .map_err(failed("write"))?;
+        .and_then(|()| storage.sync_dir());
+    if let Err(error) = made {
+        // What can't be removed either is no obstacle to the next who makes it.
+        let _ = storage.remove(&name);
+        return Err(failed("write")(error));
+    }
     Ok(file)
 }
 

@@ -167,10 +167,28 @@ impl<B: Default> Group<B> {
     pub(crate) fn wait(
         &self,
         ticket: Ticket,
+        write: impl FnMut(B) -> Result<B, String>,
+    ) -> Result<(), String> {
+        self.wait_as(ticket, true, write)
+    }
+
+    /// As [`Group::wait`], by one who has handed in nothing and doesn't come again soon: no company.
+    pub(crate) fn wait_beside(
+        &self,
+        ticket: Ticket,
+        write: impl FnMut(B) -> Result<B, String>,
+    ) -> Result<(), String> {
+        self.wait_as(ticket, false, write)
+    }
+
+    fn wait_as(
+        &self,
+        ticket: Ticket,
+        company: bool,
         mut write: impl FnMut(B) -> Result<B, String>,
     ) -> Result<(), String> {
         let signal = &self.signals[(ticket % 2) as usize];
-        let (mut watching, mut in_vain, mut counted) = (false, false, false);
+        let (mut watching, mut in_vain, mut counted) = (false, false, !company);
         loop {
             let mut state = self.lock();
             if self.is_done(ticket) || (state.next <= ticket && state.joined == 0) {

@@ -26,8 +26,8 @@
 //!
 //! **Memory.** A store uses no more than its regions' touched pages, the old values of declared
 //! ranges while their transactions run, one batch ([`Options::pending_max`] plus one transaction),
-//! one log buffer, one segment while it truncates, and 16 bytes for each frame of a crashed log and for
-//! each 64 KiB chunk that one touches.
+//! one log buffer, while it truncates one segment or a copy of 256 pages, 16 bytes for each frame of a
+//! crashed log and for each 64 KiB chunk that one touches, and 3 bytes for each chunk of a region.
 
 #![deny(unsafe_code)]
 

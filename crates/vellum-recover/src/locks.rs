@@ -85,6 +85,11 @@ impl RangeLocks {
         self.exclusive.remove(&part.start);
     }
 
+    /// Whether somebody holds some of `range` for writing.
+    pub(crate) fn is_held(&self, range: &Range<u64>) -> bool {
+        self.holders(range).next().is_some()
+    }
+
     /// The parts of `0..len` that nobody holds for writing.
     pub(crate) fn gaps(&self, len: u64) -> Vec<Range<u64>> {
         let (mut gaps, mut at) = (Vec::new(), 0);
@@ -132,6 +137,8 @@ mod tests {
                         range.clone().filter(|at| missing.contains(at)).collect();
                     prop_assert!(now.iter().all(|at| bytes[*at as usize] == owner));
                 }
+                let held = range.clone().any(|at| bytes[at as usize] != 0);
+                prop_assert!(range.is_empty() || locks.is_held(&range) == held);
                 let readable = range.clone().all(|at| [0, owner].contains(&bytes[at as usize]));
                 let got = locks.shared(range.clone(), Some(owner));
                 prop_assert_eq!(got, readable || range.is_empty());

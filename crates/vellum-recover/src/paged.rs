@@ -27,6 +27,8 @@ pub struct PagedRegion<'a> {
     store: &'a Store,
     region: Region,
     tracked: Tracked,
+    /// Pages that a refused commit had found.
+    refused: Vec<Range<u64>>,
 }
 
 impl Store {
@@ -58,7 +60,7 @@ impl Store {
             Ok(tracked) => {
                 inner.written_at_commit.store(true, Ordering::Release);
                 self.note_capture(tracked.capture());
-                Ok(PagedRegion { store: self, region, tracked })
+                Ok(PagedRegion { store: self, region, tracked, refused: Vec::new() })
             }
             Err(error) => {
                 inner.locks().release_exclusive(&(0..len));
@@ -82,10 +84,12 @@ impl PagedRegion<'_> {
     /// Cost: a read of the written pages from the file (the page cache), one flush, and a write.
     ///
     /// # Errors
-    /// When the log can't be written; the store is poisoned then.
+    /// When the log can't be written; the store is poisoned then. A disk that has no room for another
+    /// segment of the log ([`Error::is_disk_full`]) harms nothing: the memory stays as it is, nothing is
+    /// written, and it may be committed later.
     pub fn commit(&mut self) -> Result<u64, Error> {
         self.store.alive()?;
-        let dirty = self.tracked.take_dirty()?;
+        let dirty = self.take_dirty()?;
         let changes = match self.differences(&dirty) {
             Ok(changes) => changes,
             Err(error) => {
@@ -97,12 +101,20 @@ impl PagedRegion<'_> {
         if changes.is_empty() {
             return Ok(0);
         }
+        let bytes = changes.iter().map(|change| change.len() as u64).sum();
+        let promised = match self.store.promise(changes.len(), bytes) {
+            Ok(promised) => promised,
+            Err(error) => {
+                self.refused = dirty;
+                return Err(error);
+            }
+        };
         let shared = self.store.shared();
         let _gate = shared.gate().read().unwrap_or_else(PoisonError::into_inner);
         let inner = &self.region.0;
         // SAFETY: this handle holds the whole region, and nobody writes while `self` is borrowed.
         let bytes = unsafe { inner.held(&self.range()) };
-        let ticket = self.store.hand_in(|batch| {
+        let ticket = self.store.hand_in(promised, |batch| {
             for change in &changes {
                 batch.add(inner.entry.id, change.start as u64, &bytes[change.clone()]);
             }
@@ -126,7 +138,7 @@ impl PagedRegion<'_> {
     /// # Errors
     /// When the region's file can't be read; the store is poisoned then.
     pub fn rollback(&mut self) -> Result<(), Error> {
-        let dirty = self.tracked.take_dirty()?;
+        let dirty = self.take_dirty()?;
         let (len, name) = (self.region.len(), region_file(self.region.0.entry.id));
         for run in dirty {
             let range = run.start * PAGE as u64..(run.end * PAGE as u64).min(len);
@@ -140,6 +152,23 @@ impl PagedRegion<'_> {
         }
         // Rolling back wrote to the pages; they are as committed now.
         self.tracked.take_dirty().map(|_| ())
+    }
+
+    /// The pages that may differ from the file's, in runs; they are looked for no more.
+    fn take_dirty(&mut self) -> Result<Vec<Range<u64>>, Error> {
+        let mut runs = self.tracked.take_dirty()?;
+        if !self.refused.is_empty() {
+            runs.append(&mut self.refused);
+            runs.sort_unstable_by_key(|run| run.start);
+            // Runs of the two may overlap, and no page is to be counted twice.
+            let mut end = 0;
+            for run in &mut runs {
+                run.start = run.start.max(end);
+                end = end.max(run.end);
+            }
+            runs.retain(|run| run.start < run.end);
+        }
+        Ok(runs)
     }
 
     /// The ranges of the dirty pages whose bytes differ from the file's.

@@ -6,11 +6,15 @@ use crate::catalog::{Entry, REGION_HEADER, region_file};
 use crate::error::{Error, io_error};
 use crate::lazy::{CHUNK, Recovered};
 use crate::locks::{Owner, RangeLocks};
-use crate::memory::Mapping;
+use crate::memory::{Mapping, PAGE};
 use std::ops::{Deref, Range};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use vellum_log::File;
+
+/// Pages of a chunk: as many as a number of [`Inner::changed`] has bits.
+const CHUNK_PAGES: u64 = CHUNK / PAGE as u64;
+const _: () = assert!(CHUNK_PAGES == u16::BITS as u64);
 
 /// What is shared by all handles of a region.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(crate) struct Inner {
     /// Chunks whose bytes are in memory.
     loaded: Vec<AtomicBool>,
     loading: Mutex<()>,
+    /// Pages that were committed to since the last truncation: a bit each, a number for each chunk.
+    changed: Vec<AtomicU16>,
     /// The store's; which store a region belongs to is told by it.
     pub(crate) recovered: Arc<RwLock<Recovered>>,
     /// The file is written at each commit (capture by pages), so truncation needn't write it.
@@ -112,6 +118,7 @@ impl Inner {
                 return Err(Error::Damaged { place, name: region_file(entry.id), why });
             }
         }
+        let changed = (0..chunks).map(|_| AtomicU16::new(0)).collect();
         let loaded = (0..chunks).map(|_| AtomicBool::new(false)).collect();
         let (locks, loading) = (Mutex::new(RangeLocks::default()), Mutex::new(()));
         let written_at_commit = AtomicBool::new(false);
@@ -123,6 +130,7 @@ impl Inner {
             locks,
             loaded,
             loading,
+            changed,
             recovered,
             written_at_commit,
         })
@@ -148,6 +156,48 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Notes the pages of `range`, which the caller holds exclusively and is about to commit.
+    pub(crate) fn note_changed(&self, range: &Range<u64>) {
+        let page = PAGE as u64;
+        (range.start / page..range.end.div_ceil(page)).for_each(|page| self.note_page(page));
+    }
+
+    /// Notes one page.
+    pub(crate) fn note_page(&self, page: u64) {
+        let (bits, bit) = (&self.changed[(page / CHUNK_PAGES) as usize], 1 << (page % CHUNK_PAGES));
+        // Most are noted already, and a look costs the other threads nothing.
+        if bits.load(Ordering::Relaxed) & bit == 0 {
+            bits.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// The pages that were noted, in ascending order; they aren't any more.
+    pub(crate) fn take_changed(&self) -> Vec<u64> {
+        let mut pages = Vec::new();
+        for (chunk, bits) in (0..).zip(&self.changed) {
+            if bits.load(Ordering::Relaxed) != 0 {
+                let bits = bits.swap(0, Ordering::Relaxed);
+                let set = (0..CHUNK_PAGES).filter(|page| bits >> page & 1 == 1);
+                pages.extend(set.map(|page| chunk * CHUNK_PAGES + page));
+            }
+        }
+        pages
+    }
+
+    /// Appends a page to `out` as it was committed; `false` while a transaction holds some of it.
+    pub(crate) fn copy_committed(&self, page: u64, out: &mut Vec<u8>) -> bool {
+        let start = page * PAGE as u64;
+        let range = start..(start + PAGE as u64).min(self.entry.len);
+        let locks = self.locks();
+        if locks.is_held(&range) {
+            return false;
+        }
+        // SAFETY: nobody holds any of it for writing, and nobody can begin to while the lock table is
+        // locked. Its chunk is loaded, because it was declared.
+        out.extend_from_slice(unsafe { self.held(&range) });
+        true
     }
 
     fn load_chunk(&self, chunk: u64) -> Result<(), Error> {

@@ -49,8 +49,9 @@ impl Histogram {
 
 impl fmt::Display for Histogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (half, most) = (self.percentile(50.0), self.percentile(99.0));
-        write!(f, "{} values, mean {:.1}, p50 ≤ {half}, p99 ≤ {most}", self.count(), self.mean())
+        let [half, nearly, all] = [50.0, 99.0, 100.0].map(|percent| self.percentile(percent));
+        let (count, mean) = (self.count(), self.mean());
+        write!(f, "{count} values, mean {mean:.1}, p50 ≤ {half}, p99 ≤ {nearly}, all ≤ {all}")
     }
 }
 
@@ -102,6 +103,8 @@ mod tests {
         (0..100).for_each(|value| histogram.add(value));
         assert_eq!(histogram.percentile(50.0), 63);
         assert_eq!(histogram.percentile(100.0), 127);
+        let text = "100 values, mean 49.5, p50 ≤ 63, p99 ≤ 127, all ≤ 127";
+        assert_eq!(histogram.to_string(), text);
         histogram.add(u64::MAX);
         assert_eq!(histogram.percentile(100.0), u64::MAX);
     }

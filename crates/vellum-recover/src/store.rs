@@ -2,8 +2,10 @@
 
 mod audit;
 mod background;
+mod changed;
 mod commit;
 mod open;
+mod room;
 mod truncate;
 
 use crate::batch::Batch;
@@ -43,6 +45,9 @@ pub(crate) struct Shared {
     /// Bytes in the log at which it is truncated: [`Options::truncate_at`], or more after a failure.
     truncate_from: AtomicU64,
     stats: Mutex<Stats>,
+    room: Mutex<room::Room>,
+    /// The newest generation of the log when it was opened.
+    inherited: u64,
     audit: Mutex<audit::Shadows>,
 }
 

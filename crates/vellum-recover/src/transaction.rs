@@ -27,6 +27,8 @@ pub struct Transaction<'a> {
     restore: Restore,
     parts: Vec<Part>,
     undo: Vec<u8>,
+    /// Bytes of the log that were promised to what can't be undone.
+    promised: u64,
 }
 
 /// Ranges, and bytes of them, that a transaction has room for from its first: one allocation of each
@@ -43,7 +45,7 @@ fn release(parts: &[Part]) {
 
 impl<'a> Transaction<'a> {
     pub(crate) fn new(store: &'a Store, owner: Owner, restore: Restore) -> Self {
-        Self { store, owner, restore, parts: Vec::new(), undo: Vec::new() }
+        Self { store, owner, restore, parts: Vec::new(), undo: Vec::new(), promised: 0 }
     }
 
     /// Declares that `range` of `region` is about to change, and hands it out for that. Ranges may
@@ -52,13 +54,18 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// [`Error::Conflict`] when another transaction or a reader holds some of it: abort and try
-    /// again. [`Error::OutOfRange`], [`Error::Poisoned`], and what loading the bytes may meet.
+    /// again. [`Error::OutOfRange`], [`Error::Poisoned`], and what loading the bytes may meet. With
+    /// [`Restore::No`] also a disk without room for the log: such a transaction could not be refused
+    /// later.
     pub fn set_range(&mut self, region: &Region, range: Range<u64>) -> Result<&mut [u8], Error> {
         self.store.alive()?;
         let inner = &region.0;
         self.store.check_mine(region)?;
         inner.check(&range)?;
         inner.load(&range)?;
+        if self.restore == Restore::No {
+            self.promised += self.store.promise(1, range.end - range.start)?;
+        }
         let parts = inner.locks().exclusive(range.clone(), self.owner);
         let Some(parts) = parts else {
             return Err(Error::Conflict { region: inner.entry.name.clone(), asked: range });
@@ -96,11 +103,14 @@ impl<'a> Transaction<'a> {
         ReadGuard::new(&region.0, range, Some(self.owner))
     }
 
-    /// Makes the changes permanent, as far as `durability` says. When this fails, the store is
-    /// poisoned: memory and medium may differ.
+    /// Makes the changes permanent, as far as `durability` says. On a disk that has no room for
+    /// another segment of the log the transaction is refused: it is undone as by
+    /// [`Transaction::abort`], nothing is written, and the store goes on (see
+    /// [`Error::is_disk_full`]). When it fails otherwise, the store is poisoned: memory and medium may
+    /// differ.
     ///
     /// # Errors
-    /// When the log can't be written, or the store is poisoned.
+    /// When there is no room, the log can't be written, or the store is poisoned.
     pub fn commit(mut self, durability: Durability) -> Result<Commit, Error> {
         let store = self.store;
         store.alive()?;
@@ -109,8 +119,22 @@ impl<'a> Transaction<'a> {
                 self.parts.iter().map(|p| (p.region.entry.id, p.range.clone())).collect();
             store.audit(&declared)?;
         }
+        let bytes = self.parts.iter().map(|part| part.range.end - part.range.start).sum();
+        let promised = match self.restore {
+            Restore::Yes => match store.promise(self.parts.len(), bytes) {
+                Ok(promised) => promised,
+                Err(error) => {
+                    self.undo_all()?;
+                    return Err(error);
+                }
+            },
+            Restore::No => std::mem::take(&mut self.promised),
+        };
         let parts = std::mem::take(&mut self.parts);
-        let joined = store.hand_in(|batch| {
+        for part in &parts {
+            part.region.note_changed(&part.range);
+        }
+        let joined = store.hand_in(promised, |batch| {
             for part in &parts {
                 // SAFETY: the transaction still holds the part, and no slice of it is left: `self`
                 // was moved here.
@@ -159,6 +183,7 @@ impl<'a> Transaction<'a> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
+        self.store.shared().give_back(std::mem::take(&mut self.promised));
         if !self.parts.is_empty() {
             // Poisoning is all that a drop can do about a transaction without restore.
             let _ = self.undo_all();

@@ -50,7 +50,7 @@ fn resident() -> usize {
 }
 
 const LEN: u64 = 256 << 20;
-/// Small things: names, locks, tables with a byte for each 64 KiB of a region, the test itself.
+/// Small things: names, locks, tables with 3 bytes for each 64 KiB of a region, the test itself.
 const SMALL: usize = 256 << 10;
 
 fn options() -> Options {

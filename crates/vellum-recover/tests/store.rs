@@ -284,6 +284,239 @@ fn a_full_disk_is_not_asked_again_at_every_commit() {
     assert_eq!(region.read(0..1).unwrap()[0], 3);
 }
 
+/// What a disk without any room does to commits: refuses those that need another segment, whole.
+#[test]
+fn a_commit_that_a_full_disk_has_no_room_for_is_undone_and_the_store_goes_on() {
+    let disk = CrashDisk::new();
+    let (store, region) = with_region(&disk, 10_000);
+    // The first segment of all, then every one after.
+    let (mut last, mut refused) = (0, 0);
+    for turn in 1..=120_u8 {
+        if turn % 40 == 1 {
+            disk.fill(true);
+            let mut commits = 0;
+            let error = loop {
+                commits += 1;
+                let mut transaction = store.begin(Restore::Yes);
+                transaction.set_range(&region, 0..200).unwrap().fill(turn);
+                match transaction.commit(Durability::Flush) {
+                    Ok(_) => last = turn,
+                    Err(error) => break error,
+                }
+                assert!(commits < 100, "a segment has room for ever");
+            };
+            let text = words(&error);
+            assert!(error.is_disk_full() && text.contains("spare-"), "{text}");
+            assert!(text.contains("no storage space") && !text.contains("poison"), "{text}");
+            // Undone, and free for others, who are refused as well; reading goes on.
+            assert!(region.read(0..200).unwrap().iter().all(|byte| *byte == last));
+            let mut without = store.begin(Restore::No);
+            assert!(without.set_range(&region, 0..9000).unwrap_err().is_disk_full());
+            drop(without);
+            store.begin(Restore::Yes).commit(Durability::Flush).unwrap();
+            disk.cuts().last().unwrap().images(20, 1).for_each(|image| {
+                let store = open(&image, options()).unwrap();
+                let bytes = store.open_region("r").unwrap().read(0..200).unwrap().to_vec();
+                assert!(bytes.iter().all(|byte| *byte == last), "{} for {last}", bytes[0]);
+            });
+            refused += 1;
+            disk.fill(false);
+        }
+        put(&store, &region, 0, &[turn; 200], Durability::Flush);
+        last = turn;
+    }
+    assert_eq!((refused, store.stats().aborts), (3, 3));
+    drop((region, store));
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(&*store.open_region("r").unwrap().read(0..200).unwrap(), [120; 200]);
+}
+
+#[test]
+fn what_was_promised_to_a_transaction_without_restore_is_kept_on_a_full_disk() {
+    let disk = CrashDisk::new();
+    let (store, region) = with_region(&disk, 10_000);
+    put(&store, &region, 0, b"first", Durability::Flush);
+    let mut without = store.begin(Restore::No);
+    without.set_range(&region, 5000..5100).unwrap().fill(7);
+    disk.fill(true);
+    // Truncation would end the segment that the transaction was promised the rest of.
+    assert!(store.truncate().unwrap_err().is_disk_full());
+    assert_eq!(store.stats().truncation_failures, 1);
+    without.commit(Durability::Flush).unwrap();
+    // Promised to nobody, its end can be given up: what becomes of the segment is room again.
+    store.truncate().unwrap();
+    put(&store, &region, 0, b"later", Durability::Flush);
+    drop((region, store));
+    let store = open(&disk, options()).unwrap();
+    let region = store.open_region("r").unwrap();
+    assert_eq!(&*region.read(5000..5100).unwrap(), [7; 100]);
+    assert_eq!(&*region.read(0..5).unwrap(), b"later");
+}
+
+#[test]
+fn a_page_commit_that_a_full_disk_has_no_room_for_can_be_repeated_or_rolled_back() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, options()).unwrap();
+    let mut region = store.paged_region("r", 20_000, None).unwrap();
+    for repeat in [true, false] {
+        (region[10], region[9000]) = (5, 5);
+        region.commit().unwrap();
+        disk.fill(true);
+        let mut commits = 0;
+        let error = loop {
+            region[9000..19_000].fill(100 + commits);
+            match region.commit() {
+                Ok(_) => commits += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(error.is_disk_full(), "{error}");
+        region[9000..19_000].fill(7);
+        region[10] = 7;
+        disk.fill(false);
+        if repeat {
+            assert_eq!(region.commit().unwrap(), 10_001);
+        } else {
+            region.rollback().unwrap();
+        }
+        let kept = if repeat { (7, 7) } else { (5, if commits > 0 { 99 + commits } else { 5 }) };
+        assert_eq!((region[10], region[9000]), kept);
+        assert_eq!(region.commit().unwrap(), 0);
+    }
+}
+
+/// Commits that wait for their flush are promised room, however many there are of the same bytes.
+#[test]
+fn commits_that_overwrite_each_other_are_not_promised_more_and_more_of_the_disk() {
+    let disk = CrashDisk::new();
+    let store = open(&disk, Options { pending_max: 4000, ..options() }).unwrap();
+    let region = store.region("r", 100).unwrap();
+    for turn in 0..5000_u32 {
+        put(&store, &region, 0, &[turn as u8; 80], Durability::NoFlush);
+    }
+    let files = disk.list().unwrap();
+    assert!(files.len() < 8, "{files:?}");
+    assert_eq!(store.stats().log.frames, 0);
+}
+
+/// Truncation writes pages from memory. What a running transaction has changed there is not to be in
+/// the file, and what was committed beside it is.
+#[test]
+fn truncation_beside_a_running_transaction_writes_what_is_committed_alone() {
+    for abandon in [false, true] {
+        let disk = CrashDisk::new();
+        let (store, region) = with_region(&disk, 20_000);
+        put(&store, &region, 0, b"committed", Durability::Flush);
+        put(&store, &region, 9000, b"elsewhere", Durability::Flush);
+        let mut running = store.begin(Restore::Yes);
+        running.set_range(&region, 4..6).unwrap().fill(b'X');
+        put(&store, &region, 100, b"later", Durability::NoFlush);
+        store.truncate().unwrap();
+        assert_eq!(store.log_bytes(), 0);
+        put(&store, &region, 200, b"behind", Durability::Flush);
+        let holds = |disk: &CrashDisk, first: &[u8]| {
+            let store = open(disk, options()).unwrap();
+            let bytes = store.open_region("r").unwrap().read(0..20_000).unwrap().to_vec();
+            assert_eq!(&bytes[..9], first);
+            assert_eq!((&bytes[9000..9009], &bytes[100..105]), (&b"elsewhere"[..], &b"later"[..]));
+            assert_eq!(&bytes[200..206], b"behind");
+        };
+        disk.cuts().last().unwrap().images(60, 1).for_each(|image| holds(&image, b"committed"));
+        if abandon {
+            running.abort().unwrap();
+        } else {
+            running.commit(Durability::Flush).unwrap();
+        }
+        let first = if abandon { b"committed" } else { b"commXXted" };
+        store.truncate().unwrap();
+        disk.cuts().last().unwrap().images(60, 1).for_each(|image| holds(&image, first));
+        drop((region, store));
+        holds(&disk, first);
+    }
+}
+
+/// Commits go on while truncation copies pages, and are in the copies before they are in the log. A
+/// file must not have them before the log does: half of one would be seen after a power cut.
+#[test]
+fn truncation_beside_commits_never_lets_a_file_be_ahead_of_the_log() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    const PLACES: [u64; 3] = [0, 8192, 16_384];
+    let disk = CrashDisk::new();
+    let log = vellum_recover::log::Options {
+        segment_min: 1 << 16,
+        segment_max: 1 << 16,
+        ..options().log
+    };
+    let store = open(&disk, Options { log, ..options() }).unwrap();
+    let region = store.region("r", 20_000).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 1_u64.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let mut transaction = store.begin(Restore::Yes);
+                for at in PLACES {
+                    let bytes = transaction.set_range(&region, at..at + 8).unwrap();
+                    bytes.copy_from_slice(&turn.to_le_bytes());
+                }
+                transaction.commit(Durability::NoFlush).unwrap();
+            }
+        });
+        for _ in 0..30 {
+            put(&store, &region, 4096, b"so that there is something", Durability::Flush);
+            store.truncate().unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    let cuts: Vec<_> = disk.cuts().collect();
+    for cut in cuts.iter().rev().step_by(2).take(150) {
+        for image in cut.images(3, 1) {
+            let store = open(&image, options()).unwrap();
+            let Ok(region) = store.open_region("r") else { continue };
+            let values = PLACES.map(|at| region.read(at..at + 8).unwrap().to_vec());
+            assert!(
+                values.iter().all(|value| *value == values[0]),
+                "{values:?} at cut {}",
+                cut.index
+            );
+        }
+    }
+}
+
+/// What a crash left in the log is written from there, and what came after from memory.
+#[test]
+fn truncation_after_a_crash_writes_the_old_log_and_the_new_pages() {
+    let disk = CrashDisk::new();
+    let (store, region) = with_region(&disk, 200_000);
+    for page in 0..40_u64 {
+        put(&store, &region, page * 4096, &[1; 100], Durability::Flush);
+    }
+    drop((region, store));
+    let store = open(&disk, options()).unwrap();
+    let region = store.open_region("r").unwrap();
+    for page in (0..40_u64).step_by(3) {
+        put(&store, &region, page * 4096 + 50, &[2; 100], Durability::Flush);
+    }
+    store.truncate().unwrap();
+    drop((region, store));
+    let store = open(&disk, options()).unwrap();
+    assert_eq!(store.opened().log.frames, 0);
+    let bytes = store.open_region("r").unwrap().read(0..200_000).unwrap().to_vec();
+    for page in 0..40 {
+        let changed = page % 3 == 0;
+        let expected = |at| match at {
+            0..50 => 1,
+            50..100 => 1 + u8::from(changed),
+            100..150 => 2 * u8::from(changed),
+            _ => 0,
+        };
+        let found = &bytes[page * 4096..(page + 1) * 4096];
+        assert!(found.iter().enumerate().all(|(at, byte)| *byte == expected(at)), "page {page}");
+    }
+}
+
 /// A store with region `r` of so many bytes.
 fn with_region(disk: &CrashDisk, len: u64) -> (Store, vellum_recover::Region) {
     let store = open(disk, options()).unwrap();

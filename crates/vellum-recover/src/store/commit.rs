@@ -39,8 +39,18 @@ impl Store {
         self.shared.flush()
     }
 
-    pub(crate) fn hand_in(&self, add: impl FnOnce(&mut Batch)) -> Result<Ticket, Error> {
-        self.shared.hand_in(add)
+    pub(crate) fn hand_in(
+        &self,
+        promised: u64,
+        add: impl FnOnce(&mut Batch),
+    ) -> Result<Ticket, Error> {
+        self.shared.hand_in(promised, add)
+    }
+
+    /// Promises the log's bytes for ranges that are to be handed in.
+    pub(crate) fn promise(&self, ranges: usize, bytes: u64) -> Result<u64, Error> {
+        let cost = self.shared.cost(ranges, bytes);
+        self.shared.promise(cost).map(|()| cost)
     }
 
     pub(crate) fn carry_out(&self, commit: &Commit, durability: Durability) -> Result<(), Error> {
@@ -60,15 +70,26 @@ impl Store {
 }
 
 impl Shared {
-    /// Adds one transaction to the batch; writes the batch if it has outgrown its limit.
-    pub(super) fn hand_in(&self, add: impl FnOnce(&mut Batch)) -> Result<Ticket, Error> {
+    /// Adds one transaction, for which `promised` bytes of the log were, to the batch; writes the
+    /// batch if it has outgrown its limit.
+    pub(super) fn hand_in(
+        &self,
+        promised: u64,
+        add: impl FnOnce(&mut Batch),
+    ) -> Result<Ticket, Error> {
         let limit = self.options.pending_max;
         let joined = self.group.join(|batch| {
             add(batch);
             batch.commits += 1;
-            if batch.weight() > limit {
-                batch.compact();
+            batch.promised += promised;
+            if batch.weight() <= limit {
+                return false;
             }
+            batch.compact();
+            let (ranges, bytes) = batch.size();
+            let cost = self.cost(ranges, bytes).min(batch.promised);
+            self.give_back(batch.promised - cost);
+            batch.promised = cost;
             batch.weight() > limit / 2
         });
         let (ticket, heavy) = joined.map_err(|first| Error::Poisoned { first })?;
@@ -95,16 +116,34 @@ impl Shared {
         outcome.map_err(|first| met.unwrap_or(Error::Poisoned { first }))
     }
 
+    /// Makes all commits so far durable, for the background's sake. What fails without anybody who
+    /// waits for it is told as well.
+    pub(super) fn settle(&self) -> Result<(), Error> {
+        let mut met = None;
+        let outcome = self.group.wait_beside(self.group.latest(), |batch| {
+            self.write(batch).map_err(|error| {
+                let text = describe(&error);
+                met = Some(error);
+                text
+            })
+        });
+        outcome.map_err(|first| met.unwrap_or(Error::Poisoned { first }))?;
+        match self.group.failure() {
+            Some(first) => Err(Error::Poisoned { first }),
+            None => Ok(()),
+        }
+    }
+
     /// The leader's work: one record, one flush.
     fn write(&self, mut batch: Batch) -> Result<Batch, Error> {
         let mut result = Ok(());
         let kept = batch.coalesce();
         let time = micros(|| {
             let mut log = lock(&self.log);
-            let limit = log.options().frame_limit();
             result = batch
-                .frames(limit, |index, bodies, more| log.append(index, bodies, more))
+                .frames(self.frame_limit(), |index, bodies, more| log.append(index, bodies, more))
                 .and_then(|()| log.flush());
+            self.keep(&log, batch.promised);
             let from = self.truncate_from.load(Ordering::Relaxed);
             let due = log.live_bytes() > from || log.needs_spare();
             self.due.store(due, Ordering::Relaxed);

@@ -82,6 +82,7 @@ impl Store {
             }
         };
         let (background, truncate_at) = (options.background, options.truncate_at);
+        let inherited = log.newest_generation();
         let shared = Arc::new(Shared {
             storage,
             place,
@@ -96,6 +97,8 @@ impl Store {
             truncating: Mutex::new(()),
             truncate_from: AtomicU64::new(truncate_at),
             stats: Mutex::new(Stats::default()),
+            room: Mutex::default(),
+            inherited,
             audit: Mutex::default(),
         });
         let worker = match background {

@@ -1,0 +1,103 @@
+//! Room in the log, promised to a commit before it changes anything.
+//!
+//! A commit lets go of its ranges when its values are in a batch, and from there on it can't be undone:
+//! others may have built on it. So a full disk must be met before. Each commit is promised the bytes
+//! that it may take in the log; when there is none to promise, another segment is made, and when the
+//! disk has no room for that, the commit is refused and undone, and nothing is lost.
+
+use super::{Shared, lock};
+use crate::error::Error;
+use vellum_log::{FRAME_HEADER, Log, SEGMENT_HEADER, cipher};
+
+/// Bytes of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// What there is, by the last look.
+    bytes: u64,
+    /// What of it is promised to commits that aren't in the log yet.
+    promised: u64,
+}
+
+/// Bytes of a frame beside its index and body.
+const FRAME: u64 = (FRAME_HEADER + cipher::TAG) as u64;
+/// The first frames of the batch that gathers and of the one that is written.
+const BATCHES: u64 = 2 * FRAME;
+/// Most bytes of an index that a range takes, and one more for every two thousand ranges' frame.
+const RANGE: u64 = 26;
+
+impl Shared {
+    /// Most bytes of index and body of a frame: frames much smaller than segments fill them better.
+    pub(super) fn frame_limit(&self) -> usize {
+        let log = &self.options.log;
+        let half = usize::try_from((log.segment_max - SEGMENT_HEADER) / 2).unwrap_or(usize::MAX);
+        log.frame_limit().min(half)
+    }
+
+    fn largest(&self) -> u64 {
+        self.frame_limit() as u64 + FRAME
+    }
+
+    /// Bytes of the log that `ranges` ranges with `bytes` bytes take at the most.
+    pub(super) fn cost(&self, ranges: usize, bytes: u64) -> u64 {
+        if ranges == 0 {
+            return 0;
+        }
+        let content = bytes + ranges as u64 * RANGE;
+        // Where it is cut into frames, each piece has a header, a tag and another entry of the index:
+        // fewer than 64 bytes for what is more than half the limit.
+        content + content * 128 / self.frame_limit() as u64 + 1
+    }
+
+    /// Promises so many bytes of the log.
+    ///
+    /// # Errors
+    /// When the disk has no room for another segment, or fails, or the log is poisoned.
+    pub(crate) fn promise(&self, cost: u64) -> Result<(), Error> {
+        if cost == 0 {
+            return Ok(());
+        }
+        {
+            let mut room = lock(&self.room);
+            if room.promised + cost + BATCHES <= room.bytes {
+                room.promised += cost;
+                return Ok(());
+            }
+        }
+        let mut log = lock(&self.log);
+        let mut room = lock(&self.room);
+        let made = log.make_room(room.promised + cost + BATCHES, self.largest());
+        room.bytes = log.room(self.largest());
+        made?;
+        room.promised += cost;
+        Ok(())
+    }
+
+    /// So much of what was promised isn't needed.
+    pub(crate) fn give_back(&self, cost: u64) {
+        if cost > 0 {
+            lock(&self.room).promised -= cost;
+        }
+    }
+
+    /// A batch stands in the log; its promise is kept.
+    pub(super) fn keep(&self, log: &Log, cost: u64) {
+        let mut room = lock(&self.room);
+        room.bytes = log.room(self.largest());
+        room.promised -= cost;
+    }
+
+    /// Ends the segment that is written. What is promised must fit without the rest of it; where the
+    /// disk has no room for that, it goes on to be written, and this is the disk's word.
+    pub(super) fn seal(&self, log: &mut Log) -> Result<Option<Error>, Error> {
+        let mut room = lock(&self.room);
+        if room.promised > 0
+            && let Err(error) = log.make_spare_room(room.promised + BATCHES, self.largest())
+        {
+            let error = Error::from(error);
+            return if error.is_disk_full() { Ok(Some(error)) } else { Err(error) };
+        }
+        log.seal()?;
+        room.bytes = log.room(self.largest());
+        Ok(None)
+    }
+}
