@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, Options};
-use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Resolved, Snapshot, Token};
+use vellum_translate::host::{
+    Guard, HostEntry, HostTable, OwnerId, Resolved, Run, Snapshot, Token,
+};
 use vellum_translate::{Gfn, Rights};
 
 const PAGES: u64 = 1600;
@@ -295,4 +297,102 @@ fn a_kept_root_costs_the_same_for_any_size() {
     table.reset_to(&kept);
     assert_eq!(table.get(Gfn::new(12345)), HostEntry::ZERO);
     assert_eq!(pool.counters().used, 0);
+}
+
+/// What may be granted unasked of a page, plainly.
+fn unasked(table: &HostTable, page: u64) -> Option<(u32, Rights)> {
+    match table.resolve(Gfn::new(page)) {
+        Resolved::Frame { frame, rights, stamped } if !frame.is_zero_frame() => {
+            let rights = if stamped { rights } else { rights - Rights::WRITE };
+            Some((frame.index(), rights))
+        }
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// A run is what a look at each page says it is, whatever was done to some of them or to all.
+    #[test]
+    fn runs_of_frames_against_a_look_at_each_page(
+        steps in prop::collection::vec((0..9_u8, 0..3_u64, prop_oneof![Just(0..512), Just(5..6)]), 1..40)
+    ) {
+        let pool = FramePool::new(Options::new(4096)).unwrap();
+        let mut table = HostTable::new(1536, Arc::<FramePool>::clone(&pool));
+        let guards = [Rights::WRITE, Rights::READ].map(|r| table.register_guard(r).unwrap());
+        // The first two leaves hold frames in a row, the third zeros.
+        for page in 0..1024 {
+            let entry = HostEntry::Frame { frame: pool.allocate().unwrap(), rights: Rights::all() };
+            let _hole = table.replace(Gfn::new(page), entry);
+        }
+        table.fill(1024..1536, HostEntry::ZERO);
+        let mut kept = None;
+        for (what, leaf, pages) in steps {
+            let pages = leaf * 512 + pages.start..leaf * 512 + pages.end;
+            let each = pages.clone().map(Gfn::new);
+            match what {
+                0 => each.for_each(|page| table.stamp(page)),
+                1 => each.for_each(|page| { table.add_guard(page, guards[0]); }),
+                2 => each.for_each(|page| { table.remove_guard(page, guards[0]); }),
+                3 => each.for_each(|page| { table.add_guard(page, guards[1]); }),
+                4 => each.for_each(|page| { table.remove_guard(page, guards[1]); }),
+                5 => kept = Some(table.snapshot()),
+                6 => kept = None,
+                7 => table.revoke_writes(),
+                _ => {
+                    let mut frames: Vec<FrameId> =
+                        pages.clone().map(|_| pool.allocate().unwrap()).collect();
+                    if table.exchange(Gfn::new(pages.start), &mut frames).is_ok() {
+                        frames.into_iter().for_each(|frame| pool.release(frame));
+                    }
+                }
+            }
+            for leaf in 0..3 {
+                let pages = leaf * 512..(leaf + 1) * 512;
+                let first = unasked(&table, pages.start);
+                let alike = first.is_some_and(|(frame, rights)| {
+                    pages.clone().zip(frame..).all(|(p, f)| unasked(&table, p) == Some((f, rights)))
+                });
+                let guarded =
+                    pages.clone().filter(|&p| !table.guards(Gfn::new(p)).is_empty()).count();
+                let want = first
+                    .filter(|_| alike && (guarded == 0 || guarded == 512))
+                    .map(|(frame, rights)| Run { frame: FrameId::from_index(frame), rights });
+                prop_assert_eq!(table.run(Gfn::new(pages.start), 1), want, "leaf {}", leaf);
+            }
+            prop_assert!(table.run(Gfn::new(1), 1).is_none() && table.run(Gfn::new(0), 2).is_none());
+        }
+        drop(kept);
+    }
+}
+
+/// A gigabyte of frames in a row is one run, until one page inside is apart.
+#[test]
+fn a_run_of_a_gigabyte() {
+    #[derive(Debug)]
+    struct Owned;
+    impl vellum_translate::host::FrameStore for Owned {
+        fn retain(&self, _: FrameId) {}
+        fn release(&self, _: FrameId) {}
+        fn is_exclusive(&self, _: FrameId) -> bool {
+            true
+        }
+    }
+    const GIB: u64 = 1 << 18;
+    let mut table = HostTable::new(2 * GIB, Arc::new(Owned));
+    let guard = table.register_guard(Rights::WRITE).unwrap();
+    let frame = |page: u64| FrameId::from_index(page as u32 + 77);
+    for page in GIB..2 * GIB {
+        let entry = HostEntry::Frame { frame: frame(page), rights: Rights::READ };
+        let _hole = table.replace(Gfn::new(page), entry);
+    }
+    let first = Gfn::new(GIB);
+    assert_eq!(table.run(first, 2), Some(Run { frame: frame(GIB), rights: Rights::READ }));
+    table.add_guard(Gfn::new(2 * GIB - 1), guard);
+    assert!(table.run(first, 2).is_none() && table.run(first, 1).is_some());
+    table.remove_guard(Gfn::new(2 * GIB - 1), guard);
+    let entry = HostEntry::Frame { frame: frame(0), rights: Rights::READ };
+    let _apart = table.replace(Gfn::new(2 * GIB - 1), entry);
+    assert!(table.run(first, 2).is_none());
 }

@@ -67,6 +67,11 @@ pub fn counts(machine: &Machine) -> Counts {
     add("shadow", "tables compared at fences", shadow.resyncs);
     add("shadow", "entries compared at fences", shadow.compared);
     add("shadow", "of them changed", shadow.changed);
+    add("shadow", "large leaves installed", shadow.large_fills);
+    add("shadow", "large leaves refused", shadow.large_refused);
+    add("shadow", "large leaves split", shadow.large_split);
+    add("shadow", "pieces merged to large leaves", shadow.large_merged);
+    add("shadow", "large leaves now", shadow.large_pages);
     add("shadow", "shadow pages unshadowed", shadow.unshadowed);
     add("shadow", "shadow pages flooded", shadow.flooded);
     add("shadow", "shadow pages reclaimed", shadow.reclaimed);

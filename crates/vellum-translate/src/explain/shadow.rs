@@ -55,7 +55,12 @@ fn step(entry: &Trail) -> Step {
         Kept::Leaf(known) => {
             let global = if known.global { ", global" } else { "" };
             let user = if known.user { "a user's" } else { "the supervisor's" };
-            let says = format!("guest allows {}, {user}{global}", rwx(known.guest));
+            let large = match known.run {
+                0 => "",
+                1 => ", 2 MiB in one entry",
+                _ => ", 1 GiB in one entry",
+            };
+            let says = format!("guest allows {}, {user}{global}{large}", rwx(known.guest));
             Step { place, entry: None, flags: rwx(known.rights), says, verdict: Verdict::Ends }
         }
     }

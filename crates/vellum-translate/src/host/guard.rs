@@ -27,6 +27,8 @@ impl Guard {
 pub struct GuardSet(u16);
 
 impl GuardSet {
+    pub(super) const NONE: GuardSet = GuardSet(0);
+
     /// Whether nothing is withheld.
     #[inline]
     pub const fn is_empty(self) -> bool {

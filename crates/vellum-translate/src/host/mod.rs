@@ -9,6 +9,7 @@ mod pages;
 mod path;
 mod reader;
 mod resolve;
+mod run;
 mod snapshot;
 mod table;
 
@@ -18,5 +19,6 @@ pub use node::FrameStore;
 pub use path::HostPath;
 pub use reader::TableReader;
 pub use resolve::{Resolved, Withheld};
+pub use run::Run;
 pub use snapshot::Snapshot;
 pub use table::HostTable;

@@ -17,11 +17,26 @@ pub(super) struct PageState {
     pub(super) written: Stamp,
 }
 
+/// Of the pages under one leaf.
+#[derive(Debug)]
+pub(super) struct States {
+    pub(super) pages: [PageState; FANOUT],
+    /// Pages with a guard.
+    pub(super) guarded: u16,
+}
+
+impl States {
+    const NONE: States = States {
+        pages: [PageState { guards: GuardSet::NONE, pins: 0, written: 0 }; FANOUT],
+        guarded: 0,
+    };
+}
+
 impl HostTable {
     pub(super) fn state(&self, page: Gfn) -> PageState {
         let (chunk, at) = (page.get() as usize / FANOUT, page.get() as usize % FANOUT);
         match self.state.get(chunk) {
-            Some(Some(chunk)) => chunk[at],
+            Some(Some(chunk)) => chunk.pages[at],
             _ => PageState::default(),
         }
     }
@@ -39,7 +54,7 @@ impl HostTable {
             let chunk = self.state.get(number as usize).and_then(Option::as_deref);
             let range =
                 (start.max(base) - base) as usize..(end.min(base + FANOUT as u64) - base) as usize;
-            let states = chunk.map(|chunk| &chunk[range.clone()]).unwrap_or_default();
+            let states = chunk.map(|chunk| &chunk.pages[range.clone()]).unwrap_or_default();
             (base + range.start as u64..).zip(states)
         })
     }
@@ -56,8 +71,12 @@ impl HostTable {
 
     /// The state of a page and its neighbours under one leaf.
     pub(super) fn states_mut(&mut self, page: Gfn) -> &mut [PageState; FANOUT] {
+        &mut self.chunk_mut(page).pages
+    }
+
+    fn chunk_mut(&mut self, page: Gfn) -> &mut States {
         let chunk = &mut self.state[page.get() as usize / FANOUT];
-        chunk.get_or_insert_with(|| Box::new([PageState::default(); FANOUT]))
+        chunk.get_or_insert_with(|| Box::new(States::NONE))
     }
 
     /// The reasons that hold for a page.
@@ -72,12 +91,19 @@ impl HostTable {
     /// # Panics
     /// When the page is outside the table; so for the three below.
     pub fn add_guard(&mut self, page: Gfn, guard: Guard) -> bool {
-        self.state_mut(page).guards.insert(guard)
+        let chunk = self.chunk_mut(page);
+        let guards = &mut chunk.pages[page.get() as usize % FANOUT].guards;
+        chunk.guarded += u16::from(guards.is_empty());
+        guards.insert(guard)
     }
 
     /// Takes a reason away; whether it held.
     pub fn remove_guard(&mut self, page: Gfn, guard: Guard) -> bool {
-        self.state_mut(page).guards.remove(guard)
+        let chunk = self.chunk_mut(page);
+        let guards = &mut chunk.pages[page.get() as usize % FANOUT].guards;
+        let held = guards.remove(guard);
+        chunk.guarded -= u16::from(held && guards.is_empty());
+        held
     }
 
     /// Keeps a page's frame where it is, until [`HostTable::unpin`] as often.
@@ -135,7 +161,7 @@ impl HostTable {
         chunks.flat_map(move |(at, chunk)| {
             let written =
                 move |page: &PageState| page.written != 0 && self.epochs.of(page.written) >= since;
-            let pages = chunk.iter().enumerate().filter(move |(_, page)| written(page));
+            let pages = chunk.pages.iter().enumerate().filter(move |(_, page)| written(page));
             pages.map(move |(index, _)| Gfn::new((at * FANOUT + index) as u64))
         })
     }
@@ -165,7 +191,7 @@ impl HostTable {
 
     pub(super) fn advance_epoch(&mut self) {
         if let Some(by) = self.epochs.advance() {
-            let stamps = self.state.iter_mut().flatten().flat_map(|chunk| chunk.iter_mut());
+            let stamps = self.state.iter_mut().flatten().flat_map(|chunk| chunk.pages.iter_mut());
             stamps.for_each(|page| page.written = lowered(page.written, by));
         }
     }

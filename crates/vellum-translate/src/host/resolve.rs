@@ -46,7 +46,7 @@ pub enum Withheld {
 
 /// What an entry gives: a page that can't be read can't be executed either, since a guest may read
 /// what it may execute (`sstatus.MXR`).
-const fn usable(rights: Rights) -> Rights {
+pub(super) const fn usable(rights: Rights) -> Rights {
     if rights.contains(Rights::READ) { rights } else { rights.difference(Rights::EXECUTE) }
 }
 

@@ -4,7 +4,7 @@ use super::HostEntry;
 use super::epochs::Epochs;
 use super::guard::Guard;
 use super::node::{FANOUT, FrameStore, Node, Slot, release};
-use super::pages::PageState;
+use super::pages::States;
 use crate::{FrameId, Gfn, Rights};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,7 +21,7 @@ pub struct HostTable {
     pub(super) root: Arc<Node>,
     pub(super) store: Arc<dyn FrameStore>,
     pub(super) pages: u64,
-    pub(super) state: Vec<Option<Box<[PageState; FANOUT]>>>,
+    pub(super) state: Vec<Option<Box<States>>>,
     /// A bit a page: some right to it was used since this was last taken.
     pub(super) touched: Vec<u64>,
     pub(super) withholds: [Rights; Guard::MAX],
@@ -235,8 +235,8 @@ impl HostTable {
     /// Bytes that the table occupies, shared nodes included.
     pub fn overhead(&self) -> usize {
         let chunks = self.state.iter().filter(|c| c.is_some()).count();
-        self.state.capacity() * size_of::<Option<Box<[PageState; FANOUT]>>>()
-            + chunks * size_of::<[PageState; FANOUT]>()
+        self.state.capacity() * size_of::<Option<Box<States>>>()
+            + chunks * size_of::<States>()
             + self.touched.capacity() * 8
             + bytes(&self.root)
     }

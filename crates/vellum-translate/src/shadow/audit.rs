@@ -5,6 +5,7 @@ use super::entry::{Entry, ShadowLeaf, era};
 use super::format::{Format, Meaning, Said};
 use super::loose::says;
 use super::page::Key;
+use super::rmap::Place;
 use super::table::Shadow;
 use crate::host::{HostTable, Resolved, TableReader};
 use crate::{Gfn, Rights};
@@ -26,7 +27,9 @@ impl<F: Format> Shadow<F> {
     /// less than both together, never more. Costs a load of guest memory an entry.
     pub(super) fn audit_all(&self, memory: &dyn TableReader, host: &HostTable) -> Vec<Mismatch> {
         let mut wrong = Vec::new();
-        for page in self.all_pages() {
+        let mut large = 0;
+        let pages = self.pages.iter().enumerate();
+        for (index, page) in pages.filter_map(|(index, page)| Some((index, page.as_ref()?))) {
             let present = page.entries.iter().enumerate().filter(|(_, e)| **e != Entry::NONE);
             let mut count = 0;
             if let Key::Table { gfn, .. } = page.key
@@ -68,15 +71,27 @@ impl<F: Format> Shadow<F> {
                     } else {
                         entry.without_write()
                     };
+                    let gfn = page.gfn_of(slot);
                     if let Some(leaf) = entry.as_leaf(host.generation()) {
-                        check_host(&leaf, page.gfn_of(slot), host, &mut say);
+                        for inside in 0..page.key.span() {
+                            check_host(&leaf.further(inside), gfn.plus(inside), host, &mut say);
+                        }
                     }
+                    let (level, place) = (page.key.level(), Place::new(index as u32, slot));
+                    if !self.rmap.places(level, gfn).any(|at| at == place) {
+                        say("the reverse map does not know it");
+                    }
+                    large += u64::from(level > 0);
                 }
             }
             if count != usize::from(page.present) {
                 let why = "entries are miscounted";
                 wrong.push(Mismatch { page: page.key, slot: 0, why });
             }
+        }
+        if large != self.counters.large_pages {
+            let key = Key::Piece { base: Gfn::new(0), level: 0, flags: 0 };
+            wrong.push(Mismatch { page: key, slot: 0, why: "large leaves are miscounted" });
         }
         wrong
     }

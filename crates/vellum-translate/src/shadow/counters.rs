@@ -23,6 +23,15 @@ pub struct Counters {
     pub compared: u64,
     /// Of these, those that had changed.
     pub changed: u64,
+    /// Large leaves installed.
+    pub large_fills: u64,
+    /// Times that a page of the guest was large and the host's frames behind it were no run, so that it
+    /// was shadowed in pieces.
+    pub large_refused: u64,
+    /// Large leaves that were split into pieces.
+    pub large_split: u64,
+    /// Pieces that became a large leaf.
+    pub large_merged: u64,
     /// Shadow pages made.
     pub pages_made: u64,
     /// Shadow pages that went because nothing pointed to them any more, or a device wrote there.
@@ -45,6 +54,8 @@ pub struct Counters {
     pub roots_missed: u64,
     /// Entries of a virtual TLB that another took the place of.
     pub evicted: u64,
+    /// Large leaves now.
+    pub large_pages: u64,
     /// Shadow pages now.
     pub pages: u64,
     /// The most shadow pages there were.
@@ -57,7 +68,7 @@ impl Counters {
         self.peak_pages * super::PAGE_BYTES
     }
 
-    /// The events of both; the pages that there are now are `other`'s.
+    /// The events of both; the pages and large leaves that there are now are `other`'s.
     pub fn plus(&self, other: &Counters) -> Counters {
         Counters {
             table_stores: self.table_stores + other.table_stores,
@@ -70,6 +81,11 @@ impl Counters {
             resyncs: self.resyncs + other.resyncs,
             compared: self.compared + other.compared,
             changed: self.changed + other.changed,
+            large_fills: self.large_fills + other.large_fills,
+            large_refused: self.large_refused + other.large_refused,
+            large_split: self.large_split + other.large_split,
+            large_merged: self.large_merged + other.large_merged,
+            large_pages: other.large_pages,
             pages_made: self.pages_made + other.pages_made,
             unshadowed: self.unshadowed + other.unshadowed,
             flooded: self.flooded + other.flooded,

@@ -45,6 +45,14 @@ pub struct ShadowLeaf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry(pub u64);
 
+impl ShadowLeaf {
+    /// What it says of the page that is so many further on: of a large leaf.
+    #[inline]
+    pub(super) const fn further(self, pages: u64) -> ShadowLeaf {
+        ShadowLeaf { frame: FrameId::from_index(self.frame.index() + pages as u32), ..self }
+    }
+}
+
 impl Entry {
     pub(super) const NONE: Entry = Entry(0);
 
@@ -114,9 +122,19 @@ impl Entry {
         Some(ShadowLeaf { frame: FrameId::from_index((self.0 >> 32) as u32), rights, said })
     }
 
+    /// Whether a right to write was ever granted in it, in whichever generation.
+    pub(super) const fn has_write(self) -> bool {
+        self.is_leaf() && self.0 & (Rights::WRITE.bits() as u64) << 1 != 0
+    }
+
     /// Whether the guest said the same of both.
     pub(super) const fn same_guest(self, other: Entry) -> bool {
         self.0 & GUEST_PART == other.0 & GUEST_PART
+    }
+
+    /// The same word on the frame that is so many further on: an entry of a large leaf's piece.
+    pub(super) const fn further(self, frames: u64) -> Entry {
+        Entry(self.0.wrapping_add(frames << 32))
     }
 
     pub(super) const fn without_write(self) -> Entry {

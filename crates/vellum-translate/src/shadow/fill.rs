@@ -26,12 +26,20 @@ impl<F: Format> Shadow<F> {
         let root = self.root(cx, what.satp);
         self.active[hart] = root;
         let Some((at, said)) = self.way(root, what, cx) else { return };
+        self.counters.fills += 1;
+        if self.page(at).key.level() > 0 {
+            // A large leaf is there.
+            return;
+        }
         let slot = what.va.page() as usize % ENTRIES;
         let rights = said.most() & what.rights;
+        let new = self.page(at).entries[slot] == Entry::NONE;
         self.set_leaf(at, slot, what.gfn, self.leaf(what, said, rights), cx);
-        self.counters.fills += 1;
         if self.has(Tricks::PREFETCH) {
             self.prefetch(at, slot, cx);
+        }
+        if !new {
+            self.merge(at);
         }
     }
 
@@ -44,8 +52,9 @@ impl<F: Format> Shadow<F> {
         ShadowLeaf { frame: what.frame, rights, said }
     }
 
-    /// The shadow page of the lowest level, and what the guest says of the page that the walk led to;
-    /// none where the way leads through a switched table, or through entries that changed meanwhile.
+    /// The shadow page where the leaf belongs, which is of a level above the lowest if a large leaf is
+    /// there already; and what the guest says of the page that the walk led to. None where the way
+    /// leads through a switched table, or through entries that changed meanwhile.
     fn way(
         &mut self,
         root: u32,
@@ -64,6 +73,9 @@ impl<F: Format> Shadow<F> {
         let (_, said) = self.meaning(key, last).page()?;
         // Inside a superpage: the parts that this address lies in.
         for level in (0..key.level()).rev() {
+            if self.large(at, what, said, cx) {
+                return Some((at, said));
+            }
             let below = (1_u64 << (9 * (u32::from(level) + 1))) - 1;
             let base = Gfn::new(what.gfn.get() & !below);
             let key = Key::Piece { base, level, flags: said.pack() };
@@ -139,17 +151,22 @@ impl<F: Format> Shadow<F> {
             }
             None => self.make(cx, key, base),
         };
+        self.page_mut(parent).present += 1;
+        self.link(parent, slot, child, base);
+        Some(child)
+    }
+
+    /// Has an entry of `parent`, which is counted as present, lead to `child`, whose first entry it
+    /// then translates at `base`.
+    pub(super) fn link(&mut self, parent: u32, slot: usize, child: u32, base: Gva) {
         let below = self.page(child);
         if below.va != base || below.root.is_some() || self.page(parent).aliased {
             self.alias(child);
         }
-        let page = self.page_mut(parent);
-        page.entries[slot] = Entry::link(child);
-        page.present += 1;
+        self.page_mut(parent).entries[slot] = Entry::link(child);
         let below = self.page_mut(child);
         below.parents.push((parent, slot as u16));
         below.writes = 0;
-        Some(child)
     }
 
     /// Marks a shadow page, and all below it, as reached at more than one virtual address.
@@ -172,12 +189,12 @@ impl<F: Format> Shadow<F> {
             // A table that is used at a second level is followed at both.
             self.tighten(gfn, cx);
         }
-        let mut page = Page::new(key, va);
-        let index = self.free.pop().unwrap_or(self.pages.len() as u32);
+        let index = self.make_page(key, va);
         match key {
             Key::Table { gfn, .. } => {
                 let head = &mut self.tables[gfn.get() as usize];
-                page.next_of_table = core::mem::replace(head, index + 1);
+                let next = core::mem::replace(head, index + 1);
+                self.page_mut(index).next_of_table = next;
                 cx.host.add_guard(gfn, self.guard);
                 self.withhold_writes(gfn, cx.shoot);
             }
@@ -185,6 +202,13 @@ impl<F: Format> Shadow<F> {
                 self.pieces.insert(key, index);
             }
         }
+        index
+    }
+
+    /// A page that nothing leads to or knows of yet.
+    pub(super) fn make_page(&mut self, key: Key, va: Gva) -> u32 {
+        let page = Page::new(key, va);
+        let index = self.free.pop().unwrap_or(self.pages.len() as u32);
         if index as usize == self.pages.len() {
             self.pages.push(Some(page));
         } else {
@@ -232,15 +256,22 @@ impl<F: Format> Shadow<F> {
         what: &Install<'_, F::Space>,
         cx: &mut Context<'_>,
     ) {
-        let Some((at, slot)) = self.leaf_page(hart, what.satp, what.va) else { return };
         let generation = cx.host.generation();
-        let page = self.page(at);
-        if page.entries[slot] == Entry::NONE || page.gfn_of(slot) != what.gfn {
-            return;
-        }
-        if let Some(leaf) = page.entries[slot].as_leaf(generation) {
-            let leaf = self.leaf(what, leaf.said, leaf.said.most() & what.rights);
-            self.page_mut(at).entries[slot] = Entry::leaf(leaf, generation);
+        while let Some((at, slot)) = self.place_of(hart, what.satp, what.va) {
+            let page = self.page(at);
+            let Some(leaf) = page.entries[slot].as_leaf(generation) else { return };
+            let inside = what.va.page() & (page.key.span() - 1);
+            if page.gfn_of(slot).plus(inside) != what.gfn {
+                return;
+            }
+            if page.key.level() == 0 {
+                let leaf = self.leaf(what, leaf.said, leaf.said.most() & what.rights);
+                self.page_mut(at).entries[slot] = Entry::leaf(leaf, generation);
+                return self.merge(at);
+            }
+            if self.large(at, what, leaf.said, cx) {
+                return;
+            }
         }
     }
 

@@ -77,7 +77,7 @@ impl<F: Format> Shadow<F> {
         cx.host.pin(gfn);
         // The store that is about to happen writes it.
         cx.host.stamp(gfn);
-        self.give_writes_back(cx.host, gfn);
+        self.give_writes_back(cx.host, gfn, cx.shoot);
         true
     }
 
@@ -169,15 +169,15 @@ impl<F: Format> Shadow<F> {
         if !self.has(Tricks::REFILL_AT_FENCE) || self.format.levels(satp) == 0 {
             return;
         }
-        match self.leaf_page(hart, satp, va) {
-            Some((at, slot)) if self.page(at).entries[slot] == Entry::NONE => {
+        match self.place_of(hart, satp, va) {
+            Some((at, slot)) if self.page(at).entries[slot] != Entry::NONE => {}
+            Some((at, slot)) if self.page(at).key.level() == 0 => {
                 if let Key::Table { gfn, .. } = self.page(at).key {
                     let entry = cx.memory.entry(cx.host, gfn, slot);
                     self.fill_empty(at, slot, entry, cx);
                 }
             }
-            Some(_) => {}
-            None => self.fill_way(hart, satp, va, cx),
+            _ => self.fill_way(hart, satp, va, cx),
         }
     }
 
@@ -316,5 +316,10 @@ pub(super) fn says(page: &Page, slot: usize, meaning: Meaning) -> bool {
 
 /// Everything that a TLB holds of one address, whichever hart's.
 pub(super) fn everywhere(page: &Page, slot: usize, gfn: Gfn) -> Shootdown {
-    if page.aliased { Shootdown::Gfn(gfn) } else { Shootdown::Page(page.va_of(slot)) }
+    match (page.key.span(), page.aliased) {
+        (1, true) => Shootdown::Gfn(gfn),
+        (1, false) => Shootdown::Page(page.va_of(slot)),
+        (_, true) => Shootdown::All,
+        (pages, false) => Shootdown::Range(page.va_of(slot), pages),
+    }
 }

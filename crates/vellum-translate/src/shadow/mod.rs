@@ -19,6 +19,8 @@ mod entry;
 mod fill;
 mod follow;
 mod format;
+mod grants;
+mod large;
 mod loose;
 mod nested;
 mod page;

@@ -38,6 +38,11 @@ impl Key {
             Key::Table { level, .. } | Key::Piece { level, .. } => level,
         }
     }
+
+    /// Pages of 4 KiB under an entry.
+    pub(super) const fn span(self) -> u64 {
+        1 << (9 * self.level() as u32)
+    }
 }
 
 /// What a root page knows of the address spaces that use it.
@@ -59,7 +64,7 @@ pub(super) struct Page {
     pub(super) key: Key,
     pub(super) entries: Box<[Entry; ENTRIES]>,
     /// Which guest page each leaf maps, for a table's leaves: its guest entry may have changed when
-    /// the leaf goes.
+    /// the leaf goes. Above level 0 made with the first large leaf.
     pub(super) mapped: Option<Box<[u32; ENTRIES]>>,
     /// Present entries.
     pub(super) present: u16,
@@ -102,9 +107,17 @@ impl Page {
     /// The guest page that the leaf in `slot` maps.
     pub(super) fn gfn_of(&self, slot: usize) -> Gfn {
         match (self.key, &self.mapped) {
-            (Key::Piece { base, .. }, _) => base.plus(slot as u64),
+            (Key::Piece { base, .. }, _) => base.plus(slot as u64 * self.key.span()),
             (Key::Table { .. }, Some(mapped)) => Gfn::new(mapped[slot].into()),
-            (Key::Table { .. }, None) => unreachable!("leaves are at level 0"),
+            (Key::Table { .. }, None) => unreachable!("a leaf's page is noted"),
+        }
+    }
+
+    /// Notes which page the leaf in `slot` maps.
+    pub(super) fn note(&mut self, slot: usize, gfn: Gfn) {
+        if matches!(self.key, Key::Table { .. }) {
+            let mapped = self.mapped.get_or_insert_with(|| Box::new([0; ENTRIES]));
+            mapped[slot] = gfn.get() as u32;
         }
     }
 

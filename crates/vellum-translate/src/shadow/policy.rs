@@ -46,6 +46,10 @@ pub struct Known {
     pub frame: FrameId,
     /// See `frame`.
     pub rights: Rights,
+    /// The page is one of `512^run` that are aligned to their number, of which all this is true and
+    /// whose frames lie in a row, each as far from this one's as its page is: what a TLB of larger
+    /// pages may hold until any of them is shot down.
+    pub run: u8,
 }
 
 /// What a policy has for an address.

@@ -5,7 +5,6 @@ use super::entry::Entry;
 use super::loose::everywhere;
 use super::page::{ENTRIES, Key};
 use super::policy::Context;
-use super::rmap::Place;
 use super::table::NO_ROOT;
 use super::{Format, Shadow, Tricks};
 use crate::Gfn;
@@ -25,7 +24,7 @@ impl<F: Format> Shadow<F> {
         if old.is_leaf() {
             let gfn = page.gfn_of(slot);
             cx.shoot.push(everywhere(page, slot, gfn));
-            self.rmap.remove(gfn, Place::new(at, slot));
+            self.forget_leaf(at, slot);
             return;
         }
         let pages = 1_u64 << (9 * u32::from(key.level()));
@@ -66,7 +65,7 @@ impl<F: Format> Shadow<F> {
                     cx.host.unpin(gfn);
                 } else if !self.is_table(gfn) {
                     cx.host.remove_guard(gfn, self.guard);
-                    self.give_writes_back(cx.host, gfn);
+                    self.give_writes_back(cx.host, gfn, cx.shoot);
                 }
             }
         }
@@ -155,6 +154,7 @@ impl<F: Format> Shadow<F> {
         self.walked.clear();
         self.active.fill(NO_ROOT);
         self.counters.pages = 0;
+        self.counters.large_pages = 0;
         self.counters.cleared += 1;
         cx.shoot.push(Shootdown::All);
     }

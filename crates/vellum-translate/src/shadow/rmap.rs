@@ -1,7 +1,8 @@
-//! The reverse map: from a guest physical page to the shadow leaves that map it.
+//! The reverse map: from a guest physical page to the shadow leaves that map it, for each size of
+//! leaf.
 //!
-//! One word a page: nothing, one leaf inline, or the head of a chain. Most pages have one leaf (the
-//! kernel's linear map), user pages two.
+//! One word a page of that size: nothing, one leaf inline, or the head of a chain. Most pages have one
+//! leaf (the kernel's linear map), user pages two.
 
 use crate::Gfn;
 use alloc::vec;
@@ -38,17 +39,66 @@ struct Node {
     next: u32,
 }
 
+/// The largest leaf's level: 1 GiB.
+pub(super) const LARGEST: u8 = 2;
+
+/// For leaves of all sizes.
 #[derive(Debug)]
-pub(super) struct Rmap {
+pub(super) struct Rmap([Chains; LARGEST as usize + 1]);
+
+impl Rmap {
+    pub(super) fn new(pages: u64) -> Self {
+        Rmap(core::array::from_fn(|level| Chains::new(pages.div_ceil(1 << (9 * level)))))
+    }
+
+    /// A leaf at `level` that begins at `first`.
+    pub(super) fn insert(&mut self, level: u8, first: Gfn, place: Place) {
+        self.0[usize::from(level)].insert(number(first, level), place);
+    }
+
+    pub(super) fn remove(&mut self, level: u8, first: Gfn, place: Place) {
+        self.0[usize::from(level)].remove(number(first, level), place);
+    }
+
+    /// First pages of the leaves at `level` that some page of a run is in.
+    pub(super) fn mapped(&self, level: u8, first: Gfn, count: u64) -> Vec<Gfn> {
+        let bits = 9 * u32::from(level);
+        let end = first.get().saturating_add(count).saturating_add((1 << bits) - 1) >> bits;
+        let start = first.get() >> bits;
+        let numbers = self.0[usize::from(level)].used(start, end.max(start));
+        numbers.map(|number| Gfn::new(number << bits)).collect()
+    }
+
+    /// Leaves at `level` that map a page.
+    pub(super) fn places(&self, level: u8, page: Gfn) -> impl Iterator<Item = Place> + use<'_> {
+        self.0[usize::from(level)].places(number(page, level))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.iter_mut().for_each(Chains::clear);
+    }
+
+    pub(super) fn overhead(&self) -> usize {
+        self.0.iter().map(Chains::overhead).sum()
+    }
+}
+
+fn number(page: Gfn, level: u8) -> u64 {
+    page.get() >> (9 * u32::from(level))
+}
+
+/// For leaves of one size.
+#[derive(Debug)]
+struct Chains {
     /// By page: 0; place + 1; or CHAIN | index of a node.
     heads: Vec<u32>,
     nodes: Vec<Node>,
     free: Vec<u32>,
 }
 
-impl Rmap {
-    pub(super) fn new(pages: u64) -> Self {
-        Rmap { heads: vec![NONE; pages as usize], nodes: Vec::new(), free: Vec::new() }
+impl Chains {
+    fn new(pages: u64) -> Self {
+        Chains { heads: vec![NONE; pages as usize], nodes: Vec::new(), free: Vec::new() }
     }
 
     fn node(&mut self, place: Place, next: u32) -> u32 {
@@ -65,9 +115,9 @@ impl Rmap {
         }
     }
 
-    pub(super) fn insert(&mut self, page: Gfn, place: Place) {
-        let head = self.heads[page.get() as usize];
-        self.heads[page.get() as usize] = if head == NONE {
+    fn insert(&mut self, page: u64, place: Place) {
+        let head = self.heads[page as usize];
+        self.heads[page as usize] = if head == NONE {
             place.0 + 1
         } else {
             let next =
@@ -76,10 +126,10 @@ impl Rmap {
         };
     }
 
-    pub(super) fn remove(&mut self, page: Gfn, place: Place) {
-        let head = self.heads[page.get() as usize];
+    fn remove(&mut self, page: u64, place: Place) {
+        let head = self.heads[page as usize];
         if head == place.0 + 1 {
-            self.heads[page.get() as usize] = NONE;
+            self.heads[page as usize] = NONE;
             return;
         }
         let mut before: Option<u32> = None;
@@ -90,26 +140,26 @@ impl Rmap {
             if node.place == place {
                 match before {
                     Some(before) => self.nodes[before as usize].next = node.next,
-                    None => self.heads[page.get() as usize] = node.next,
+                    None => self.heads[page as usize] = node.next,
                 }
                 self.free.push(index);
                 return;
             }
             (before, at) = (Some(index), node.next);
         }
-        debug_assert!(false, "{page} has no leaf at {place:?}");
+        debug_assert!(false, "page {page} has no leaf at {place:?}");
     }
 
-    /// The pages of a run that some leaf maps.
-    pub(super) fn mapped(&self, first: Gfn, count: u64) -> Vec<Gfn> {
-        let start = (first.get() as usize).min(self.heads.len());
-        let end = start.saturating_add(count as usize).min(self.heads.len());
-        let heads = (first.get()..).zip(&self.heads[start..end]);
-        heads.filter(|(_, head)| **head != NONE).map(|(page, _)| Gfn::new(page)).collect()
+    /// The pages from `start` to before `end` that some leaf maps.
+    fn used(&self, start: u64, end: u64) -> impl Iterator<Item = u64> {
+        let from = (start as usize).min(self.heads.len());
+        let to = (end as usize).clamp(from, self.heads.len());
+        let heads = (start..).zip(&self.heads[from..to]);
+        heads.filter(|(_, head)| **head != NONE).map(|(page, _)| page)
     }
 
-    pub(super) fn places(&self, page: Gfn) -> impl Iterator<Item = Place> + use<'_> {
-        let head = self.heads.get(page.get() as usize).copied().unwrap_or(NONE);
+    fn places(&self, page: u64) -> impl Iterator<Item = Place> + use<'_> {
+        let head = self.heads.get(page as usize).copied().unwrap_or(NONE);
         let inline = (head != NONE && head & CHAIN == 0).then(|| Place(head.wrapping_sub(1)));
         let mut at = if head & CHAIN != 0 { head } else { NONE };
         inline.into_iter().chain(core::iter::from_fn(move || {
@@ -122,13 +172,13 @@ impl Rmap {
         }))
     }
 
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.heads.fill(NONE);
         self.nodes.clear();
         self.free.clear();
     }
 
-    pub(super) fn overhead(&self) -> usize {
+    fn overhead(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>() + self.free.capacity() * 4
     }
 }

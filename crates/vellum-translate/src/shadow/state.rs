@@ -158,7 +158,7 @@ impl<F: Format> Shadow<F> {
                     if let Some(mapped) = &mut page.mapped {
                         mapped[slot] = value as u32;
                     }
-                    self.rmap.insert(Gfn::new(value), Place::new(index, slot));
+                    self.rmap.insert(0, Gfn::new(value), Place::new(index, slot));
                     leaf
                 }
             };
@@ -241,7 +241,9 @@ fn page_words(index: usize, page: &Page, out: &mut Vec<u64>) {
         None => [0, 0, 0],
         Some(root) => [1 + u64::from(root.several), root.asid.into(), root.fenced],
     });
-    let present = page.entries.iter().enumerate().filter(|(_, e)| **e != Entry::NONE);
+    // Large leaves are left out: where they are is the host's doing.
+    let large = |e: &Entry| page.key.level() > 0 && e.is_leaf();
+    let present = page.entries.iter().enumerate().filter(|(_, e)| **e != Entry::NONE && !large(e));
     out.push(present.clone().count() as u64);
     for (slot, entry) in present {
         out.push(slot as u64);

@@ -2,13 +2,13 @@
 
 use super::entry::{Entry, ShadowLeaf, era};
 use super::format::{Format, Meaning, RiscV, Role};
+use super::grants::granted;
 use super::loose::Loose;
 use super::page::{ENTRIES, Key, Page};
 use super::policy::{Context, Found, Known};
 use super::rmap::{Place, Rmap};
 use super::{Counters, Tricks};
-use crate::host::{Guard, HostTable, Resolved};
-use crate::tlb::Shootdown;
+use crate::host::{Guard, HostTable};
 use crate::{FrameId, Gfn, Gva, Rights};
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -191,21 +191,26 @@ impl<F: Format> Shadow<F> {
                 return Found::Continue(table, level as u8 - 1);
             }
             let Some(leaf) = entry.as_leaf(generation) else { return Found::Nothing };
-            return Found::Leaf(leaf.known(page.gfn_of(slot), superpage));
+            let (inside, level) = (va.page() & (page.key.span() - 1), level as u8);
+            let (leaf, gfn) = (leaf.further(inside), page.gfn_of(slot).plus(inside));
+            return Found::Leaf(leaf.known(gfn, superpage.max(level), level));
         }
     }
 
-    /// The shadow page of the lowest level that an address leads to, and the slot in it.
-    pub(super) fn leaf_page(&self, hart: usize, satp: F::Space, va: Gva) -> Option<(u32, usize)> {
+    /// The shadow page where an address's way ends, and the slot in it.
+    pub(super) fn place_of(&self, hart: usize, satp: F::Space, va: Gva) -> Option<(u32, usize)> {
         let mut at = self.active[hart];
         if at == NO_ROOT || !self.format.is_canonical(satp, va) {
             return None;
         }
-        for level in (1..self.format.levels(satp)).rev() {
+        for level in (0..self.format.levels(satp)).rev() {
             let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
-            at = self.page(at).entries[slot].child()?;
+            match self.page(at).entries[slot].child() {
+                Some(child) => at = child,
+                None => return Some((at, slot)),
+            }
         }
-        Some((at, va.page() as usize % ENTRIES))
+        None
     }
 
     /// Puts a leaf in, in place of whatever leaf is there. Where the guest's word on the page
@@ -229,13 +234,26 @@ impl<F: Format> Shadow<F> {
         if old != Entry::NONE {
             self.drop_entry(cx, at, slot);
         }
+        self.page_mut(at).present += 1;
+        self.put_leaf(at, slot, gfn, entry);
+    }
+
+    /// A leaf where something else was that is gone, or will be.
+    pub(super) fn put_leaf(&mut self, at: u32, slot: usize, gfn: Gfn, entry: Entry) {
         let page = self.page_mut(at);
         page.entries[slot] = entry;
-        page.present += 1;
-        if let Some(mapped) = &mut page.mapped {
-            mapped[slot] = gfn.get() as u32;
-        }
-        self.rmap.insert(gfn, Place::new(at, slot));
+        page.note(slot, gfn);
+        let level = page.key.level();
+        self.rmap.insert(level, gfn, Place::new(at, slot));
+        self.counters.large_pages += u64::from(level > 0);
+    }
+
+    /// The leaf in `slot` is gone, or will be.
+    pub(super) fn forget_leaf(&mut self, at: u32, slot: usize) {
+        let page = self.page(at);
+        let (level, gfn) = (page.key.level(), page.gfn_of(slot));
+        self.rmap.remove(level, gfn, Place::new(at, slot));
+        self.counters.large_pages -= u64::from(level > 0);
     }
 
     /// What an entry of a table that has a shadow page means.
@@ -262,88 +280,6 @@ impl<F: Format> Shadow<F> {
         Some((gfn, ShadowLeaf { frame, rights: said.most() & rights, said }))
     }
 
-    /// Takes the right to write away from every leaf that maps `gfn`.
-    pub(super) fn withhold_writes(&mut self, gfn: Gfn, shoot: &mut Vec<Shootdown>) {
-        // A hart whose paging is off is in no reverse map.
-        shoot.push(Shootdown::Write(Gva::new(gfn.base().get())));
-        let places: Vec<Place> = self.rmap.places(gfn).collect();
-        for place in places {
-            let page = self.page_mut(place.page());
-            page.entries[place.slot()] = page.entries[place.slot()].without_write();
-            shoot.push(if page.aliased {
-                Shootdown::GfnWrite(gfn)
-            } else {
-                Shootdown::Write(page.va_of(place.slot()))
-            });
-        }
-    }
-
-    /// Entries hold only the low bits of a generation: where those begin anew, a grant of the last
-    /// time around would count again, so all of them are taken out before anything is looked up. The
-    /// guest's word stays, so no guest sees the difference.
-    #[cold]
-    pub(super) fn begin_era(&mut self, generation: u64) {
-        self.era = era(generation);
-        for page in self.pages.iter_mut().flatten() {
-            for entry in page.entries.iter_mut().filter(|entry| entry.is_leaf()) {
-                *entry = entry.without_write();
-            }
-        }
-    }
-
-    /// Gives the right to write back to every leaf that maps `gfn` and whose guest allows it: the
-    /// page is no followed table any more. Spares a hidden fault each.
-    pub(super) fn give_writes_back(&mut self, host: &HostTable, gfn: Gfn) {
-        let Some((frame, rights)) = granted(host, gfn) else { return };
-        if !rights.contains(Rights::WRITE) {
-            return;
-        }
-        let places: Vec<Place> = self.rmap.places(gfn).collect();
-        for place in places {
-            let page = self.page_mut(place.page());
-            let entry = &mut page.entries[place.slot()];
-            if let Some(mut leaf) = entry.as_leaf(host.generation())
-                && leaf.said.most().contains(Rights::WRITE)
-            {
-                leaf.frame = frame;
-                leaf.rights = leaf.said.most() & rights;
-                *entry = Entry::leaf(leaf, host.generation());
-            }
-        }
-    }
-
-    /// The host's entries of a run of pages changed: each leaf that maps one gets the host's new word,
-    /// or none where the host has no frame now. The guest's word stays.
-    pub(super) fn refresh(
-        &mut self,
-        host: &HostTable,
-        first: Gfn,
-        count: u64,
-        shoot: &mut Vec<Shootdown>,
-    ) {
-        for gfn in self.rmap.mapped(first, count) {
-            let now = granted(host, gfn);
-            for place in self.rmap.places(gfn) {
-                self.counters.host_invalidations += 1;
-                let page =
-                    self.pages[place.page() as usize].as_mut().expect("a page that is there");
-                let entry = &mut page.entries[place.slot()];
-                *entry = match (now, entry.as_leaf(host.generation())) {
-                    (Some((frame, rights)), Some(leaf)) => {
-                        let rights = leaf.said.most() & rights;
-                        Entry::leaf(ShadowLeaf { frame, rights, ..leaf }, host.generation())
-                    }
-                    _ => entry.without_host(),
-                };
-                if page.aliased {
-                    Shootdown::add_gfn_frames(shoot, gfn);
-                } else {
-                    Shootdown::add_frames(shoot, page.va_of(place.slot()));
-                }
-            }
-        }
-    }
-
     /// Bytes that the shadow tables and the reverse map occupy.
     pub(super) fn bytes(&self) -> usize {
         let pages: usize = self.pages.iter().chain(&self.dying).flatten().map(Page::overhead).sum();
@@ -353,10 +289,6 @@ impl<F: Format> Shadow<F> {
             + self.loose.capacity() * size_of::<Loose>()
     }
 
-    pub(super) fn all_pages(&self) -> impl Iterator<Item = &Page> {
-        self.pages.iter().flatten()
-    }
-
     pub(super) fn key_of(&self, index: u32) -> Key {
         self.page(index).key
     }
@@ -364,14 +296,14 @@ impl<F: Format> Shadow<F> {
     /// A leaf of the guest's word alone.
     pub(super) fn known_of(page: &Page, slot: usize) -> Option<Known> {
         let leaf = page.entries[slot].without_host().as_leaf(0)?;
-        Some(leaf.known(page.gfn_of(slot), 0))
+        Some(leaf.known(page.gfn_of(slot), 0, 0))
     }
 }
 
 impl ShadowLeaf {
     /// As a policy answers it.
     #[inline]
-    pub(super) fn known(&self, gfn: Gfn, level: u8) -> Known {
+    pub(super) fn known(&self, gfn: Gfn, level: u8, run: u8) -> Known {
         let ShadowLeaf { frame, rights, said } = *self;
         Known {
             gfn,
@@ -383,16 +315,7 @@ impl ShadowLeaf {
             level,
             frame,
             rights,
+            run,
         }
-    }
-}
-
-/// The frame of a page, and what may be granted that nobody asked for: no right to write to a page that
-/// is not stamped with the current write epoch.
-pub(super) fn granted(host: &HostTable, gfn: Gfn) -> Option<(FrameId, Rights)> {
-    match host.resolve(gfn) {
-        Resolved::Frame { frame, rights, stamped: true } => Some((frame, rights)),
-        Resolved::Frame { frame, rights, stamped: false } => Some((frame, rights - Rights::WRITE)),
-        Resolved::Absent { .. } | Resolved::Hole => None,
     }
 }

@@ -56,8 +56,11 @@ impl<F: Format> Shadow<F> {
             } else if let Some(table) = entry.table() {
                 Kept::Walk(table)
             } else {
+                let inside = va.page() & (page.key.span() - 1);
                 entry.as_leaf(generation).map_or(Kept::Nothing, |leaf| {
-                    Kept::Leaf(leaf.known(page.gfn_of(slot), superpage))
+                    let gfn = page.gfn_of(slot).plus(inside);
+                    let guests = superpage.max(level);
+                    Kept::Leaf(leaf.further(inside).known(gfn, guests, level))
                 })
             };
             trail.push(Trail { level, page: Some(page.key), slot, kept });

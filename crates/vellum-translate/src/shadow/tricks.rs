@@ -25,6 +25,11 @@ bitflags::bitflags! {
         /// A leaf table that is stored to again and again is no longer shadowed: its entries are
         /// read at each miss, as a nested walk does (agile paging, ISCA 2016).
         const SWITCH = 1 << 7;
+        /// A guest's page of 2 MiB or 1 GiB is one entry where the host's frames lie in a row and the
+        /// same may be done with all (KVM's large pages). Which pages those are is the host's doing,
+        /// so the sets that are not [in step](Tricks::in_step), where what is kept is a part of the
+        /// machine's state, do without it.
+        const LARGE = 1 << 8;
     }
 }
 
@@ -36,15 +41,17 @@ impl Tricks {
     pub const TRAP_UPDATE: Tricks = Tricks::UPDATE.union(Tricks::UNSHADOW);
     /// In step: the entry is brought up to date in the trap, and tables that are none any more are
     /// let go.
-    pub const UPDATING: Tricks =
+    pub const UPDATING: Tricks = Tricks::SMALL.union(Tricks::LARGE);
+    /// The same, in pages of 4 KiB.
+    const SMALL: Tricks =
         Tricks::UPDATE.union(Tricks::UNSHADOW).union(Tricks::FLOOD).union(Tricks::PREFETCH);
     /// Out-of-step leaf tables with everything that spares a fault.
     pub const UNSYNC: Tricks =
         Tricks::UNSYNC_PLAIN.union(Tricks::REFILL_AT_FENCE).union(Tricks::REFILL_AT_SYNC);
     /// Out-of-step leaf tables and prefetch, without refills.
-    pub const UNSYNC_PLAIN: Tricks = Tricks::UPDATING.union(Tricks::LOOSE);
+    pub const UNSYNC_PLAIN: Tricks = Tricks::SMALL.union(Tricks::LOOSE);
     /// In step where tables are quiet, nested where they are not.
-    pub const HYBRID: Tricks = Tricks::UPDATING.union(Tricks::SWITCH);
+    pub const HYBRID: Tricks = Tricks::SMALL.union(Tricks::SWITCH);
 
     /// Whether the tables that are kept say at any instant what the guest's do.
     pub const fn in_step(self) -> bool {

@@ -51,6 +51,7 @@ impl Entry {
             level: self.level,
             frame: FrameId::ZERO,
             rights: Rights::empty(),
+            run: 0,
         }
     }
 

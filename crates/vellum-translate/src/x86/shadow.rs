@@ -15,7 +15,7 @@ use super::shadow_format::{Processor, leaf_of};
 use super::{Access, Entry, Fault, FaultKind, Leaf, Paging, walk};
 use crate::host::{Guard, GuardSet, HostTable, Resolved, TableReader, Withheld};
 use crate::shadow::{
-    Context, Counters, Fence, Found, Install, Mismatch, Policy, Shadow, Trail, Tricks,
+    Context, Counters, Fence, Found, Install, Known, Mismatch, Policy, Shadow, Trail, Tricks,
 };
 use crate::tlb::Shootdown;
 use crate::{Access as Kind, FrameId, Gfn, Gpa, Gva, Rights, TableMemory};
@@ -78,6 +78,10 @@ pub enum Reached {
         /// What this privilege may do with it right now, without asking again: what a TLB may hold
         /// until it is shot down, for the same registers and privilege.
         rights: Rights,
+        /// All of this is true of each of the `512^run` pages around it, whose frames lie in a row
+        /// ([`Known::run`](crate::shadow::Known::run)): what a TLB of larger pages may hold, until a
+        /// shootdown names any of them.
+        run: u8,
     },
     /// A store into a followed table: do it in this frame, and then call [`Mmu::stored`].
     Table {
@@ -148,8 +152,8 @@ impl Mmu {
         if let Found::Leaf(known) = found {
             let allowed = allowed(&paging, &leaf_of(&known), access);
             if (allowed & known.rights).contains(access.kind.right()) {
-                let (gfn, frame) = (known.gfn, known.frame);
-                return Ok(Reached::Page { gfn, frame, rights: allowed & known.rights });
+                let Known { gfn, frame, run, .. } = known;
+                return Ok(Reached::Page { gfn, frame, rights: allowed & known.rights, run });
             }
         }
         let tables = Marking::new(memory, host, self.guard);
@@ -237,7 +241,16 @@ impl Mmu {
         if !leaf.dirty {
             rights -= Rights::WRITE;
         }
-        Reached::Page { gfn, frame, rights: rights & allowed(&paging, leaf, access) }
+        let rights = rights & allowed(&paging, leaf, access);
+        let generation = cx.host.generation();
+        let kept = Policy::lookup(&mut self.shadow, hart, paging, va, generation, &mut 0);
+        let run = match kept {
+            Found::Leaf(known) if known.frame == frame && known.rights.contains(rights) => {
+                known.run
+            }
+            _ => 0,
+        };
+        Reached::Page { gfn, frame, rights, run }
     }
 
     /// A store into a followed table is done, at this offset of its page: brings the shadow in step.

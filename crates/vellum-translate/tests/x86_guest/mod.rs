@@ -1,6 +1,8 @@
 //! An x86-64 guest on shadow tables, beside the plain model of its memory and the reference walker:
 //! two processors with a TLB each, a host that moves pages, withholds writing and revokes it.
 
+pub mod steps;
+
 use std::cell::Cell;
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, Options};
@@ -61,15 +63,22 @@ struct Held {
     paging: Paging,
     gfn: Gfn,
     frame: FrameId,
+    /// It is good for so many pages, of which these are the first's.
+    pages: u64,
+}
+
+/// Whether two runs of pages have one in common.
+fn overlap(a: u64, pages_a: u64, b: u64, pages_b: u64) -> bool {
+    let bits = u64::MAX >> 12;
+    a.wrapping_sub(b) & bits < pages_b || b.wrapping_sub(a) & bits < pages_a
 }
 
 impl Held {
     fn goes(&self, what: Shootdown) -> bool {
         let store = self.access.kind == Kind::Store;
-        let inside = |first: Gva, pages: u64| {
-            self.va.page().wrapping_sub(first.page()) & (u64::MAX >> 12) < pages
-        };
-        let of = |first: Gfn, pages| self.gfn.get().wrapping_sub(first.get()) < pages;
+        let inside =
+            |first: Gva, pages: u64| overlap(self.va.page(), self.pages, first.page(), pages);
+        let of = |first: Gfn, pages| overlap(self.gfn.get(), self.pages, first.get(), pages);
         match what {
             Shootdown::Page(va) => inside(va, 1),
             Shootdown::Range(va, pages) | Shootdown::Frames(va, pages) => inside(va, pages),
@@ -80,7 +89,9 @@ impl Held {
             Shootdown::GfnWrite(gfn) => store && of(gfn, 1),
             Shootdown::HostWrite(_) | Shootdown::AllWrites => store,
             Shootdown::FrameExecute(frame) => {
-                self.access.kind == Kind::Fetch && self.frame == frame
+                let first = u64::from(self.frame.index());
+                self.access.kind == Kind::Fetch
+                    && overlap(first, self.pages, frame.index().into(), 1)
             }
         }
     }
@@ -106,6 +117,8 @@ pub struct World {
     watch: Guard,
     shoot: Vec<Shootdown>,
     tlbs: [Vec<Held>; HARTS],
+    /// Frames in a row that no page has, for the pages from 512 on.
+    spare: Vec<FrameId>,
     tricks: Tricks,
     /// A bug of whoever uses the tables, to see that it is noticed.
     pub planted: Option<Planted>,
@@ -124,7 +137,12 @@ pub enum Planted {
 
 impl World {
     pub fn new(tricks: Tricks) -> World {
-        let pool = FramePool::new(Options::new(PAGES + 64)).unwrap();
+        World::of(tricks, 64)
+    }
+
+    /// With room for so many shadow pages.
+    pub fn of(tricks: Tricks, budget: u32) -> World {
+        let pool = FramePool::new(Options::new(PAGES + 512 + 64)).unwrap();
         let mut host = HostTable::new(PAGES, pool.clone());
         let guard = host.register_guard(Rights::WRITE).unwrap();
         let watch = host.register_guard(Rights::WRITE).unwrap();
@@ -133,10 +151,13 @@ impl World {
             let entry = HostEntry::Frame { frame, rights: Rights::all() };
             let _hole = host.replace(Gfn::new(page), entry);
         }
-        let mmu = Mmu::new(PROCESSOR, &host, guard, HARTS, 64, tricks);
+        let mmu = Mmu::new(PROCESSOR, &host, guard, HARTS, budget, tricks);
         let model = Model((0..PAGES * 512).map(|_| Cell::new(0)).collect());
         let (shoot, tlbs) = (Vec::new(), Default::default());
-        let mut world = World { pool, host, mmu, model, watch, shoot, tlbs, tricks, planted: None };
+        let spare = (0..512).map(|_| pool.allocate().unwrap()).collect();
+        let planted = None;
+        let mut world =
+            World { pool, host, mmu, model, watch, shoot, tlbs, spare, tricks, planted };
         (0..HARTS).for_each(|hart| world.load(hart, paging()));
         world
     }
@@ -176,7 +197,11 @@ impl World {
     }
 
     fn host_changed(&mut self, page: Gfn) {
-        self.mmu.host_changed(&*self.pool, &mut self.host, &mut self.shoot, page, 1);
+        self.host_changed_all(page, 1);
+    }
+
+    fn host_changed_all(&mut self, page: Gfn, pages: u64) {
+        self.mmu.host_changed(&*self.pool, &mut self.host, &mut self.shoot, page, pages);
         self.deliver();
     }
 
@@ -226,6 +251,25 @@ impl World {
         self.pool.release(old);
     }
 
+    /// The host moves the pages from 512 on to other frames, all at once; the first time to frames in
+    /// a row.
+    pub fn exchange(&mut self) {
+        let first = Gfn::new(512);
+        for (page, &frame) in (512..).zip(&self.spare) {
+            let from = self.frame(Gfn::new(page));
+            for word in 0..512 {
+                self.pool.store(frame, word * 8, 8, self.pool.load(from, word * 8, 8));
+            }
+        }
+        self.host.exchange(first, &mut self.spare).unwrap();
+        self.host_changed_all(first, 512);
+    }
+
+    /// Rights to write the pages from 512 on may be granted unasked from here on.
+    pub fn stamp(&mut self) {
+        (512..PAGES).for_each(|page| self.host.stamp(Gfn::new(page)));
+    }
+
     /// The host withholds writing until the next store.
     pub fn watch(&mut self, page: u64) {
         if self.host.add_guard(Gfn::new(page), self.watch) {
@@ -270,19 +314,31 @@ impl World {
         let paging = *self.mmu.loaded(hart);
         let offset = va.page_offset();
         let same = |held: &&Held| {
-            (held.va.page(), held.access, held.paging) == (va.page(), access, paging)
+            (held.access, held.paging) == (access, paging)
+                && overlap(held.va.page(), held.pages, va.page(), 1)
         };
         if let Some(&held) = self.tlbs[hart].iter().find(same) {
-            return self.done(access, held.gfn, held.frame, offset, value);
+            let inside = va.page() - held.va.page();
+            let frame = FrameId::from_index(held.frame.index() + inside as u32);
+            return self.done(access, held.gfn.plus(inside), frame, offset, value);
         }
         for _ in 0..64 {
             let reached =
                 self.mmu.access(hart, &*self.pool, &mut self.host, &mut self.shoot, va, access);
             self.deliver();
             match reached {
-                Ok(Reached::Page { gfn, frame, rights }) => {
+                Ok(Reached::Page { gfn, frame, rights, run }) => {
                     assert!(rights.contains(access.kind.right()));
-                    self.tlbs[hart].push(Held { va, access, paging, gfn, frame });
+                    let pages = 1 << (9 * run);
+                    let inside = va.page() & (pages - 1);
+                    self.tlbs[hart].push(Held {
+                        va: Gva::new((va.page() - inside) << 12),
+                        access,
+                        paging,
+                        gfn: Gfn::new(gfn.get() - inside),
+                        frame: FrameId::from_index(frame.index() - inside as u32),
+                        pages,
+                    });
                     return self.done(access, gfn, frame, offset, value);
                 }
                 Ok(Reached::Table { gfn, .. }) => {
@@ -324,9 +380,18 @@ impl World {
     pub fn audit(&self) {
         assert_eq!(self.mmu.audit(&*self.pool, &self.host), vec![]);
         for held in self.tlbs.iter().flatten() {
-            let said = translate(&Looked(&self.model), &held.paging, held.va, held.access);
-            let Verdict::Translated(at) = said else { panic!("{held:?}, but {said:?}") };
-            assert_eq!((at.gfn(), self.frame(held.gfn)), (held.gfn, held.frame), "{held:?}");
+            for inside in (0..held.pages).step_by(73) {
+                let va = Gva::new(held.va.get() + (inside << 12));
+                let said = translate(&Looked(&self.model), &held.paging, va, held.access);
+                let Verdict::Translated(at) = said else { panic!("{held:?}, but {said:?}") };
+                let gfn = held.gfn.plus(inside);
+                let frame = FrameId::from_index(held.frame.index() + inside as u32);
+                assert_eq!((at.gfn(), self.frame(gfn)), (gfn, frame), "{held:?}");
+                if held.access.kind == Kind::Store {
+                    let Resolved::Frame { rights, .. } = self.host.resolve(gfn) else { panic!() };
+                    assert!(rights.contains(Rights::WRITE), "{held:?} may not write {gfn}");
+                }
+            }
         }
     }
 
