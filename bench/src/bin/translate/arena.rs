@@ -68,6 +68,11 @@ pub fn free(physical: usize) {
     FREED.with_borrow_mut(|freed| freed.push(physical));
 }
 
+/// Takes many back.
+fn free_many(physical: impl Iterator<Item = usize>) {
+    FREED.with_borrow_mut(|freed| freed.extend(physical));
+}
+
 /// The arena's frames, for us.
 #[derive(Debug)]
 pub struct Ours;
@@ -80,5 +85,9 @@ impl Frames for Ours {
 
     fn free(&mut self, frame: Gfn) {
         free((frame.get() << 12) as usize);
+    }
+
+    fn free_many(&mut self, frames: &[Gfn]) {
+        free_many(frames.iter().map(|frame| (frame.get() << 12) as usize));
     }
 }

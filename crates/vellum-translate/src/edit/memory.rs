@@ -82,6 +82,11 @@ pub trait Frames {
     /// Takes back a frame that was allocated, each of a run by itself. An editor calls it only when
     /// no processor can hold the frame any more.
     fn free(&mut self, frame: Gfn);
+
+    /// Takes many back, as [`Frames::free`] does one: a pool that keeps a list lengthens it once.
+    fn free_many(&mut self, frames: &[Gfn]) {
+        frames.iter().for_each(|&frame| self.free(frame));
+    }
 }
 
 impl<A: Frames + ?Sized> Frames for &mut A {
@@ -91,6 +96,10 @@ impl<A: Frames + ?Sized> Frames for &mut A {
 
     fn free(&mut self, frame: Gfn) {
         (**self).free(frame);
+    }
+
+    fn free_many(&mut self, frames: &[Gfn]) {
+        (**self).free_many(frames);
     }
 }
 
@@ -130,6 +139,10 @@ impl Frames for Pool {
 
     fn free(&mut self, frame: Gfn) {
         self.freed.push(frame);
+    }
+
+    fn free_many(&mut self, frames: &[Gfn]) {
+        self.freed.extend_from_slice(frames);
     }
 }
 

@@ -44,10 +44,6 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
     /// before the first of the kind have changed then.
     pub fn protect(&mut self, va: Gva, pages: u64, change: Change) -> Result<Flush, EditError> {
         let mut flush = Flush::default();
-        if pages == 0 {
-            return Ok(flush);
-        }
-        let first = self.reach(va, pages)?;
         if let Some(rights) = change.rights {
             let mut attributes = Attributes::kernel(rights);
             attributes.user = true;
@@ -56,8 +52,7 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
                 return Err(EditError::Unrepresentable { level: 0, to, attributes });
             }
         }
-        self.split_at(first, &mut flush)?;
-        self.split_at(first + pages, &mut flush)?;
+        let Some(first) = self.cut_out(va, pages, &mut flush)? else { return Ok(flush) };
         let top = self.format.levels() - 1;
         self.change(top, self.root, first, pages, change)?;
         flush.invalidate(va, pages);

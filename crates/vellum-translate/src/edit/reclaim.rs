@@ -1,7 +1,6 @@
 //! The way back of tables that an edit cut off, and the pages that they mapped.
 
 use super::flush::{Detached, push_run};
-use super::memory::entry_at;
 use super::space::{ENTRIES, span};
 use super::{
     AddressSpace, Attributes, EditError, EditMemory, Format, Frames, PageRun, Released, Slot,
@@ -9,6 +8,9 @@ use super::{
 use crate::{Gfn, Gva};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+
+/// Entries whose tables are given back at once: what fits a small stack well.
+const AT_A_TIME: usize = 64;
 
 impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
     /// Takes the tables back that an edit gave up, now that no processor holds them, and returns the
@@ -63,38 +65,54 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
         looked.map(|()| count)
     }
 
-    /// Gives the tables of a tree back, each as it is met; a tree it is because it was made here. How
-    /// many they were.
+    /// Gives the tables of a tree back, some at a time; a tree it is because it was made here. How many
+    /// they were.
     fn fell(&mut self, level: u8, table: Gfn) -> Result<u64, EditError> {
-        let (mut count, mut inner) = (1, Vec::new());
+        let mut count = 1;
         if level > 0 {
-            let AddressSpace { format, memory, frames, .. } = self;
-            let (format, at) = (&*format, entry_at(table, 0));
-            let met = memory.all_entries(at, ENTRIES, |i, entry| {
-                match format.leads_to(level, i, entry) {
-                    Some(leaves) if level == 1 => {
-                        frames.free(leaves);
-                        count += 1;
+            for first in (0..ENTRIES).step_by(AT_A_TIME) {
+                let (below, met) = self.tables_in(level, table, first)?;
+                let below = &below[..met];
+                if level == 1 {
+                    self.frames.free_many(below);
+                    count += met as u64;
+                } else {
+                    for &below in below {
+                        count += self.fell(level - 1, below)?;
                     }
-                    Some(below) => inner.push(below),
-                    None => {}
                 }
-                true
-            });
-            met.ok_or(EditError::NoMemory { at })?;
-        }
-        for below in inner {
-            count += self.fell(level - 1, below)?;
+            }
         }
         self.frames.free(table);
         Ok(count)
+    }
+
+    /// The tables that the next entries of a table lead to, from `first` on, and how many they are.
+    #[inline]
+    fn tables_in(
+        &self,
+        level: u8,
+        table: Gfn,
+        first: u64,
+    ) -> Result<([Gfn; AT_A_TIME], usize), EditError> {
+        let (mut below, mut met) = ([Gfn::new(0); AT_A_TIME], 0);
+        self.all(table, first, AT_A_TIME as u64, |i, entry| {
+            if let (Some(table), Some(place)) =
+                (self.format.leads_to(level, first + i, entry), below.get_mut(met))
+            {
+                *place = table;
+                met += 1;
+            }
+            true
+        })?;
+        Ok((below, met))
     }
 
     /// Gives tables back, each once and the root never; how many they were.
     fn give_back(&mut self, tables: Vec<Gfn>) -> u64 {
         if !self.adopted {
             let count = tables.len() as u64;
-            tables.into_iter().for_each(|table| self.frames.free(table));
+            self.frames.free_many(&tables);
             return count;
         }
         let mut seen = Seen::of(tables.iter().copied());

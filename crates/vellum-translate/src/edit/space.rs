@@ -1,7 +1,7 @@
 //! An address space: the tables under one root, and how their entries are reached.
 
 use super::memory::entry_at;
-use super::{EditError, EditMemory, Format, Frames};
+use super::{EditError, EditMemory, Flush, Format, Frames};
 use crate::{Gfn, Gva};
 
 /// Entries of a table.
@@ -79,6 +79,23 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
             return Err(refused);
         }
         Ok(page & ((1 << bits) - 1))
+    }
+
+    /// The first page of a range that an edit concerns, as [`AddressSpace::reach`] says it, with no
+    /// large page left that the range ends inside; none if the range is empty.
+    pub(super) fn cut_out(
+        &mut self,
+        va: Gva,
+        pages: u64,
+        flush: &mut Flush,
+    ) -> Result<Option<u64>, EditError> {
+        if pages == 0 {
+            return Ok(None);
+        }
+        let first = self.reach(va, pages)?;
+        self.split_at(first, flush)?;
+        self.split_at(first + pages, flush)?;
+        Ok(Some(first))
     }
 
     /// The address of a page, from its number counted from the root's entry 0.

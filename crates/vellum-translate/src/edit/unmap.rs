@@ -16,12 +16,7 @@ impl<F: Format, M: EditMemory, A: Frames> AddressSpace<F, M, A> {
     /// Out of reach, or too few frames to split a page.
     pub fn unmap(&mut self, va: Gva, pages: u64) -> Result<Flush, EditError> {
         let mut flush = Flush::default();
-        if pages == 0 {
-            return Ok(flush);
-        }
-        let first = self.reach(va, pages)?;
-        self.split_at(first, &mut flush)?;
-        self.split_at(first + pages, &mut flush)?;
+        let Some(first) = self.cut_out(va, pages, &mut flush)? else { return Ok(flush) };
         let top = self.format.levels() - 1;
         self.clear(top, self.root, first, pages, &mut flush)?;
         flush.invalidate(va, pages);

@@ -1,6 +1,7 @@
 //! The walk itself, for every geometry, stage and set of extensions: the section "Virtual Address
 //! Translation Process" of the privileged specification.
 
+use super::reach::Reach;
 use super::{Extensions, MemoryType, Pte};
 use crate::memory::entry_at;
 use crate::{
@@ -31,40 +32,6 @@ pub struct Leaf {
     pub napot: bool,
     /// What the entry says about the memory (Svpbmt).
     pub memory_type: MemoryType,
-}
-
-/// How a walk reaches the entries of its tables.
-pub(super) trait Reach {
-    /// Why it did not.
-    type Error;
-    /// Entry `index` of the table whose first page is `table`.
-    fn load(&self, table: Gfn, index: u64) -> Result<u64, Self::Error>;
-    /// Whether the entry was still `current` and is `new` now.
-    fn exchange(&self, at: Gpa, current: u64, new: u64) -> Result<bool, Self::Error>;
-    /// The fault that follows; `refused` says what was tried.
-    fn fault(refused: Fault, error: Self::Error) -> Fault;
-}
-
-/// Physical memory, reached directly.
-pub(super) struct Direct<'a, M: ?Sized>(pub &'a M);
-
-impl<M: crate::TableMemory + ?Sized> Reach for Direct<'_, M> {
-    type Error = ();
-
-    #[inline(always)]
-    fn load(&self, table: Gfn, index: u64) -> Result<u64, ()> {
-        self.0.load_in(table, index).ok_or(())
-    }
-
-    #[inline]
-    fn exchange(&self, at: Gpa, current: u64, new: u64) -> Result<bool, ()> {
-        self.0.exchange_entry(at, current, new).ok_or(())
-    }
-
-    #[inline]
-    fn fault(refused: Fault, (): ()) -> Fault {
-        Fault { kind: FaultKind::Access, ..refused }
-    }
 }
 
 /// Tables: where, and their shape.

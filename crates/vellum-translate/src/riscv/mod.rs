@@ -6,6 +6,7 @@ mod extensions;
 mod format;
 mod mode;
 mod pte;
+mod reach;
 pub mod reference;
 mod two_stage;
 mod walk;

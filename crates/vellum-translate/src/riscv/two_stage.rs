@@ -2,7 +2,8 @@
 //! (privileged specification, chapter "H" Extension for Hypervisor Support, "Two-Stage Address
 //! Translation").
 
-use super::descend::{Descent, Direct, Reach, Tables};
+use super::descend::{Descent, Tables};
+use super::reach::{Direct, Reach};
 use super::walk::{bare, not_canonical};
 use super::{Extensions, Leaf, MemoryType, Mode, Pte, Satp};
 use crate::memory::entry_at;

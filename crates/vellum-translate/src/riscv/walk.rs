@@ -1,6 +1,7 @@
 //! The walk of a guest's tables, with the exact fault.
 
-use super::descend::{Descent, Direct, Tables};
+use super::descend::{Descent, Tables};
+use super::reach::Direct;
 use super::{Extensions, Leaf, MemoryType, Mode, Pte, Satp};
 use crate::{
     Access, Environment, Fault, FaultKind, Gpa, Gva, Privilege, Rights, Stage, TableMemory,

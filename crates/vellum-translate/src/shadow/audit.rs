@@ -1,9 +1,9 @@
 //! The audit: every present shadow entry says what guest ∘ host say; of a table out of step, what the
 //! host says of the page that the guest's entry named.
 
+use super::compare::says;
 use super::entry::{Entry, ShadowLeaf, era};
 use super::format::{Format, Meaning, Said};
-use super::loose::says;
 use super::page::Key;
 use super::rmap::Place;
 use super::table::Shadow;

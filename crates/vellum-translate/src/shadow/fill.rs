@@ -9,8 +9,6 @@ use crate::{Gfn, Gva, Rights};
 
 /// Entries that a hidden fault fills: an aligned group. KVM's constant.
 pub const PREFETCH: usize = 8;
-/// Walks through a switched table after which it is shadowed again.
-const WALKS_OF_A_QUIET_TABLE: u32 = 256;
 
 impl<F: Format> Shadow<F> {
     /// Installs what a hidden fault found.
@@ -271,32 +269,6 @@ impl<F: Format> Shadow<F> {
             }
             if self.large(at, what, leaf.said, cx) {
                 return;
-            }
-        }
-    }
-
-    /// A walk went through a switched table. When it has been quiet for long, it is shadowed again.
-    fn walked_through(&mut self, hart: usize, satp: F::Space, va: Gva, cx: &mut Context<'_>) {
-        let mut at = self.active[hart];
-        if at == super::table::NO_ROOT {
-            return;
-        }
-        for level in (1..self.format.levels(satp)).rev() {
-            let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
-            let entry = self.page(at).entries[slot];
-            if let Some(table) = entry.table() {
-                let walks = self.walked.entry(table).or_insert(0);
-                *walks += 1;
-                if *walks >= WALKS_OF_A_QUIET_TABLE {
-                    self.walked.remove(&table);
-                    self.drop_entry(cx, at, slot);
-                    self.counters.switched_back += 1;
-                }
-                return;
-            }
-            match entry.child() {
-                Some(child) => at = child,
-                None => return,
             }
         }
     }

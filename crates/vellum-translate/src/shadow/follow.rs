@@ -2,10 +2,11 @@
 
 use super::entry::Entry;
 use super::format::{Format, Meaning};
-use super::page::Key;
+use super::page::{ENTRIES, Key};
 use super::policy::Context;
+use super::table::NO_ROOT;
 use super::{Shadow, Tricks};
-use crate::Gfn;
+use crate::{Gfn, Gva};
 use alloc::vec::Vec;
 
 /// Stores into a guest table between two uses of it before its shadow goes: the guest is using the
@@ -13,6 +14,8 @@ use alloc::vec::Vec;
 pub const FLOOD: u32 = 3;
 /// Stores into a leaf table between two hidden faults in it before it is walked itself.
 const SWITCH: u32 = 8;
+/// Walks through a switched table after which it is shadowed again.
+const WALKS_OF_A_QUIET_TABLE: u32 = 256;
 
 impl<F: Format> Shadow<F> {
     /// A store into a guest table is done: the entry at `index` of the table in `gfn` is `entry` now.
@@ -125,6 +128,38 @@ impl<F: Format> Shadow<F> {
             self.counters.switched += 1;
             self.walked.insert(gfn, 0);
             self.unshadow_page(at, cx);
+        }
+    }
+
+    /// A walk went through a switched table. When it has been quiet for long, it is shadowed again.
+    pub(super) fn walked_through(
+        &mut self,
+        hart: usize,
+        satp: F::Space,
+        va: Gva,
+        cx: &mut Context<'_>,
+    ) {
+        let mut at = self.active[hart];
+        if at == NO_ROOT {
+            return;
+        }
+        for level in (1..self.format.levels(satp)).rev() {
+            let slot = (va.page() >> (9 * u32::from(level))) as usize % ENTRIES;
+            let entry = self.page(at).entries[slot];
+            if let Some(table) = entry.table() {
+                let walks = self.walked.entry(table).or_insert(0);
+                *walks += 1;
+                if *walks >= WALKS_OF_A_QUIET_TABLE {
+                    self.walked.remove(&table);
+                    self.drop_entry(cx, at, slot);
+                    self.counters.switched_back += 1;
+                }
+                return;
+            }
+            match entry.child() {
+                Some(child) => at = child,
+                None => return,
+            }
         }
     }
 }

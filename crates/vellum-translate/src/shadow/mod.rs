@@ -14,6 +14,7 @@
 //! at any instant with no effect but time; what another keeps is a part of the machine's state.
 
 mod audit;
+mod compare;
 mod counters;
 mod entry;
 mod fill;
@@ -21,6 +22,7 @@ mod follow;
 mod format;
 mod grants;
 mod large;
+mod lookup;
 mod loose;
 mod nested;
 mod page;

@@ -12,49 +12,15 @@
 //! ```
 
 use super::shadow_format::{Processor, leaf_of};
-use super::{Access, Entry, Fault, FaultKind, Leaf, Paging, walk};
-use crate::host::{Guard, GuardSet, HostTable, Resolved, TableReader, Withheld};
+use super::table_store::{Marking, only};
+use super::{Access, Entry, Fault, FaultKind, Leaf, Paging, TableStore, walk};
+use crate::host::{Guard, HostTable, Resolved};
 use crate::shadow::{
     Context, Counters, Fence, Found, Install, Known, Mismatch, Policy, Shadow, Trail, Tricks,
 };
 use crate::tlb::Shootdown;
-use crate::{Access as Kind, FrameId, Gfn, Gpa, Gva, Rights, TableMemory};
+use crate::{Access as Kind, FrameId, Gfn, Gva, Rights};
 use alloc::vec::Vec;
-use core::cell::Cell;
-
-/// The guest's tables, read and marked.
-pub trait TableStore: TableReader {
-    /// Replaces the entry at `index` of the table in this page by `new` if it is still `current`, in
-    /// one atomic step: whether it was; `None` where there is no frame. Called only for pages that the
-    /// host lets be written, the guard of guest tables aside.
-    fn exchange(
-        &self,
-        host: &HostTable,
-        table: Gfn,
-        index: usize,
-        current: u64,
-        new: u64,
-    ) -> Option<bool>;
-}
-
-#[cfg(feature = "std")]
-impl TableStore for vellum_frames::FramePool {
-    fn exchange(
-        &self,
-        host: &HostTable,
-        table: Gfn,
-        index: usize,
-        current: u64,
-        new: u64,
-    ) -> Option<bool> {
-        match host.get(table) {
-            crate::host::HostEntry::Frame { frame, .. } => {
-                Some(self.compare_exchange(frame, index * 8, 8, current, new).is_ok())
-            }
-            _ => None,
-        }
-    }
-}
 
 /// The host must act before the access can go on: bring the page, copy it, ask a guard's owner. Then
 /// the access is tried again.
@@ -330,52 +296,4 @@ impl Mmu {
 fn allowed(paging: &Paging, leaf: &Leaf, access: Access) -> Rights {
     let rights = leaf.allows(paging, access.privilege, access.implicit);
     if leaf.dirty { rights } else { rights - Rights::WRITE }
-}
-
-/// This guard and no other.
-fn only(guard: Guard) -> Withheld {
-    Withheld::Guards(GuardSet::of(guard))
-}
-
-/// The guest's tables for one walk, which notes what it sets.
-struct Marking<'a, M> {
-    memory: &'a M,
-    host: &'a HostTable,
-    guard: Guard,
-    /// Entries that were set, with what they are now.
-    marks: Cell<[Option<(Gpa, u64)>; 5]>,
-    /// A table that the host does not let be written.
-    blocked: Cell<Option<Gfn>>,
-}
-
-impl<'a, M> Marking<'a, M> {
-    fn new(memory: &'a M, host: &'a HostTable, guard: Guard) -> Self {
-        Marking { memory, host, guard, marks: Cell::default(), blocked: Cell::default() }
-    }
-}
-
-impl<M: TableStore> TableMemory for Marking<'_, M> {
-    fn load_entry(&self, at: Gpa) -> Option<u64> {
-        self.memory.entry(self.host, at.gfn(), at.page_offset() / 8)
-    }
-
-    fn exchange_entry(&self, at: Gpa, current: u64, new: u64) -> Option<bool> {
-        let why = self.host.why_withheld(at.gfn(), Rights::WRITE);
-        if why != Withheld::Nothing && why != only(self.guard) {
-            self.blocked.set(Some(at.gfn()));
-            return None;
-        }
-        let index = at.page_offset() / 8;
-        let done = self.memory.exchange(self.host, at.gfn(), index, current, new)?;
-        if done {
-            let mut marks = self.marks.get();
-            // A walk that begins anew may set an entry twice.
-            let place = marks.iter().position(|mark| mark.is_none_or(|(was, _)| was == at));
-            if let Some(place) = place {
-                marks[place] = Some((at, new));
-            }
-            self.marks.set(marks);
-        }
-        Some(done)
-    }
 }
