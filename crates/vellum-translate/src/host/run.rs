@@ -34,7 +34,7 @@ impl HostTable {
             _ => return None,
         };
         let end = first.get().checked_add(pages)?;
-        if first.get() % pages != 0 || end > self.pages {
+        if !first.get().is_multiple_of(pages) || end > self.pages {
             return None;
         }
         let run = self.run_of_leaf(first)?;
