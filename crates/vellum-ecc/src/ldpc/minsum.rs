@@ -28,8 +28,11 @@ pub(crate) struct Beliefs {
     pub(crate) stride: usize,
     /// What is believed of each bit.
     pub(crate) columns: Vec<i8>,
-    /// What each check said to each of its bits, Z messages a circulant.
-    pub(crate) messages: Vec<i8>,
+    /// What each check said to each of its bits: row after row and 64 checks after 64 checks, those of
+    /// one circulant beside those of the next, so that they are read and written one after the other.
+    pub(crate) messages: Vec<[i8; LANES]>,
+    /// Nobody said anything yet, whatever `messages` hold.
+    pub(crate) fresh: bool,
     /// Room for the circulants of one row.
     pub(crate) scratch: Vec<[i8; LANES]>,
 }
@@ -43,7 +46,8 @@ impl Beliefs {
         Self {
             stride,
             columns: vec![0; graph.columns * stride],
-            messages: vec![0; circulants * graph.z],
+            messages: vec![[0; LANES]; circulants * graph.z / LANES],
+            fresh: true,
             scratch: vec![[0; LANES]; widest],
         }
     }
@@ -53,13 +57,14 @@ impl Beliefs {
         let widest = graph.rows.iter().map(Vec::len).max().unwrap_or(0);
         self.stride == graph.z + LANES
             && self.columns.len() == graph.columns * self.stride
-            && self.messages.len() == graph.rows.iter().map(Vec::len).sum::<usize>() * graph.z
+            && self.messages.len() * LANES
+                == graph.rows.iter().map(Vec::len).sum::<usize>() * graph.z
             && self.scratch.len() == widest
     }
 
     /// Starts from one belief a bit.
     pub(crate) fn start(&mut self, graph: &Graph, channel: &[i8]) {
-        self.messages.fill(0);
+        self.fresh = true;
         let columns = self.columns.chunks_exact_mut(self.stride);
         for (to, from) in columns.zip(channel.chunks_exact(graph.z)) {
             to[..graph.z].copy_from_slice(from);
@@ -70,7 +75,7 @@ impl Beliefs {
     /// Starts from the bits as read, each believed as much as the other.
     #[inline(always)]
     pub(crate) fn start_hard(&mut self, graph: &Graph, bits: &[u64]) {
-        self.messages.fill(0);
+        self.fresh = true;
         let columns = self.columns.chunks_exact_mut(self.stride);
         for (column, bits) in columns.zip(bits.chunks_exact(graph.z / 64)) {
             let bytes = bits.iter().chain(&bits[..1]).flat_map(|word| word.to_le_bytes());
@@ -99,10 +104,11 @@ impl Beliefs {
         for row in &graph.rows {
             for z in (0..graph.z).step_by(LANES) {
                 self.checks(graph, row, first, z);
+                first += row.len();
             }
             self.mend(graph, row);
-            first += row.len() * graph.z;
         }
+        self.fresh = false;
     }
 
     /// The checks z … z + 63 of `row`, whose messages begin at `first`.
@@ -112,7 +118,7 @@ impl Beliefs {
         for (i, (edge, scratch)) in row.iter().zip(&mut self.scratch).enumerate() {
             let at = place(graph, self.stride, *edge, z);
             let beliefs = &self.columns[at..at + LANES];
-            let said = &self.messages[first + i * graph.z + z..][..LANES];
+            let said = if self.fresh { &[0; LANES] } else { &self.messages[first + i] };
             for lane in 0..LANES {
                 let rest = beliefs[lane].saturating_sub(said[lane]);
                 let size = rest.unsigned_abs();
@@ -125,7 +131,7 @@ impl Beliefs {
         for (i, (edge, scratch)) in row.iter().zip(&self.scratch).enumerate() {
             let at = place(graph, self.stride, *edge, z);
             let beliefs = &mut self.columns[at..at + LANES];
-            let said = &mut self.messages[first + i * graph.z + z..][..LANES];
+            let said = &mut self.messages[first + i];
             for lane in 0..LANES {
                 let rest = scratch[lane];
                 let other =

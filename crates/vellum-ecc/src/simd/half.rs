@@ -16,7 +16,7 @@ pub(super) fn is_codeword(graph: &Graph, bits: &[u64]) -> bool {
 /// Starts from the bits as read.
 #[target_feature(enable = "avx2")]
 pub(super) fn start(graph: &Graph, beliefs: &mut Beliefs, bits: &[u64]) {
-    beliefs.messages.fill(0);
+    beliefs.fresh = true;
     let columns = beliefs.columns.chunks_exact_mut(beliefs.stride);
     for (column, bits) in columns.zip(bits.chunks_exact(graph.z / 64)) {
         let words = bits.iter().chain(&bits[..1]);
@@ -47,11 +47,16 @@ pub(super) fn iterate(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
     let mut first = 0;
     for row in &graph.rows {
         for z in (0..graph.z).step_by(LANES) {
-            checks(graph, beliefs, row, first, z);
+            if beliefs.fresh {
+                checks::<true>(graph, beliefs, row, first, z);
+            } else {
+                checks::<false>(graph, beliefs, row, first, z);
+            }
+            first += row.len();
         }
         mend(graph, beliefs, row);
-        first += row.len() * graph.z;
     }
+    beliefs.fresh = false;
     let columns = beliefs.columns.chunks_exact(beliefs.stride);
     for (to, column) in bits.chunks_exact_mut(graph.z / 64).zip(columns) {
         for (to, lanes) in to.iter_mut().zip(column.as_chunks::<LANES>().0) {
@@ -61,42 +66,57 @@ pub(super) fn iterate(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
     }
 }
 
-/// The checks z … z + 63 of `row`, whose messages begin at `first`.
+/// The checks z … z + 63 of `row`, whose messages begin at `first`; FRESH if they said nothing yet.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn checks(graph: &Graph, beliefs: &mut Beliefs, row: &[Edge], first: usize, z: usize) {
-    let messages = &mut beliefs.messages[first..first + row.len() * graph.z];
+fn checks<const FRESH: bool>(
+    graph: &Graph,
+    beliefs: &mut Beliefs,
+    row: &[Edge],
+    first: usize,
+    z: usize,
+) {
+    let messages = &mut beliefs.messages[first..first + row.len()];
     let ones = _mm256_set1_epi8(-1);
     let (mut least, mut second, mut parity) = ([ones; 2], [ones; 2], [_mm256_setzero_si256(); 2]);
-    let circulants = row.iter().zip(messages.chunks_exact(graph.z));
-    for ((edge, said), scratch) in circulants.zip(&mut beliefs.scratch) {
-        let belief = load(lanes(&beliefs.columns, place(graph, beliefs.stride, *edge, z)));
-        let said = load(lanes(said, z));
-        let mut rest = belief;
+    // What a bit is believed but for what this check said; once more below, which is cheaper than to
+    // keep it.
+    let without = |belief: &[i8; LANES], said: &[i8; LANES]| -> Pair {
+        let belief = load(belief);
+        if FRESH {
+            return belief;
+        }
+        let said = load(said);
+        core::array::from_fn(|h| _mm256_subs_epi8(belief[h], said[h]))
+    };
+    for (edge, said) in row.iter().zip(messages.iter()) {
+        let at = place(graph, beliefs.stride, *edge, z);
+        let rest = without(lanes(&beliefs.columns, at), said);
         for h in 0..2 {
-            rest[h] = _mm256_subs_epi8(belief[h], said[h]);
             let size = _mm256_abs_epi8(rest[h]);
             second[h] = _mm256_min_epu8(second[h], _mm256_max_epu8(least[h], size));
             least[h] = _mm256_min_epu8(least[h], size);
             parity[h] = _mm256_xor_si256(parity[h], rest[h]);
         }
-        store(scratch, rest);
     }
-    let (small, large) = (least.map(|v| scaled(v)), second.map(|v| scaled(v)));
-    let circulants = row.iter().zip(messages.chunks_exact_mut(graph.z));
-    for ((edge, said), scratch) in circulants.zip(&beliefs.scratch) {
-        let rest = load(scratch);
+    // The sign that makes the parity even, once for all bits; a one more, so that none is zero.
+    let one = _mm256_set1_epi8(1);
+    let signed = |size: Pair| -> Pair {
+        core::array::from_fn(|h| _mm256_sign_epi8(scaled(size[h]), _mm256_or_si256(parity[h], one)))
+    };
+    let (small, large) = (signed(least), signed(second));
+    for (edge, said) in row.iter().zip(messages) {
+        let column = lanes_mut(&mut beliefs.columns, place(graph, beliefs.stride, *edge, z));
+        let rest = without(column, said);
         let (mut says, mut sum) = (rest, rest);
         for h in 0..2 {
             let is_least = _mm256_cmpeq_epi8(_mm256_abs_epi8(rest[h]), least[h]);
             let size = _mm256_blendv_epi8(small[h], large[h], is_least);
-            // Never zero, so that only the sign of it counts.
-            let sign = _mm256_or_si256(_mm256_xor_si256(parity[h], rest[h]), _mm256_set1_epi8(1));
-            says[h] = _mm256_sign_epi8(size, sign);
+            says[h] = _mm256_sign_epi8(size, _mm256_or_si256(rest[h], one));
             sum[h] = _mm256_adds_epi8(rest[h], says[h]);
         }
-        store(lanes_mut(said, z), says);
-        store(lanes_mut(&mut beliefs.columns, place(graph, beliefs.stride, *edge, z)), sum);
+        store(said, says);
+        store(column, sum);
     }
 }
 

@@ -63,7 +63,7 @@ fn wide_is_codeword(graph: &Graph, bits: &[u64]) -> bool {
 
 #[target_feature(enable = "avx512f,avx512bw")]
 fn wide_start(graph: &Graph, beliefs: &mut Beliefs, bits: &[u64]) {
-    beliefs.messages.fill(0);
+    beliefs.fresh = true;
     let (zero, one) = (_mm512_set1_epi8(HARD_BELIEF as i8), _mm512_set1_epi8(-(HARD_BELIEF as i8)));
     let columns = beliefs.columns.chunks_exact_mut(beliefs.stride);
     for (column, bits) in columns.zip(bits.chunks_exact(graph.z / 64)) {
@@ -84,14 +84,16 @@ fn wide(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
 fn iterate(graph: &Graph, beliefs: &mut Beliefs) {
     let mut first = 0;
     for row in &graph.rows {
-        let messages = &mut beliefs.messages[first..first + row.len() * graph.z];
         for z in (0..graph.z).step_by(LANES) {
+            let messages = &mut beliefs.messages[first..first + row.len()];
+            first += row.len();
             let ones = _mm512_set1_epi8(-1);
             let (mut least, mut second, mut parity) = (ones, ones, _mm512_setzero_si512());
-            let circulants = row.iter().zip(messages.chunks_exact(graph.z));
+            let circulants = row.iter().zip(messages.iter());
             for ((edge, said), scratch) in circulants.zip(&mut beliefs.scratch) {
                 let belief = load(lanes(&beliefs.columns, place(graph, beliefs.stride, *edge, z)));
-                let rest = _mm512_subs_epi8(belief, load(lanes(said, z)));
+                let said = if beliefs.fresh { _mm512_setzero_si512() } else { load(said) };
+                let rest = _mm512_subs_epi8(belief, said);
                 let size = _mm512_abs_epi8(rest);
                 store(scratch, rest);
                 second = _mm512_min_epu8(second, _mm512_max_epu8(least, size));
@@ -99,21 +101,21 @@ fn iterate(graph: &Graph, beliefs: &mut Beliefs) {
                 parity = _mm512_xor_si512(parity, rest);
             }
             let (small, large) = (scaled(least), scaled(second));
-            let circulants = row.iter().zip(messages.chunks_exact_mut(graph.z));
+            let circulants = row.iter().zip(messages);
             for ((edge, said), scratch) in circulants.zip(&beliefs.scratch) {
                 let rest = load(scratch);
                 let is_least = _mm512_cmpeq_epi8_mask(_mm512_abs_epi8(rest), least);
                 let size = _mm512_mask_blend_epi8(is_least, small, large);
                 let sign = _mm512_movepi8_mask(_mm512_xor_si512(parity, rest));
                 let says = _mm512_mask_sub_epi8(size, sign, _mm512_setzero_si512(), size);
-                store(lanes_mut(said, z), says);
+                store(said, says);
                 let at = place(graph, beliefs.stride, *edge, z);
                 store(lanes_mut(&mut beliefs.columns, at), _mm512_adds_epi8(rest, says));
             }
         }
         mend(graph, beliefs, row);
-        first += row.len() * graph.z;
     }
+    beliefs.fresh = false;
 }
 
 /// [`Beliefs::mend`] by masks.
