@@ -21,6 +21,7 @@ mod device;
 mod error;
 mod ftl;
 mod health;
+mod host;
 mod layout;
 mod log;
 mod map;

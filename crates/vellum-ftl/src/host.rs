@@ -1,0 +1,226 @@
+//! What the host asks: reads, writes, discards, flushes.
+
+use crate::ftl::{Ftl, NewPage, Source};
+use crate::map::UNMAPPED;
+use crate::oob::Oob;
+use crate::record::Record;
+use crate::stats::Cause;
+use crate::{FtlError, Lpn};
+use vellum_nand::{Nand, NandError, Ppa, ReadStatus};
+
+impl<N: Nand> Ftl<N> {
+    /// Reads a page of the chip, counted.
+    pub(crate) fn chip_read(
+        &mut self,
+        ppn: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+    ) -> Result<ReadStatus, NandError> {
+        self.stats.chip_reads += 1;
+        self.nand.read(Ppa(ppn.into()), 0, data, oob)
+    }
+
+    /// Where a logical page is, or [`UNMAPPED`]; reads its slice if need be.
+    pub(crate) fn lookup(&mut self, lpn: u32) -> Result<u32, FtlError> {
+        if let Some(ppn) = self.map.get(&self.l, lpn) {
+            return Ok(ppn);
+        }
+        self.load_slice(self.l.slice_of(lpn).0)?;
+        Ok(self.map.get(&self.l, lpn).unwrap_or(UNMAPPED))
+    }
+
+    /// Reads a logical page; what was never written, or was discarded, reads as zeros.
+    ///
+    /// One chip read with a flat map (one more for the first touch of a slice after a mount). After a
+    /// loss of power, reading what was written last first secures it.
+    ///
+    /// # Errors
+    /// [`FtlError::Unreadable`] when the content is lost; a wrong address or buffer.
+    pub fn read(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
+        self.check_lpn(lpn)?;
+        self.check_page(out.len())?;
+        let before = self.stats.chip_reads;
+        if self.debt.as_ref().is_some_and(|d| d.concerns(lpn.0)) {
+            self.settle()?;
+        }
+        let ppn = self.lookup(lpn.0)?;
+        self.stats.host_reads += 1;
+        let result = if ppn == UNMAPPED {
+            out.fill(0);
+            Ok(())
+        } else {
+            self.read_physical(lpn, ppn, out)
+        };
+        self.stats.read_reads += self.stats.chip_reads - before;
+        result
+    }
+
+    /// Reads a data page with everything that may help.
+    pub(crate) fn read_physical(
+        &mut self,
+        lpn: Lpn,
+        ppn: u32,
+        out: &mut [u8],
+    ) -> Result<(), FtlError> {
+        let mut oob = [0; 64];
+        let oob = &mut oob[..self.l.oob];
+        let status = self.read_ladder(ppn, out, oob)?;
+        let unreadable = FtlError::Unreadable { lpn, ppa: Ppa(ppn.into()) };
+        if !status.is_readable() {
+            return Err(unreadable);
+        }
+        let record = Oob::decode_own(oob).filter(|r| r.lpn == lpn.0 && !r.lost);
+        let record = record.ok_or(unreadable)?;
+        if self.config.verify_reads && crc32fast::hash(out) != record.data_crc {
+            return Err(unreadable);
+        }
+        self.after_read(ppn, status.worst());
+        Ok(())
+    }
+
+    /// Before anything changes: what a mount left is done, and the device takes writes.
+    pub(crate) fn ready_to_change(&mut self) -> Result<(), FtlError> {
+        if self.read_only {
+            let (good, needed) = (self.blocks.good(), self.least_good());
+            return Err(FtlError::ReadOnly { good, needed });
+        }
+        if self.debt.is_some() {
+            self.settle()?;
+        }
+        self.moves = 0;
+        Ok(())
+    }
+
+    /// Writes a logical page.
+    ///
+    /// Moves at most as many pages for collection as [`Ftl::most_moves`] says.
+    ///
+    /// # Errors
+    /// [`FtlError::ReadOnly`] when the device is worn out; the chip's failures.
+    pub fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError> {
+        self.check_lpn(lpn)?;
+        self.check_page(data.len())?;
+        self.ready_to_change()?;
+        self.make_room(1)?;
+        let old = self.lookup(lpn.0)?;
+        let class = self.host_class(lpn.0, old);
+        let page = NewPage::new(lpn.0, self.clock as u32, crc32fast::hash(data));
+        let ppn = self.append(class, page, Source::Data(data), Cause::Host)?;
+        // Appending may have moved the old page.
+        self.remap(lpn.0, ppn)?;
+        self.clock += 1;
+        self.stats.host_writes += 1;
+        self.stats.waited(self.moves);
+        Ok(())
+    }
+
+    /// The frontier for a page that the host writes: by how long its last version lived.
+    pub(crate) fn host_class(&mut self, lpn: u32, old: u32) -> u8 {
+        let clock = self.clock as u32;
+        self.placer.observe(lpn, clock);
+        if old == UNMAPPED {
+            return self.placer.class(u32::MAX);
+        }
+        let block = self.blocks.block_of(old);
+        self.placer.class(clock.wrapping_sub(self.birth_of(block)))
+    }
+
+    /// Mean birth of a block's pages.
+    pub(crate) fn birth_of(&self, block: u32) -> u32 {
+        match self.heads.iter().position(|h| h.block == block) {
+            Some(f) if self.trails[f].count > 0 => {
+                (self.trails[f].births / u64::from(self.trails[f].count)) as u32
+            }
+            _ => self.blocks.birth(block),
+        }
+    }
+
+    /// Points a logical page at its new place, or at none.
+    pub(crate) fn remap(&mut self, lpn: u32, ppn: u32) -> Result<(), FtlError> {
+        let old = self.lookup(lpn)?;
+        let kept = self.keep_for_snapshot(lpn, old);
+        if self.counted {
+            if old != UNMAPPED && !kept {
+                self.blocks.lose(old);
+            }
+            if ppn != UNMAPPED {
+                self.blocks.gain(ppn);
+            }
+        }
+        self.map.set(lpn, ppn);
+        Ok(())
+    }
+
+    /// Adds a record of something that happened.
+    pub(crate) fn record(&mut self, record: Record) {
+        if self.records.len() == self.l.records as usize
+            && let Some(oldest) = self.records.pop_front()
+        {
+            crate::record::advance(&mut self.start, oldest);
+        }
+        self.records.push_back(record.pack());
+        self.record_end += 1;
+        self.since_meta += 1;
+    }
+
+    /// Discards logical pages: they read as zeros. Durable after [`Ftl::flush`].
+    ///
+    /// # Errors
+    /// As for writing.
+    pub fn trim(&mut self, first: Lpn, count: u32) -> Result<(), FtlError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let last = u64::from(first.0) + u64::from(count) - 1;
+        if last >= self.pages().into() {
+            return Err(FtlError::PastEnd { lpn: last, pages: self.pages().into() });
+        }
+        self.ready_to_change()?;
+        // In one go with a flat map; in parts that a demand-paged one can note.
+        let part = self.map.most_changes() / 2;
+        let (mut at, end) = (first.0, first.0 + count);
+        while at < end {
+            let part = part.min(end - at);
+            self.trim_part(at, part)?;
+            at += part;
+        }
+        self.stats.host_trims += u64::from(count);
+        Ok(())
+    }
+
+    fn trim_part(&mut self, first: u32, count: u32) -> Result<(), FtlError> {
+        // Both records in one metadata page, and the map changes with them.
+        self.meta_if_due(2)?;
+        if self.map.most_changes() < u32::MAX {
+            self.space_for(count)?;
+        }
+        for lpn in first..first + count {
+            if self.lookup(lpn)? != UNMAPPED {
+                self.remap(lpn, UNMAPPED)?;
+            }
+        }
+        self.trimmed.get_or_insert(self.seq);
+        self.record(Record::Trim(first));
+        if count > 1 {
+            self.record(Record::TrimMore(count - 1));
+        }
+        Ok(())
+    }
+
+    /// Makes everything before durable. Costs no program after writes (where pages share cells, the
+    /// pages that could endanger what was written are passed over); a metadata page after discards.
+    ///
+    /// # Errors
+    /// As for writing.
+    pub fn flush(&mut self) -> Result<(), FtlError> {
+        self.stats.flushes += 1;
+        if self.debt.is_some() && !self.read_only {
+            self.settle()?;
+        }
+        self.seal();
+        if self.trimmed.is_some() {
+            self.write_meta(false)?;
+        }
+        Ok(())
+    }
+}
