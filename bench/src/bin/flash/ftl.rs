@@ -19,9 +19,12 @@ pub struct Args {
     /// Only the theory check: 1024 and 4096 blocks at 7, 10, 20 and 28 % over-provisioning
     #[arg(long)]
     theory: bool,
-    /// Only the speed of the simulation and the RAM of the map modes
+    /// Only the speed of the simulation, and of bare copies of as much memory
     #[arg(long)]
     speed: bool,
+    /// Only the RAM of the map modes
+    #[arg(long)]
+    ram: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -152,7 +155,10 @@ pub fn run(args: &Args) -> Result<()> {
         return extent::theory(args.json);
     }
     if args.speed {
-        return extent::speed_and_ram(args.json);
+        return extent::speeds(args.json);
+    }
+    if args.ram {
+        return extent::rams(args.json);
     }
     let mut lines = Vec::new();
     for (kind, fill) in [("uniform", 90), ("uniform", 80), ("zipf0.99", 90), ("hc90-10", 90)] {
@@ -174,7 +180,8 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     show(&lines);
-    extent::speed_and_ram(false)
+    extent::speeds(false)?;
+    extent::rams(false)
 }
 
 fn show(lines: &[Line]) {
