@@ -78,6 +78,9 @@ pub struct Stats {
     pub group: Histogram,
     /// Time of a batch's write and flush, in microseconds.
     pub flush_us: Histogram,
+    /// Of these, the times of those that ended while the log was truncated, in microseconds: how long
+    /// truncation holds up a commit.
+    pub flush_beside_truncation_us: Histogram,
     /// Time of a truncation, in microseconds.
     pub truncate_us: Histogram,
     /// How changed pages were found, when a region is captured by pages.

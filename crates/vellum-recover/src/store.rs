@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     gate: RwLock<()>,
     /// The last look at the log found something to [`Store::tend`] to.
     due: AtomicBool,
+    /// The log is being truncated.
+    truncation: AtomicBool,
     /// One truncation at a time.
     truncating: Mutex<()>,
     /// Bytes in the log at which it is truncated: [`Options::truncate_at`], or more after a failure.

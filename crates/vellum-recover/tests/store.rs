@@ -470,6 +470,9 @@ fn truncation_beside_commits_never_lets_a_file_be_ahead_of_the_log() {
         }
         done.store(true, Ordering::Relaxed);
     });
+    let stats = store.stats();
+    let (all, beside) = (stats.flush_us.count(), stats.flush_beside_truncation_us.count());
+    assert!((1..all).contains(&beside), "{beside} of {all} flushes");
     let cuts: Vec<_> = disk.cuts().collect();
     for cut in cuts.iter().rev().step_by(2).take(150) {
         for image in cut.images(3, 1) {

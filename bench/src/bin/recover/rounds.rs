@@ -198,6 +198,7 @@ pub fn transactions(home: &Path, args: &Args) -> Result<Vec<Row>> {
     if !quiet {
         let stats = vellum.store.stats();
         println!("\nvellum-recover, all windows: write and flush, µs: {}", stats.flush_us);
+        println!("  of these beside a truncation: {}", stats.flush_beside_truncation_us);
         println!("  truncation, µs: {}", stats.truncate_us);
         let log = stats.log;
         let (segments, reused, waited) = (log.segments, log.reused, log.unprepared);

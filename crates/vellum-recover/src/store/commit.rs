@@ -151,6 +151,9 @@ impl Shared {
         result?;
         let mut stats = lock(&self.stats);
         stats.flush_us.add(time);
+        if self.truncation.load(Ordering::Relaxed) {
+            stats.flush_beside_truncation_us.add(time);
+        }
         stats.group.add(batch.commits);
         stats.saved_bytes += batch.offered - kept;
         drop(stats);

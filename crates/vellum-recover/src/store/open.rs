@@ -94,6 +94,7 @@ impl Store {
             recovered: Arc::new(RwLock::new(recovered)),
             gate: RwLock::new(()),
             due: AtomicBool::new(false),
+            truncation: AtomicBool::new(false),
             truncating: Mutex::new(()),
             truncate_from: AtomicU64::new(truncate_at),
             stats: Mutex::new(Stats::default()),

@@ -63,7 +63,9 @@ impl Shared {
     pub(super) fn truncate(&self) -> Result<(), Error> {
         let _turn = lock(&self.truncating);
         let mut result = Ok(Written::All);
+        self.truncation.store(true, Ordering::Relaxed);
         let time = micros(|| result = self.truncate_now());
+        self.truncation.store(false, Ordering::Relaxed);
         let mut stats = lock(&self.stats);
         match result {
             Ok(Written::All) => {
