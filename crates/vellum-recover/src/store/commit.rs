@@ -50,7 +50,14 @@ impl Store {
     /// Promises the log's bytes for ranges that are to be handed in.
     pub(crate) fn promise(&self, ranges: usize, bytes: u64) -> Result<u64, Error> {
         let cost = self.shared.cost(ranges, bytes);
-        self.shared.promise(cost).map(|()| cost)
+        let made = self.shared.promise(cost);
+        if made.as_ref().is_err_and(Error::is_disk_full) {
+            self.shared.wish_truncation();
+            if let Some(worker) = &self.worker {
+                worker.look(&self.shared);
+            }
+        }
+        made.map(|()| cost)
     }
 
     pub(crate) fn carry_out(&self, commit: &Commit, durability: Durability) -> Result<(), Error> {

@@ -7,6 +7,7 @@
 
 use super::{Shared, lock};
 use crate::error::Error;
+use std::sync::atomic::Ordering;
 use vellum_log::{FRAME_HEADER, Log, SEGMENT_HEADER, cipher};
 
 /// Bytes of the log.
@@ -70,6 +71,16 @@ impl Shared {
         made?;
         room.promised += cost;
         Ok(())
+    }
+
+    /// A commit was refused: what truncation lets go of is room. It is due once, whatever the log has,
+    /// and not again after it has found the disk full itself.
+    pub(super) fn wish_truncation(&self) {
+        let usual = self.options.truncate_at;
+        let order = Ordering::Relaxed;
+        if self.truncate_from.compare_exchange(usual, 0, order, order).is_ok() {
+            self.due.store(true, order);
+        }
     }
 
     /// So much of what was promised isn't needed.
