@@ -10,6 +10,8 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::ptr::{NonNull, null_mut};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU8, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 use vellum_log::ByteMemory;
 
@@ -30,8 +32,7 @@ pub struct MappedFile {
     _file: File,
 }
 
-// SAFETY: the mapping belongs to the value; accesses through it are single copies of bytes behind
-// the storage's locks, which keep writers of a range apart (see `ByteMemory`'s users), and ranges
+// SAFETY: the mapping belongs to the value and lives as long; all access to it is atomic, and ranges
 // are checked.
 unsafe impl Send for MappedFile {}
 // SAFETY: as above.
@@ -84,13 +85,32 @@ impl MappedFile {
         self.dax
     }
 
-    fn at(&self, range: &Range<u64>) -> io::Result<*mut u8> {
+    fn check(&self, range: &Range<u64>) -> io::Result<()> {
         if range.start > range.end || range.end > self.len as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        // SAFETY: the offset was checked to lie in the mapping, or one past its end.
-        Ok(unsafe { self.base.as_ptr().add(range.start as usize) })
+        Ok(())
     }
+
+    /// Whoever uses the memory keeps writers of a range apart; should somebody not, bytes are mixed up
+    /// and nothing worse.
+    fn byte(&self, at: usize) -> &AtomicU8 {
+        assert!(at < self.len);
+        // SAFETY: inside the mapping, to which all access is atomic.
+        unsafe { self.base.add(at).cast().as_ref() }
+    }
+
+    fn word(&self, at: usize) -> &AtomicU64 {
+        assert!(at.is_multiple_of(8) && at + 8 <= self.len);
+        // SAFETY: as above, and aligned, since the mapping is.
+        unsafe { self.base.add(at).cast().as_ref() }
+    }
+}
+
+/// The parts of `len` bytes from `at` on: up to a word's start, whole words, and the rest.
+fn parts(at: usize, len: usize) -> (usize, usize) {
+    let head = (at.next_multiple_of(8) - at).min(len);
+    (head, head + (len - head) / 8 * 8)
 }
 
 fn map(file: &File, len: usize, flags: MapFlags) -> io::Result<NonNull<u8>> {
@@ -106,21 +126,30 @@ impl ByteMemory for MappedFile {
     }
 
     fn load(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        let from = self.at(&(at..at.saturating_add(out.len() as u64)))?;
-        // SAFETY: inside the mapping; no reference into it is ever made, and `out` is elsewhere.
-        unsafe { from.copy_to_nonoverlapping(out.as_mut_ptr(), out.len()) };
+        self.check(&(at..at.saturating_add(out.len() as u64)))?;
+        let at = at as usize;
+        let (head, tail) = parts(at, out.len());
+        let byte = |i: usize| self.byte(at + i).load(Relaxed);
+        (0..head).chain(tail..out.len()).for_each(|i| out[i] = byte(i));
+        for (i, word) in (head..).step_by(8).zip(out[head..tail].as_chunks_mut().0) {
+            *word = self.word(at + i).load(Relaxed).to_ne_bytes();
+        }
         Ok(())
     }
 
     fn store(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let to = self.at(&(at..at.saturating_add(bytes.len() as u64)))?;
-        // SAFETY: as above.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        self.check(&(at..at.saturating_add(bytes.len() as u64)))?;
+        let at = at as usize;
+        let (head, tail) = parts(at, bytes.len());
+        (0..head).chain(tail..bytes.len()).for_each(|i| self.byte(at + i).store(bytes[i], Relaxed));
+        for (i, word) in (head..).step_by(8).zip(bytes[head..tail].as_chunks().0) {
+            self.word(at + i).store(u64::from_ne_bytes(*word), Relaxed);
+        }
         Ok(())
     }
 
     fn flush(&self, range: Range<u64>) -> io::Result<()> {
-        self.at(&range)?;
+        self.check(&range)?;
         if self.dax {
             #[cfg(target_arch = "x86_64")]
             for line in (range.start / 64 * 64..range.end).step_by(64) {
@@ -172,6 +201,30 @@ mod tests {
     use crate::{Background, Durability, Options, Restore, Store};
     use std::sync::Arc;
     use vellum_log::ByteStorage;
+
+    #[test]
+    fn bytes_are_where_they_were_put_at_any_alignment() {
+        let home = tempfile::tempdir().unwrap();
+        let memory = MappedFile::open(home.path().join("memory"), 4096).unwrap();
+        let mut model = vec![0; 4096];
+        for (round, (at, len)) in
+            (0..9).flat_map(|at| (0..30).map(move |len| (at, len))).enumerate()
+        {
+            let bytes: Vec<u8> = (0..len).map(|i| (round + i) as u8 | 1).collect();
+            memory.store(at, &bytes).unwrap();
+            model[at as usize..at as usize + len].copy_from_slice(&bytes);
+            let mut out = vec![0; 40];
+            for from in 0..9 {
+                memory.load(from, &mut out).unwrap();
+                assert_eq!(out, model[from as usize..from as usize + 40], "{at}, {len}");
+            }
+        }
+        memory.store(4090, &[9; 6]).unwrap();
+        assert!(memory.store(4090, &[9; 7]).is_err() && memory.load(u64::MAX, &mut [0]).is_err());
+        let mut end = [0; 6];
+        memory.load(4090, &mut end).unwrap();
+        assert_eq!(end, [9; 6]);
+    }
 
     #[test]
     fn a_store_in_a_mapped_file_is_there_when_the_file_is_mapped_again() {
