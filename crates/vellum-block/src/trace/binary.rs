@@ -26,6 +26,7 @@ impl<R: BufRead> Reader<R> {
                 Err(e) => return Err(self.io(e)),
             }
         }
+        self.offset += n as u64;
         match n {
             0 => Ok(false),
             n if n == out.len() => Ok(true),

@@ -66,6 +66,7 @@ pub(super) fn parse(
     format: Format,
     line: &str,
     clock: &mut Option<u64>,
+    version: &mut u8,
 ) -> Result<Option<Record>, String> {
     let words: Vec<&str> = match format {
         Format::Msr | Format::Spc => line.split(',').map(str::trim).collect(),
@@ -77,7 +78,8 @@ pub(super) fn parse(
         Format::Msr => msr(&words, clock).map(Some),
         Format::Spc => spc(&words).map(Some),
         Format::Blkparse => blkparse(&words),
-        Format::Fio => fio(&words, clock),
+        Format::Fio if *version == 0 => fio_version(&words, version),
+        Format::Fio => fio(&words, clock, *version),
         Format::Srt | Format::Vscsi => Err("a binary format".to_string()),
     }
 }
@@ -151,8 +153,12 @@ fn spc(words: &[&str]) -> Result<Record, String> {
 
 /// `maj,min cpu sequence time pid action rwbs sector + sectors [process]`
 fn blkparse(words: &[&str]) -> Result<Option<Record>, String> {
-    let [device, _, _, at, _, "Q", kind, lba, "+", sectors, ..] = words else {
-        return Ok(None);
+    // Other events of a request, and the summary at the end.
+    let [device, _, _, at, _, "Q", kind, rest @ ..] = words else { return Ok(None) };
+    let [lba, "+", sectors, ..] = rest else {
+        // A flush, or a notice of another kind, names no sectors.
+        let data = kind.starts_with(['D', 'R', 'W']);
+        return if data { Err(format!("a {kind} without `sector + sectors`")) } else { Ok(None) };
     };
     let op = if kind.contains('D') {
         Op::Discard
@@ -170,17 +176,25 @@ fn blkparse(words: &[&str]) -> Result<Option<Record>, String> {
         .map(Some)
 }
 
+/// A log's first line: `fio version N iolog`.
+fn fio_version(words: &[&str], version: &mut u8) -> Result<Option<Record>, String> {
+    *version = match words {
+        ["fio", "version", "2", "iolog"] => 2,
+        ["fio", "version", "3", "iolog"] => 3,
+        ["fio", "version", other, ..] => {
+            return Err(format!("version {other}, 2 or 3 is expected"));
+        }
+        _ => return Err("`fio version 2 iolog`, or 3, is expected first".to_string()),
+    };
+    Ok(None)
+}
+
 /// Version 2: `file action [offset bytes]`, where `wait` passes microseconds; version 3 has the time
 /// in front, in microseconds as well (as fio 3.33 writes it; its manual names no unit).
-fn fio(words: &[&str], clock: &mut Option<u64>) -> Result<Option<Record>, String> {
-    if words.first() == Some(&"fio") {
-        return Ok(None);
-    }
-    let stamped = words.first().is_some_and(|w| w.parse::<u64>().is_ok());
-    let (at, words) = if stamped {
-        (time(words[0], PS_PER_US)?, &words[1..])
-    } else {
-        (clock.unwrap_or(0), words)
+fn fio(words: &[&str], clock: &mut Option<u64>, version: u8) -> Result<Option<Record>, String> {
+    let (at, words) = match words {
+        [at, rest @ ..] if version == 3 => (time(at, PS_PER_US)?, rest),
+        _ => (clock.unwrap_or(0), words),
     };
     let [_, action, rest @ ..] = words else {
         return Err("a line without an action".to_string());
