@@ -2,9 +2,10 @@
 //! and `fio`.
 
 use anyhow::{Context, Result, bail};
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::fs::{File, Permissions};
+use std::io::{BufReader, BufWriter, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vellum_block::nbd::{NbdConfig, NbdServer};
@@ -86,33 +87,65 @@ fn bind(args: &Args, bytes: u64) -> Result<NbdServer> {
 /// Serves an image that stays as it is, under what was changed.
 fn difference(args: &Args, disk: Disk, file: &Path, diff: &Path) -> Result<ExitCode> {
     let shape = disk.shape();
-    let base = SparseFile::open(file, shape.sector_bytes, false)
-        .with_context(|| file.display().to_string())?;
-    let at = || diff.display().to_string();
-    let overlay = if diff.exists() {
-        Overlay::import(base, &mut BufReader::new(File::open(diff).with_context(at)?))
-            .with_context(at)?
-    } else {
-        Overlay::new(base)
-    };
-    let mut serial = Serial::new(Volume::new(disk, overlay)?);
+    let media = image_and_difference(file, diff, shape.sector_bytes)?;
+    let mut serial = Serial::new(Volume::new(disk, media)?);
     serial.think(Duration::from_us(args.think));
     let server = bind(args, shape.bytes())?;
-    for _ in 0..args.connections.unwrap_or(u64::MAX) {
-        if let Err(error) = server.serve_one(&mut serial) {
+    serve_and_keep(&server, &mut serial, diff, args.connections.unwrap_or(u64::MAX))?;
+    told(args, &serial)
+}
+
+/// An image under what was changed so far.
+fn image_and_difference(file: &Path, diff: &Path, bytes: u32) -> Result<Overlay<SparseFile>> {
+    let base = SparseFile::open(file, bytes, false).with_context(|| file.display().to_string())?;
+    if !diff.exists() {
+        return Ok(Overlay::new(base));
+    }
+    let at = || diff.display().to_string();
+    let saved = File::open(diff).with_context(at)?;
+    Overlay::import(base, &mut BufReader::new(saved)).with_context(at)
+}
+
+/// Serves connections and saves what differs after each.
+fn serve_and_keep(
+    server: &NbdServer,
+    serial: &mut Serial<Disk, Overlay<SparseFile>>,
+    diff: &Path,
+    connections: u64,
+) -> Result<()> {
+    for _ in 0..connections {
+        if let Err(error) = server.serve_one(serial) {
             eprintln!("connection ended: {error}");
         }
         serial.flush()?;
-        // The old difference stays until the new one is whole.
-        let new = diff.with_extension("new");
-        let mut out = BufWriter::new(File::create(&new).with_context(at)?);
         let overlay = serial.volume_mut().media_mut();
-        overlay.export(&mut out)?;
-        out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
-        std::fs::rename(&new, diff).with_context(at)?;
+        replace(diff, |out| Ok(overlay.export(out)?))
+            .with_context(|| diff.display().to_string())?;
         eprintln!("{}: {} sectors differ", diff.display(), overlay.changed_sectors());
     }
-    told(args, &serial)
+    Ok(())
+}
+
+/// Replaces a file, so that after a crash it is the old one or the new one, whole: the new one is written
+/// beside it under a name that nothing has, and takes its place once it is on the disk.
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    // A link stays one: what it points to is replaced.
+    let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = match path.metadata() {
+        Ok(old) => old.permissions(),
+        // What the process's mask leaves of it.
+        Err(_) => Permissions::from_mode(0o666),
+    };
+    let new = tempfile::Builder::new().prefix(".vellum-").permissions(mode).tempfile_in(folder)?;
+    let mut out = BufWriter::new(new.as_file());
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    new.as_file().sync_all()?;
+    new.persist(&path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(())
 }
 
 /// Tells how much of the drive's time was used.
@@ -162,9 +195,8 @@ fn flash(args: &Args) -> Result<ExitCode> {
         served += 1;
         if let Some(path) = &args.file {
             ftl.flush()?;
-            let new = path.with_extension("new");
-            std::fs::write(&new, ftl.nand().to_image()).with_context(|| at(&new))?;
-            std::fs::rename(&new, path).with_context(|| at(path))?;
+            let image = ftl.nand().to_image();
+            replace(path, |out| Ok(out.write_all(&image)?)).with_context(|| at(path))?;
         }
     }
     let (s, health) = (ftl.stats(), ftl.health());
@@ -188,4 +220,95 @@ fn flash(args: &Args) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Read;
+    use std::net::TcpStream;
+    use vellum_block::Lba;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all_and_no_other_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, neighbour) = (folder.path().join("clone.diff"), folder.path().join("clone.new"));
+        fs::write(&neighbour, "mine").unwrap();
+        let put =
+            |text: &'static str| replace(&path, move |out| Ok(out.write_all(text.as_bytes())?));
+        put("one").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        put("two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+        let failed = replace(&path, |out| {
+            out.write_all(b"thr")?;
+            bail!("the power went")
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        // Through a link, what it points to.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        replace(&link, |out| Ok(out.write_all(b"four")?)).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "four");
+        assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing is left behind");
+    }
+
+    /// Writes a sector over the protocol, as `EXPORT_NAME` and simple replies have it.
+    fn write_sector(address: SocketAddr, lba: u64, data: &[u8; 512]) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let mut hello = [0; 18];
+        stream.read_exact(&mut hello).unwrap();
+        // Fixed newstyle, no zeros after the export; then option 1 with the empty name.
+        stream
+            .write_all(&[&3u32.to_be_bytes()[..], b"IHAVEOPT", &[0, 0, 0, 1, 0, 0, 0, 0]].concat())
+            .unwrap();
+        let mut export = [0; 10];
+        stream.read_exact(&mut export).unwrap();
+        let head = |kind: u16, at: u64, len: u32| {
+            let (magic, flags) = (0x2560_9513u32.to_be_bytes(), [0; 2]);
+            let (handle, at, len) = (7u64.to_be_bytes(), at.to_be_bytes(), len.to_be_bytes());
+            [&magic[..], &flags, &kind.to_be_bytes(), &handle, &at, &len].concat()
+        };
+        stream.write_all(&head(1, lba * 512, 512)).unwrap();
+        stream.write_all(data).unwrap();
+        let mut reply = [0; 16];
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(reply[4..8], [0; 4], "an error came back");
+        stream.write_all(&head(2, 0, 0)).unwrap();
+    }
+
+    /// What clients changed, one after the other, is in the difference; the image is as it was.
+    #[test]
+    fn each_connection_s_changes_are_in_the_difference_and_come_back_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (image, diff) = (folder.path().join("image"), folder.path().join("d.diff"));
+        let disk = || Disk::new(&crate::trace::device("hp97560").unwrap(), Policy::Sptf).unwrap();
+        let shape = disk().shape();
+        drop(SparseFile::create(&image, shape.sectors, shape.sector_bytes).unwrap());
+        // The second run takes up what the first one left.
+        for lba in [7u64, 900] {
+            let media = image_and_difference(&image, &diff, shape.sector_bytes).unwrap();
+            let mut serial = Serial::new(Volume::new(disk(), media).unwrap());
+            let server = NbdServer::bind(NbdConfig::default()).unwrap();
+            let address = server.address().unwrap();
+            let client = std::thread::spawn(move || write_sector(address, lba, &[lba as u8; 512]));
+            serve_and_keep(&server, &mut serial, &diff, 1).unwrap();
+            client.join().unwrap();
+        }
+        let mut overlay = image_and_difference(&image, &diff, shape.sector_bytes).unwrap();
+        let mut plain = SparseFile::open(&image, shape.sector_bytes, false).unwrap();
+        assert_eq!(overlay.changed_sectors(), 2);
+        for lba in [7u64, 900] {
+            let mut sector = [0; 512];
+            overlay.read(Lba::new(lba), &mut sector).unwrap();
+            assert_eq!(sector, [lba as u8; 512]);
+            plain.read(Lba::new(lba), &mut sector).unwrap();
+            assert_eq!(sector, [0; 512], "the image has changed");
+        }
+    }
 }
