@@ -7,10 +7,11 @@
 use crate::shell::{cargo, root};
 use crate::table::Table;
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, SystemTime};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -159,17 +160,10 @@ impl Copy {
 
     /// Whether a program's checks pass whose names contain `check`.
     fn passes(&self, program: &str, check: &str) -> Result<bool> {
-        let build = root().join("target/planted");
-        let mut command = cargo(&["test", "--quiet", "-p", &self.package]);
-        match program {
-            "lib" => command.arg("--lib").env("CARGO_TARGET_DIR", build.join("build")),
-            "loom" => crate::loom::models(&mut command, 3, &build.join("loom")),
-            _ => command.args(["--test", program]).env("CARGO_TARGET_DIR", build.join("build")),
-        };
         let check = if program == "loom" && check.is_empty() { "loom_" } else { check };
-        let status = command
+        let status = self
+            .test(program)
             .args(["--", check])
-            .current_dir(&self.root)
             .env("RUST_BACKTRACE", "0")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -178,23 +172,65 @@ impl Copy {
         Ok(status.success())
     }
 
+    /// Builds a program; an error if what is there was taken for new enough: a check would say nothing
+    /// of a bug that is not in it.
+    fn renew(&self, bug: &Planted) -> Result<()> {
+        let out = self
+            .test(&bug.program)
+            .args(["--no-run", "--message-format=json"])
+            .stderr(Stdio::null())
+            .output()
+            .context("could not start cargo")?;
+        let built = String::from_utf8_lossy(&out.stdout);
+        if !out.status.success() {
+            bail!("{}: with the bug `{}` it does not compile", bug.file, bug.what);
+        }
+        if !renewed(&built, &self.package) {
+            bail!("{}: the bug `{}` was not built in", bug.file, bug.what);
+        }
+        Ok(())
+    }
+
+    /// The command that tests a program of the copy.
+    fn test(&self, program: &str) -> Command {
+        let build = root().join("target/planted");
+        let mut command = cargo(&["test", "--quiet", "-p", &self.package]);
+        match program {
+            "lib" => command.arg("--lib").env("CARGO_TARGET_DIR", build.join("build")),
+            "loom" => crate::loom::models(&mut command, 3, &build.join("loom")),
+            _ => command.args(["--test", program]).env("CARGO_TARGET_DIR", build.join("build")),
+        };
+        command.current_dir(&self.root);
+        command
+    }
+
     /// Whether a bug's check fails once it is planted. A bug that does not compile is no bug.
     fn notices(&self, bug: &Planted) -> Result<bool> {
         let path = self.root.join("crates").join(&self.package).join(&bug.file);
         let good = fs::read_to_string(&path)?;
-        fs::write(&path, good.replacen(&bug.old, &bug.new, 1))?;
-        let built = cargo(&["check", "--quiet", "-p", &self.package])
-            .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", root().join("target/planted/build"))
-            .stderr(Stdio::null())
-            .status()?;
-        if !built.success() {
-            bail!("{}: with the bug `{}` it does not compile", bug.file, bug.what);
-        }
+        write_later(&path, &good.replacen(&bug.old, &bug.new, 1))?;
+        self.renew(bug)?;
         let noticed = !self.passes(&bug.program, &bug.check)?;
-        fs::write(&path, good)?;
+        write_later(&path, &good)?;
         Ok(noticed)
     }
+}
+
+/// Writes a file, dated ahead: cargo builds again what is younger than its last result, and a clock that
+/// was set back, or ticks in whole seconds, must not make a bug look older than that.
+fn write_later(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)?;
+    let ahead = SystemTime::now() + Duration::from_secs(3600);
+    fs::File::options().write(true).open(path)?.set_modified(ahead)?;
+    Ok(())
+}
+
+/// Whether cargo's messages tell that the package's library was built, and not found as it was.
+fn renewed(messages: &str, package: &str) -> bool {
+    let library = package.replace('-', "_");
+    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).any(|m| {
+        m["reason"] == "compiler-artifact" && m["target"]["name"] == *library && m["fresh"] == false
+    })
 }
 
 /// What is built or kept elsewhere is left out.
@@ -219,6 +255,18 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cargo_found_as_it_was_is_not_taken_for_new() {
+        let message = |name: &str, fresh: bool| {
+            json!({"reason": "compiler-artifact", "target": {"name": name}, "fresh": fresh})
+                .to_string()
+        };
+        let other = message("thiserror", false);
+        assert!(renewed(&format!("{other}\n{}", message("vellum_disk", false)), "vellum-disk"));
+        assert!(!renewed(&format!("{other}\n{}", message("vellum_disk", true)), "vellum-disk"));
+        assert!(!renewed(&other, "vellum-disk"));
+    }
 
     #[test]
     fn every_planted_bug_still_has_its_place_and_its_check() {
