@@ -131,15 +131,20 @@ fn read(args: &Args) -> Result<Vec<Record>> {
             None => bail!("no trace format `{name}`: {FORMATS}"),
         },
     };
-    let input: Box<dyn Read> = if args.file == Path::new("-") {
-        Box::new(stdin())
-    } else {
-        Box::new(File::open(&args.file).with_context(|| args.file.display().to_string())?)
-    };
     let name = args.file.display().to_string();
+    let (input, length): (Box<dyn Read>, _) = if args.file == Path::new("-") {
+        (Box::new(stdin()), 0)
+    } else {
+        let file = File::open(&args.file).with_context(|| name.clone())?;
+        let length = file.metadata().map_or(0, |m| m.len());
+        (Box::new(file), length)
+    };
+    let bar = bar(length, "{bar:40} {bytes}/{total_bytes} read, {eta} left")?;
+    let input = bar.wrap_read(input);
     let reader = Reader::new(BufReader::with_capacity(1 << 16, input), &name, format)?;
     let limit = args.limit.unwrap_or(RECORDS).min(RECORDS);
     let records: Vec<Record> = reader.take(limit).collect::<Result<_, _>>()?;
+    bar.finish_and_clear();
     if records.is_empty() {
         bail!("{name}: no requests");
     }
@@ -261,14 +266,17 @@ fn play(args: &Args, profile: &Profile, mut records: Vec<Record>) -> Result<Outc
     })
 }
 
+/// A bar for something of so many parts; hidden where nobody sees it, or nobody knows how many.
+fn bar(parts: u64, template: &str) -> Result<ProgressBar> {
+    let seen = parts > 0 && stderr().is_terminal();
+    let bar = if seen { ProgressBar::new(parts) } else { ProgressBar::hidden() };
+    bar.set_style(ProgressStyle::with_template(template)?);
+    Ok(bar)
+}
+
 /// Open loop, with a bar on a terminal.
 fn open(disk: &mut dyn Device, records: &[Record]) -> Result<Vec<Completion>> {
-    let bar = if stderr().is_terminal() {
-        ProgressBar::new(records.len() as u64)
-    } else {
-        ProgressBar::hidden()
-    };
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} requests, {eta} left")?);
+    let bar = bar(records.len() as u64, "{bar:40} {pos}/{len} requests, {eta} left")?;
     let mut done = vec![None; records.len()];
     for (i, r) in records.iter().enumerate() {
         disk.advance(r.at, &mut |c: Completion| done[c.tag().0 as usize] = Some(c));
