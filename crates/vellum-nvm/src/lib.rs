@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod block_mode;
+mod cells;
 mod device;
 mod domain;
 mod gap;
@@ -29,6 +30,7 @@ mod lifetime;
 pub mod profiles;
 mod state;
 pub mod tier;
+mod wear;
 
 pub use block_mode::BlockMode;
 pub use device::{Access, Counters, LINE, Nvm, NvmError, random_lines};

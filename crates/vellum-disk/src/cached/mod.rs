@@ -13,6 +13,7 @@
 
 mod access;
 mod arm;
+mod choose;
 mod clean;
 mod dirty;
 mod host;

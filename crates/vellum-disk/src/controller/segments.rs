@@ -25,8 +25,10 @@ impl Control {
             (j.lba, j.count, j.read, j.segment)
         };
         let Some(n) = seg else { return };
-        self.order.retain(|&o| o != n);
-        self.order.push(n);
+        if self.order.last() != Some(&n) {
+            self.order.retain(|&o| o != n);
+            self.order.push(n);
+        }
         if !read {
             for (i, s) in self.segments.iter_mut().enumerate() {
                 if i != n && s.state == SegState::Clean && s.jobs.is_empty() && s.meets(lba, count)

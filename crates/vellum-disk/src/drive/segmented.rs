@@ -269,7 +269,9 @@ impl SegmentedDrive {
     }
 
     pub fn advance(&mut self, now: Instant, sink: &mut dyn Sink) {
-        self.dispatch();
+        if self.scheduler.len() > 0 {
+            self.dispatch();
+        }
         while self.step(now, sink) {}
         self.now = self.now.max(now);
     }

@@ -8,111 +8,22 @@
 mod build;
 mod divisor;
 mod extents;
+mod remaps;
 mod serpentine;
+mod track;
 mod zones;
 
 pub use build::Limits;
 pub use serpentine::{Entry, Node, Pattern, Serpentine};
+pub use track::{Angle, Place, Spot, Track};
 pub use zones::{Mapping, Sparing, Zone, Zoned};
 
 use crate::Error;
 use divisor::Divisor;
 use extents::Extents;
-
-/// An angle: a fraction of a turn in units of 2⁻³².
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Angle(pub u32);
-
-/// A physical place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Cylinder, from the outside.
-    pub cylinder: u32,
-    /// Head.
-    pub head: u32,
-    /// Sector on the track.
-    pub sector: u32,
-}
-
-/// A track: a run and the number of the track in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Track {
-    pub(crate) run: u32,
-    pub(crate) number: u32,
-}
-
-/// Where an LBN is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Spot {
-    /// The track.
-    pub track: Track,
-    /// The sector, counted from the first of the track that the run maps.
-    pub sector: u32,
-    /// Whether a defect moved it away from its neighbours.
-    pub remapped: bool,
-}
-
-/// The LBNs at home on a track: first and last, each with its sector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct OnTrack {
-    pub first: (u64, u32),
-    pub last: (u64, u32),
-}
-
-/// How the tracks of a run follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
-    /// All heads of a cylinder, then the next cylinder; `flip` says on which cylinders the heads
-    /// are taken backwards.
-    Cylinders { flip: Mapping, skews: u32 },
-    /// One surface, cylinder after cylinder, by `step`.
-    Surface { head: u8, step: i32, turn: u32 },
-}
-
-/// Like tracks; a cache line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(align(64))]
-pub(crate) struct Run {
-    /// Virtual number of the first sector.
-    pub first: u64,
-    /// Number of sectors in all.
-    pub sectors: u64,
-    /// Sectors of each track that the run maps.
-    pub mapped: Divisor,
-    /// Sectors of a turn.
-    pub per_turn: u32,
-    /// Number on the track of the first sector that is mapped.
-    pub low: u32,
-    /// First cylinder.
-    pub cylinder: u32,
-    /// Angle of the first mapped sector of the first track.
-    pub angle: u32,
-    /// Angle of a sector.
-    pub width: u32,
-    /// How tracks follow.
-    pub order: Order,
-}
-
-const _: () = assert!(size_of::<Run>() == 64);
-const _: () = assert!(Limits::SURFACES <= u8::MAX as u32);
-
-/// A defective sector that stands in for elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Remap {
-    pub lbn: u64,
-    pub target: u64,
-}
-
-/// Skews of a zone, kept apart from its run to keep runs small.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Skews {
-    pub per_track: u32,
-    pub per_cylinder: u32,
-    pub rest: u32,
-    /// Physical numbers of slipped sectors that push the skew on, and whether head by head.
-    pub slips: Vec<u64>,
-    pub by_track: bool,
-}
+use remaps::{Filter, Remap};
+pub(crate) use track::OnTrack;
+use track::{Order, Run, Skews};
 
 /// The layout of a drive.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,28 +38,6 @@ pub struct Geometry {
     pub(crate) moved: Filter,
     pub(crate) by_place: Vec<(u32, u32, u32, u32)>,
     pub(crate) longest: u32,
-}
-
-/// Bits of LBNs that were moved, so that the others need no search.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Filter([u64; Filter::WORDS]);
-
-impl Filter {
-    const WORDS: usize = 64;
-
-    pub(crate) fn new(remaps: &[Remap]) -> Filter {
-        let mut words = [0; Filter::WORDS];
-        for r in remaps {
-            words[(r.lbn >> 6) as usize % Filter::WORDS] |= 1 << (r.lbn % 64);
-        }
-        Filter(words)
-    }
-
-    /// False only for LBNs that were not moved.
-    #[inline]
-    fn may_hold(&self, lbn: u64) -> bool {
-        self.0[(lbn >> 6) as usize % Filter::WORDS] >> (lbn % 64) & 1 == 1
-    }
 }
 
 impl Geometry {

@@ -63,7 +63,9 @@ impl Control {
         } else if owns {
             self.segments[n].background = true;
         }
-        self.check_arm(fixed, None, true, out);
+        if self.effective_arm.is_none() {
+            self.check_arm(fixed, None, true, out);
+        }
         self.check_bus(fixed, None, out);
     }
 
