@@ -1,26 +1,26 @@
-//! `cargo xtask walk-differential`: accesses through random page tables, here and by Unicorn, an
-//! independent emulator, where Python has it.
+//! `cargo xtask walk-differential`: accesses through random page tables, here and by Unicorn and QEMU,
+//! independent emulators, where they are installed.
 //!
 //! Each case is a path of tables, registers and one access. Both sides must agree on whether it
 //! faults, on where it leads, and on the accessed and dirty bits that it leaves. A disagreement is
 //! listed with the rule that decided here; those that are known are the emulator's, and say why.
 
+mod qemu;
+mod ram;
 mod riscv;
+mod unicorn;
 mod x86;
 
 use crate::random::Random;
 use crate::table::Table;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde_json::json;
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::ExitCode;
+use vellum_translate::Access;
 use vellum_translate::explain::{Explanation, Verdict};
-use vellum_translate::{Access, Gpa, TableMemory};
 
-const SCRIPT: &str = include_str!("emulator.py");
 /// A difference: the other side has set accessed bits though it refused the access.
 const MORE_ACCESSED: &str = "accessed bits of a path that was refused";
 /// What a store stores.
@@ -34,6 +34,9 @@ pub struct Args {
     /// Only this architecture
     #[arg(long, value_enum)]
     arch: Option<Arch>,
+    /// Only against this emulator
+    #[arg(long, value_enum)]
+    against: Option<Emulator>,
     /// Where chance comes from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -66,12 +69,40 @@ impl Arch {
             Arch::Riscv => riscv::case(random),
         }
     }
+}
 
-    /// Rules that the emulator does not have, with the reason.
-    const fn known(self) -> &'static [(&'static str, &'static str)] {
+/// Who makes the same accesses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Emulator {
+    Unicorn,
+    Qemu,
+}
+
+/// An emulator's name and version, and its answers to all cases; or why it gives none.
+type Answers = Result<(String, Vec<Vec<i128>>), String>;
+
+impl Emulator {
+    fn ask(self, cases: &[Case]) -> Result<Answers> {
         match self {
-            Arch::X86 => &x86::KNOWN,
-            Arch::Riscv => &riscv::KNOWN,
+            Emulator::Unicorn => unicorn::ask(cases),
+            Emulator::Qemu => qemu::ask(cases),
+        }
+    }
+
+    /// The architectures that it is asked about.
+    const fn arches(self) -> &'static [Arch] {
+        match self {
+            Emulator::Unicorn => &[Arch::X86, Arch::Riscv],
+            Emulator::Qemu => &[Arch::Riscv],
+        }
+    }
+
+    /// Rules that it does not have, with the reason.
+    const fn known(self, arch: Arch) -> &'static [(&'static str, &'static str)] {
+        match (self, arch) {
+            (Emulator::Unicorn, Arch::X86) => &x86::KNOWN,
+            (Emulator::Unicorn, Arch::Riscv) => &riscv::KNOWN,
+            (Emulator::Qemu, _) => &[],
         }
     }
 }
@@ -151,6 +182,8 @@ impl Case {
 
 pub fn run(args: &Args) -> Result<ExitCode> {
     let arches = args.arch.map_or(vec![Arch::X86, Arch::Riscv], |arch| vec![arch]);
+    let emulators =
+        args.against.map_or(vec![Emulator::Unicorn, Emulator::Qemu], |emulator| vec![emulator]);
     let mut unknown = 0;
     for arch in arches {
         let mut random = Random::new(args.seed);
@@ -160,45 +193,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             println!("{}{}", case.line(), case.shown);
             return Ok(ExitCode::SUCCESS);
         }
-        let Some((version, answers)) = emulate(&cases)? else {
-            println!("skipped: python3 has no module unicorn (pip install unicorn)");
-            return Ok(ExitCode::SUCCESS);
-        };
-        unknown += report(arch, &version, &cases, &answers, args.json)?;
+        for emulator in emulators.iter().filter(|emulator| emulator.arches().contains(&arch)) {
+            match emulator.ask(&cases)? {
+                Ok((version, answers)) => {
+                    let known = emulator.known(arch);
+                    unknown += report(arch, &version, known, &cases, &answers, args.json)?;
+                }
+                Err(why) => println!("skipped: {why}"),
+            }
+        }
     }
     Ok(if unknown == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The emulator's name, and its answers to all cases; `None` where it is not installed.
-fn emulate(cases: &[Case]) -> Result<Option<(String, Vec<Vec<i128>>)>> {
-    let mut command = Command::new("python3");
-    command.args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let Ok(mut child) = command.spawn() else { return Ok(None) };
-    let mut to = child.stdin.take().context("a pipe was asked for")?;
-    let input: String = cases.iter().map(Case::line).collect();
-    let writer = std::thread::spawn(move || {
-        // Without the module the script ends at once and takes no input.
-        let _ = to.write_all(input.as_bytes());
-    });
-    let Output { status, stdout, .. } = child.wait_with_output()?;
-    let _ = writer.join();
-    let text = String::from_utf8_lossy(&stdout).into_owned();
-    let mut lines = text.lines();
-    let first = lines.next().unwrap_or("");
-    if first == "no unicorn" {
-        return Ok(None);
-    }
-    if !status.success() {
-        bail!("the emulator's script ended with {status} after {} answers", lines.count());
-    }
-    let numbers = |line: &str| line.split(' ').filter_map(|word| word.parse().ok()).collect();
-    Ok(Some((first.to_owned(), lines.map(numbers).collect())))
 }
 
 /// Lists where the sides differ, by rule; how many cases no known reason covers.
 fn report(
     arch: Arch,
     version: &str,
+    known: &[(&str, &str)],
     cases: &[Case],
     answers: &[Vec<i128>],
     json: bool,
@@ -217,8 +229,8 @@ fn report(
     let mut table = Table::new(&title, &head);
     let (mut all, mut unknown) = (0, 0);
     for ((rule, how), (count, first)) in rules {
-        let known = |part: &str| rule.contains(part) || how.contains(part);
-        let reason = arch.known().iter().find(|(part, _)| known(part));
+        let covers = |part: &str| rule.contains(part) || how.contains(part);
+        let reason = known.iter().find(|(part, _)| covers(part));
         all += count;
         unknown += if reason.is_some() { 0 } else { count };
         let reason = reason.map_or("NO", |(_, reason)| reason);
@@ -242,42 +254,6 @@ fn report(
     Ok(unknown)
 }
 
-/// The emulator's memory: every word holds its own address, but for those of the case.
-struct Ram {
-    range: std::ops::Range<u64>,
-    words: Vec<(u64, Cell<u64>)>,
-}
-
-impl Ram {
-    fn new(range: std::ops::Range<u64>, words: &[(u64, u64)]) -> Ram {
-        Ram { range, words: words.iter().map(|&(at, word)| (at, Cell::new(word))).collect() }
-    }
-
-    fn left(&self) -> Vec<u64> {
-        self.words.iter().map(|(_, word)| word.get()).collect()
-    }
-
-    fn word(&self, at: Gpa) -> Option<&Cell<u64>> {
-        self.words.iter().rev().find(|(place, _)| *place == at.get()).map(|(_, word)| word)
-    }
-}
-
-impl TableMemory for Ram {
-    fn load_entry(&self, at: Gpa) -> Option<u64> {
-        let there = self.range.contains(&at.get());
-        there.then(|| self.word(at).map_or(at.get(), Cell::get))
-    }
-
-    fn exchange_entry(&self, at: Gpa, current: u64, new: u64) -> Option<bool> {
-        let word = self.word(at)?;
-        let same = word.get() == current;
-        if same {
-            word.set(new);
-        }
-        Some(same)
-    }
-}
-
 impl Random {
     /// True once in `times`.
     fn once_in(&mut self, times: u64) -> bool {
@@ -294,7 +270,7 @@ impl Random {
     }
 }
 
-/// Its number in the emulator's script.
+/// Its number in the emulators' programs.
 const fn kind(access: Access) -> u8 {
     match access {
         Access::Load => 0,

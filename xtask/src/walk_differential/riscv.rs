@@ -1,7 +1,8 @@
 //! Random paths of RISC-V tables. The emulator updates A and D itself (Svadu) and knows neither
 //! Svnapot nor Svpbmt.
 
-use super::{Case, Ram, kind};
+use super::ram::Ram;
+use super::{Case, kind};
 use crate::random::Random;
 use vellum_translate::explain::riscv_walk;
 use vellum_translate::riscv::{Extensions, Mode, Pte, Satp, walk_with};

@@ -1,7 +1,8 @@
 //! Random paths of x86-64 tables: four and five levels, WP, NXE, SMEP, SMAP, AC and PKRU. The emulator
 //! does not tell the error code.
 
-use super::{Case, Ram, kind};
+use super::ram::Ram;
+use super::{Case, kind};
 use crate::random::Random;
 use vellum_translate::explain::x86_walk;
 use vellum_translate::x86::{Access, Entry, FaultKind, Paging, Registers, walk};
