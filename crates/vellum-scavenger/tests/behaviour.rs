@@ -225,17 +225,22 @@ fn a_short_restore_budget_keeps_slow_codecs_out() {
         let policy = Policy { restore_p99: budget, ..Policy::default() };
         let (pool, mut scavenger) = scavenger(200, Options { policy, ..Options::default() });
         let set = scavenger.add_set(40, Domain(0), Mode::Share).unwrap();
-        // Words in an order of each page's own: alike to nothing, and worth zstd's while.
+        // Phrases of each page's own: alike to nothing, worth zstd's while, and long enough for LZ4.
         let mut pages = Pages::new(Arc::clone(&pool), 40);
         let mut state = 1_u64;
+        let mut draw = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) % below
+        };
         for page in 0..40 {
-            let mut words = String::new();
+            let phrases: [[u8; 60]; 12] =
+                std::array::from_fn(|_| std::array::from_fn(|_| b'a' + draw(16) as u8));
+            let mut words = Vec::new();
             while words.len() < PAGE_SIZE {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                words += ["north ", "south ", "east ", "west ", "up ", "down "]
-                    [(state >> 33) as usize % 6];
+                let from = draw(20) as usize;
+                words.extend_from_slice(&phrases[draw(12) as usize][from..from + 40]);
             }
-            pages.write(&mut scavenger, set, page, 0, &words.as_bytes()[..PAGE_SIZE]).unwrap();
+            pages.write(&mut scavenger, set, page, 0, &words[..PAGE_SIZE]).unwrap();
         }
         for _ in 0..14 {
             scavenger.pass(&mut [(set, &mut pages)]).unwrap();

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `Same` | the 8 bytes that the page repeats | always |
 //! | `DeltaFast` | own copy/insert delta against a reference | pages that are new to the store |
-//! | `Lz4` | LZ4 block (`lz4_flex`) | pages that are new to the store |
+//! | `Lz4` | LZ4 block (`lz4_flex`) of few copies | pages that are new to the store |
 //! | `DeltaDense` | zstd with the reference as its prefix | pages at rest |
 //! | `Zstd` | zstd | pages at rest |
 //! | `Raw` | the page | what nothing makes smaller |
@@ -13,7 +13,7 @@
 //! magic, a descriptor with single segment and a content size of two bytes, the size less 256); they
 //! are not stored.
 
-use super::{Delta, Page, same_filled};
+use super::{Delta, Page, lz4, same_filled};
 use crate::Error;
 use core::fmt;
 use vellum_frames::PAGE_SIZE;
@@ -21,6 +21,9 @@ use zstd::zstd_safe::{CCtx, DCtx};
 
 /// What every zstd frame of one page begins with.
 const HEAD: [u8; 7] = [0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x00, 0x0f];
+/// Copies that an LZ4 block may have: what takes the decoder longer than a page is to take is literals
+/// instead.
+const LZ4_COPIES: usize = 80;
 /// A page that opens with this would be taken for a trained dictionary, not for a prefix (RFC 8878, 5).
 const DICTIONARY_MAGIC: [u8; 4] = [0x37, 0xa4, 0x30, 0xec];
 
@@ -83,6 +86,7 @@ pub struct Coder {
     delta: Delta,
     level: i32,
     buffer: Vec<u8>,
+    room: Box<lz4::Room>,
 }
 
 impl fmt::Debug for Coder {
@@ -100,6 +104,7 @@ impl Coder {
             delta: Delta::default(),
             level,
             buffer: Vec::with_capacity(2 * PAGE_SIZE),
+            room: lz4::room(),
         }
     }
 
@@ -122,7 +127,7 @@ impl Coder {
             (Codec::Lz4, _) => {
                 self.buffer.resize(lz4_flex::block::get_maximum_output_size(PAGE_SIZE), 0);
                 let len = lz4_flex::block::compress_into(page, &mut self.buffer).ok()?;
-                out.extend_from_slice(self.buffer.get(..len)?);
+                lz4::thin(page, self.buffer.get(..len)?, LZ4_COPIES, out)?;
             }
             (Codec::Zstd, _) => self.dense(page, &[], out)?,
             (Codec::DeltaFast, Some(base)) => {
@@ -176,10 +181,7 @@ impl Coder {
                 *page = *<&Page>::try_from(bytes).map_err(|_| damaged())?;
                 Ok(())
             }
-            (Codec::Lz4, _) => {
-                let len = lz4_flex::block::decompress_into(bytes, page).map_err(|_| damaged())?;
-                whole(len)
-            }
+            (Codec::Lz4, _) => lz4::decode(bytes, &mut self.room, page).ok_or_else(damaged),
             (Codec::DeltaFast, Some(base)) => {
                 Delta::decode(base, bytes, page).map_err(|_| damaged())
             }

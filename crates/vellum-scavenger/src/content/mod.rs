@@ -5,6 +5,7 @@ mod copy;
 mod delta;
 mod features;
 mod hash;
+mod lz4;
 
 pub use codec::{Codec, Coder};
 pub use delta::{Delta, DeltaError};
