@@ -9,18 +9,19 @@
 
 use crate::pool::FreshFrame;
 use crate::{Error, FrameId, PAGE_SIZE};
-use rustix::fs::{FallocateFlags, MemfdFlags};
-use rustix::mm::{MapFlags, ProtFlags};
-use std::os::fd::OwnedFd;
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-/// A shared mapping of an anonymous file, reserved at once, committed page by page on first use.
+/// Memory of the process alone, reserved at once, committed on first use.
+///
+/// In pieces of 2 MiB where the kernel has them: frames are handed out in order, so little of a piece
+/// stays unused, and whoever goes over much memory, as harts, copies and the search for equal pages do,
+/// waits far less for the host's own translations.
 #[derive(Debug)]
 pub(crate) struct Map {
     base: NonNull<u8>,
     bytes: usize,
-    file: OwnedFd,
 }
 
 // SAFETY: the mapping lives until `drop`, which needs exclusive ownership; all access through `&Map`
@@ -32,44 +33,39 @@ unsafe impl Sync for Map {}
 impl Map {
     pub(crate) fn new(frames: u32) -> Result<Self, Error> {
         let bytes = frames as usize * PAGE_SIZE;
-        let os = |operation| {
-            move |e: rustix::io::Errno| Error::Os {
-                operation,
-                bytes: bytes as u64,
-                source: e.into(),
-            }
-        };
-        let file = rustix::fs::memfd_create("vellum-frames", MemfdFlags::CLOEXEC)
-            .map_err(os("memfd_create"))?;
-        rustix::fs::ftruncate(&file, bytes as u64).map_err(os("ftruncate"))?;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe {
-            rustix::mm::mmap(
+            rustix::mm::mmap_anonymous(
                 std::ptr::null_mut(),
                 bytes,
                 ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED | MapFlags::NORESERVE,
-                &file,
-                0,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
             )
         }
-        .map_err(os("mmap"))?;
+        .map_err(|e| Error::Os {
+            operation: "mmap",
+            bytes: bytes as u64,
+            source: e.into(),
+        })?;
+        // A kernel that has no large pages, or none to spare, gives small ones.
+        // SAFETY: the range is the mapping that was just made; the advice changes no content.
+        let _ = unsafe { rustix::mm::madvise(base, bytes, Advice::LinuxHugepage) };
         let base = NonNull::new(base.cast::<u8>()).expect("a mapping is never at address 0");
         // Whoever reads guest memory through host pointers made from integers relies on this.
         let _ = base.as_ptr().expose_provenance();
-        Ok(Map { base, bytes, file })
+        Ok(Map { base, bytes })
     }
 
     /// Gives the memory of `count` frames from `first` back; they read as zeros afterwards.
     pub(crate) fn punch(&self, first: FrameId, count: u32) -> Result<(), Error> {
-        let (offset, bytes) = (first.base().get(), u64::from(count) * PAGE_SIZE as u64);
-        rustix::fs::fallocate(
-            &self.file,
-            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-            offset,
-            bytes,
-        )
-        .map_err(|e| Error::Os { operation: "hole punching", bytes, source: e.into() })
+        let bytes = count as usize * PAGE_SIZE;
+        assert!(first.index() as usize * PAGE_SIZE + bytes <= self.bytes, "frames of this pool");
+        // SAFETY: the range is inside the mapping, whose bytes are only ever read as atomics, or by who
+        // has a frame to itself; these frames are free, and zeros are as good as what was there.
+        let given = unsafe {
+            rustix::mm::madvise(self.pointer(first).as_ptr().cast(), bytes, Advice::LinuxDontNeed)
+        };
+        given.map_err(|e| Error::Os { operation: "madvise", bytes: bytes as u64, source: e.into() })
     }
 
     #[inline]
