@@ -105,37 +105,30 @@ impl Space for VmMemory {
 
     fn lend(&mut self, first: u64, count: usize) -> Result<Held, SpaceError> {
         let frames = self.all_present(first, count)?;
+        // Whoever borrows them reads them soon: the first of each comes while the rest is done.
+        frames.iter().for_each(|&frame| self.pool.prefetch_line(frame, 0));
         let held = Held::retain(&self.pool, frames);
         let guard = self.transfer_guard();
         if self.transfers.lent.is_empty() {
             self.transfers.lent = vec![0; (self.ram.end - self.ram.start) as usize];
         }
         let start = (first - self.ram.start) as usize;
-        for (page, lends) in (first..).zip(&mut self.transfers.lent[start..start + count]) {
-            *lends += 1;
-            self.host.pin(Gfn::new(page));
-            if let Some(guard) = guard {
-                self.host.add_guard(Gfn::new(page), guard);
-            }
-        }
+        self.transfers.lent[start..start + count].iter_mut().for_each(|lends| *lends += 1);
+        self.host.pin_run(Gfn::new(first), count, guard);
         self.pages_changed(Gfn::new(first), count as u64);
         Ok(held)
     }
 
     fn settle(&mut self, first: u64, run: &Held) {
         let start = first.saturating_sub(self.ram.start) as usize;
-        let lent = self.transfers.lent.iter_mut().skip(start).take(run.len());
-        for (page, lends) in (first..).zip(lent) {
-            if *lends == 0 {
-                continue;
-            }
-            *lends -= 1;
-            self.host.unpin(Gfn::new(page));
-            if let (0, Some(guard)) = (*lends, self.transfers.guard) {
-                // Nothing is taken from anyone, so there is nothing to invalidate.
-                self.host.remove_guard(Gfn::new(page), guard);
-            }
-        }
+        let lent = self.transfers.lent.get_mut(start..).unwrap_or_default();
+        let count = run.len().min(lent.len());
+        // Nothing is taken from anyone, so there is nothing to invalidate.
+        self.host.unpin_run(Gfn::new(first), count, self.transfers.guard, |at| {
+            let left = lent[at].checked_sub(1)?;
+            lent[at] = left;
+            Some(left == 0)
+        });
     }
 
     fn exchange(&mut self, first: u64, run: &mut Held) -> Result<(), SpaceError> {

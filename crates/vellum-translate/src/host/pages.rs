@@ -118,6 +118,58 @@ impl HostTable {
         *pins = pins.checked_sub(1).expect("a page is unpinned as often as it was pinned");
     }
 
+    /// Changes the states of a run of pages, leaf by leaf.
+    fn change_run(
+        &mut self,
+        first: Gfn,
+        count: usize,
+        mut each: impl FnMut(usize, &mut PageState),
+    ) {
+        let mut done = 0;
+        while done < count {
+            let page = first.plus(done as u64);
+            let at = page.get() as usize % FANOUT;
+            let here = (FANOUT - at).min(count - done);
+            let states = &mut self.states_mut(page)[at..at + here];
+            (done..).zip(states).for_each(|(number, state)| each(number, state));
+            done += here;
+        }
+    }
+
+    /// [`HostTable::pin`] and [`HostTable::add_guard`] for each of a run of pages: a few cycles a page.
+    ///
+    /// # Panics
+    /// As they do.
+    pub fn pin_run(&mut self, first: Gfn, count: usize, guard: Option<Guard>) {
+        self.change_run(first, count, |_, state| {
+            state.pins = state.pins.checked_add(1).expect("65,535 holders of one page");
+            if let Some(guard) = guard {
+                state.guards.insert(guard);
+            }
+        });
+    }
+
+    /// The way back: `last` says of each page, by its number in the run, whether it is pinned at all, and
+    /// then whether the reason goes as well.
+    ///
+    /// # Panics
+    /// As [`HostTable::unpin`] does.
+    pub fn unpin_run(
+        &mut self,
+        first: Gfn,
+        count: usize,
+        guard: Option<Guard>,
+        mut last: impl FnMut(usize) -> Option<bool>,
+    ) {
+        self.change_run(first, count, |number, state| {
+            let Some(last) = last(number) else { return };
+            state.pins = state.pins.checked_sub(1).expect("as often as it was pinned");
+            if let (true, Some(guard)) = (last, guard) {
+                state.guards.remove(guard);
+            }
+        });
+    }
+
     /// Whether the page's frame must stay.
     pub fn is_pinned(&self, page: Gfn) -> bool {
         self.state(page).pins != 0
@@ -265,6 +317,25 @@ mod tests {
             panic!("there is a frame")
         };
         assert_eq!(rights, Rights::WRITE);
+    }
+
+    #[test]
+    fn a_run_is_pinned_and_guarded_as_its_pages_one_by_one_are() {
+        let mut table = HostTable::new(3000, Arc::new(Nobody));
+        let guard = table.register_guard(Rights::WRITE).unwrap();
+        table.pin_run(page(400), 1200, Some(guard));
+        table.pin_run(page(500), 1, None);
+        for (at, pinned) in [(399, false), (400, true), (1100, true), (1599, true), (1600, false)] {
+            assert_eq!(table.is_pinned(page(at)), pinned, "{at}");
+            assert_eq!(!table.guards(page(at)).is_empty(), pinned, "{at}");
+        }
+        // Page 500 is pinned twice, page 501 is left out.
+        table.unpin_run(page(400), 1200, Some(guard), |at| (at != 101).then_some(at != 100));
+        let left: Vec<u64> = (0..3000).filter(|&at| table.is_pinned(page(at))).collect();
+        assert_eq!(left, [500, 501]);
+        let guarded: Vec<u64> =
+            (0..3000).filter(|&at| !table.guards(page(at)).is_empty()).collect();
+        assert_eq!(guarded, [500, 501]);
     }
 
     fn page(number: u64) -> Gfn {
