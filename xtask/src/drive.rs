@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use vellum_block::{Completion, Device, Instant, Lba, Phase, Request, Tag, drain};
+use vellum_block::{Completion, Device, Flags, Instant, Lba, Phase, Request, Tag, drain};
 use vellum_disk::profile::Profile;
 use vellum_disk::{Disk, Policy, describe};
 
@@ -23,6 +23,10 @@ pub struct Args {
     /// Write where the reads would be
     #[arg(long)]
     write: bool,
+    /// Past the cache (FUA): reads from the medium, writes to it, with the turn that a write of part of
+    /// a physical sector takes
+    #[arg(long)]
+    through: bool,
     /// Write the drive to a file of our own format
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
@@ -103,6 +107,8 @@ fn accesses(args: &Args, disk: &mut Disk) -> Result<Table> {
         } else {
             Request::read(tag, Lba::new(lbn), args.sectors)
         };
+        let flags = if args.through { Flags::FUA } else { Flags::empty() };
+        let request = request.with_flags(flags);
         disk.submit(now, request)?;
         let mut done = None;
         now = drain(disk, &mut |c: Completion| done = Some(c));
@@ -118,4 +124,32 @@ fn accesses(args: &Args, disk: &mut Disk) -> Result<Table> {
         table.row(row);
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_of_part_of_a_physical_sector_tells_of_the_turn_it_takes() {
+        let modify = |sectors, through| {
+            let args = Args {
+                device: "desktop7200".to_string(),
+                access: vec![8_000_000],
+                sectors,
+                write: true,
+                through,
+                export: None,
+                json: false,
+            };
+            let profile = crate::trace::device(&args.device).unwrap();
+            let table = accesses(&args, &mut Disk::new(&profile, Policy::Fcfs).unwrap()).unwrap();
+            let ms = table.json()["rows"][0]["modify"].as_str().unwrap().to_string();
+            ms.parse::<f64>().unwrap()
+        };
+        // 4 KiB are written as they are; less is read first, and written a turn of 8.3 ms later.
+        assert_eq!(modify(8, true), 0.0);
+        assert!((modify(1, true) - 8.33).abs() < 0.1, "{}", modify(1, true));
+        assert_eq!(modify(1, false), 0.0, "the cache takes it");
+    }
 }
