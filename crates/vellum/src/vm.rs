@@ -169,9 +169,22 @@ impl VmMemory {
     /// # Errors
     /// When the page is not RAM.
     pub fn guard(&mut self, page: Gfn, guard: Guard) -> Result<(), Error> {
-        self.check_ram(page)?;
-        if self.host.add_guard(page, guard) {
-            self.page_changed(page, None);
+        self.guard_range(page, 1, guard)
+    }
+
+    /// The same for `pages` pages from `first` on, with one invalidation for all of them.
+    ///
+    /// # Errors
+    /// When not all of them are RAM; none is guarded then.
+    pub fn guard_range(&mut self, first: Gfn, pages: u64, guard: Guard) -> Result<(), Error> {
+        let Some(last) = pages.checked_sub(1) else { return Ok(()) };
+        let end = first.get().checked_add(last).map(Gfn::new);
+        let outside =
+            Error::NoMemory { at: first.base(), bytes: pages.saturating_mul(PAGE_SIZE as u64) };
+        self.check_ram(first)?;
+        self.check_ram(end.ok_or(outside)?)?;
+        if self.host.add_guards(first, pages, guard) > 0 {
+            self.pages_changed(first, pages);
             self.broadcast();
         }
         Ok(())

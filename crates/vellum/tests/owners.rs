@@ -70,6 +70,30 @@ fn a_guard_stops_the_right_it_withholds_and_no_other() {
 }
 
 #[test]
+fn a_range_is_guarded_page_by_page_or_not_at_all() {
+    for paging in BOTH {
+        let (mut vm, mut tlb) = machine(paging);
+        let seen = Arc::new(AtomicU32::new(0));
+        let watch = Watch(Arc::clone(&seen), Resolution::Retry);
+        let guard = vm.register_owner(Rights::WRITE, Box::new(watch)).unwrap();
+        (0..64).for_each(|page| _ = vm.store(0, &mut tlb, va(page), 8, page).unwrap());
+        for (first, pages) in [(60, 5), (64, 1), (0, u64::MAX)] {
+            let error = vm.guard_range(gfn(first), pages, guard).unwrap_err();
+            assert!(matches!(error, Error::NoMemory { .. }), "{error}");
+        }
+        vm.guard_range(gfn(5), 0, guard).unwrap();
+        vm.guard_range(gfn(8), 40, guard).unwrap();
+        vm.catch_up(0, &mut tlb);
+        for page in 0..64 {
+            vm.store(0, &mut tlb, va(page), 8, page).unwrap();
+            vm.store(0, &mut tlb, va(page), 8, page).unwrap();
+        }
+        assert_eq!(seen.load(Ordering::Relaxed), 40, "once for each page of the range");
+        assert!(vm.audit().is_empty());
+    }
+}
+
+#[test]
 fn an_owner_may_refuse_and_one_that_never_resolves_does_not_hang_the_host() {
     for paging in BOTH {
         let (mut vm, mut tlb) = machine(paging);

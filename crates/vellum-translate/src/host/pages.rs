@@ -89,7 +89,7 @@ impl HostTable {
     /// grant.
     ///
     /// # Panics
-    /// When the page is outside the table; so for the three below.
+    /// When the page is outside the table; so for those below.
     pub fn add_guard(&mut self, page: Gfn, guard: Guard) -> bool {
         let chunk = self.chunk_mut(page);
         let guards = &mut chunk.pages[page.get() as usize % FANOUT].guards;
@@ -104,6 +104,16 @@ impl HostTable {
         let held = guards.remove(guard);
         chunk.guarded -= u16::from(held && guards.is_empty());
         held
+    }
+
+    /// [`HostTable::add_guard`] of each of `pages` pages from `first` on; how many did not have it.
+    pub fn add_guards(&mut self, first: Gfn, pages: u64, guard: Guard) -> u64 {
+        (0..pages).map(|page| u64::from(self.add_guard(first.plus(page), guard))).sum()
+    }
+
+    /// [`HostTable::remove_guard`] of each of `pages` pages from `first` on; how many had it.
+    pub fn remove_guards(&mut self, first: Gfn, pages: u64, guard: Guard) -> u64 {
+        (0..pages).map(|page| u64::from(self.remove_guard(first.plus(page), guard))).sum()
     }
 
     /// Keeps a page's frame where it is, until [`HostTable::unpin`] as often.
