@@ -37,6 +37,8 @@ pub enum Bug {
     SkipPoison,
     /// (Used by the store) the data files aren't synced before the log is truncated.
     SkipDataSync,
+    /// (Used by the store) pages go to the data files before what is in them is durable in the log.
+    SkipLogBeforeFile,
     /// (Used by the store) the list of regions isn't synced before it is used.
     SkipCatalogSync,
 }

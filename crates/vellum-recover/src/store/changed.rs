@@ -16,7 +16,7 @@ use crate::region::Inner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use vellum_log::Segment;
+use vellum_log::{Bug, Segment, is_planted};
 
 /// Pages that are copied, written and synced at a time.
 const GROUP: usize = 256;
@@ -97,7 +97,9 @@ impl Shared {
         if copied.is_empty() {
             return Ok(Written::All);
         }
-        self.settle()?;
+        if !is_planted(self.options.log.planted, Bug::SkipLogBeforeFile) {
+            self.settle()?;
+        }
         let (id, mut rest) = (region.entry.id, &copy[..]);
         let target = targets.get(&id);
         for run in copied.chunk_by(|one, two| one + 1 == *two) {
