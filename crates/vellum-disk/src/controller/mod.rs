@@ -49,7 +49,8 @@ pub(crate) struct Fixed {
     pub config: Segmented,
     /// A piece of a read crosses the bus, from connecting to leaving, in no time.
     pub instant_bus: bool,
-    /// Reads may go the short way ([`arm`]); tests take the plain one.
+    /// Reads may go the short way ([`arm`]), and several sectors pass in a step; tests take the plain
+    /// way, sector by sector.
     pub whole_reads: bool,
 }
 

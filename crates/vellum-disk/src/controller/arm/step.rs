@@ -116,7 +116,7 @@ impl Control {
 
     /// The last instant before which nothing but the arm's own progress can happen.
     pub(super) fn quiet_until(&self, fixed: &Fixed) -> u64 {
-        let Some(id) = self.effective_arm else { return self.now };
+        let Some(id) = self.effective_arm.filter(|_| fixed.whole_reads) else { return self.now };
         let bus = match self.bus_event {
             None => u64::MAX,
             Some((at, event)) => match self.answered(fixed, id, at, event) {
