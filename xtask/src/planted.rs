@@ -218,6 +218,7 @@ impl Copy {
 
 /// Writes a file, dated ahead: cargo builds again what is younger than its last result, and a clock that
 /// was set back, or ticks in whole seconds, must not make a bug look older than that.
+#[expect(clippy::disallowed_methods, reason = "a file's date, for cargo")]
 fn write_later(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text)?;
     let ahead = SystemTime::now() + Duration::from_secs(3600);

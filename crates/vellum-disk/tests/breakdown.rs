@@ -127,7 +127,8 @@ fn a_write_that_ends_in_the_buffer_does_not_pay_for_the_arm() {
 /// A buffer in which a read or a write would never find a segment is none.
 #[test]
 fn a_buffer_without_room_is_refused() {
-    let rows: [(fn(&mut Segmented), &str); 4] = [
+    type Change = fn(&mut Segmented);
+    let rows: [(Change, &str); 4] = [
         (|c| c.buffer.segments = 0, "segments"),
         (|c| (c.buffer.segments, c.buffer.own_write_segment) = (1, true), "segments"),
         (|c| c.buffer.write_segments = 0, "write-segments"),
