@@ -9,19 +9,32 @@
 
 use crate::pool::FreshFrame;
 use crate::{Error, FrameId, PAGE_SIZE};
+use rustix::fs::{
+    FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
+};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
-use std::ptr::NonNull;
+use std::ffi::c_void;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr::{NonNull, null_mut};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-/// Memory of the process alone, reserved at once, committed on first use.
+const BOTH: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+fn refused(operation: &'static str, bytes: usize) -> impl Fn(rustix::io::Errno) -> Error {
+    move |errno| Error::Os { operation, bytes: bytes as u64, source: errno.into() }
+}
+
+/// Address space, reserved at once and committed on first use.
 ///
-/// In pieces of 2 MiB where the kernel has them: frames are handed out in order, so little of a piece
-/// stays unused, and whoever goes over much memory, as harts, copies and the search for equal pages do,
-/// waits far less for the host's own translations.
+/// Memory of the process alone comes in pieces of 2 MiB where the kernel has them: frames are handed out
+/// in order, so little of a piece stays unused, and whoever goes over much memory, as harts, copies and
+/// the search for equal pages do, waits far less for the host's own translations. A file in memory, which
+/// another process can map too, mostly comes in small pages.
 #[derive(Debug)]
 pub(crate) struct Map {
     base: NonNull<u8>,
     bytes: usize,
+    file: Option<OwnedFd>,
 }
 
 // SAFETY: the mapping lives until `drop`, which needs exclusive ownership; all access through `&Map`
@@ -31,41 +44,60 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Map {
-    pub(crate) fn new(frames: u32) -> Result<Self, Error> {
+    /// Memory of the process alone.
+    pub(crate) fn private(frames: u32) -> Result<Self, Error> {
         let bytes = frames as usize * PAGE_SIZE;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
-        let base = unsafe {
-            rustix::mm::mmap_anonymous(
-                std::ptr::null_mut(),
-                bytes,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
-        }
-        .map_err(|e| Error::Os {
-            operation: "mmap",
-            bytes: bytes as u64,
-            source: e.into(),
-        })?;
+        let base = unsafe { rustix::mm::mmap_anonymous(null_mut(), bytes, BOTH, flags) }
+            .map_err(refused("mmap", bytes))?;
         // A kernel that has no large pages, or none to spare, gives small ones.
         // SAFETY: the range is the mapping that was just made; the advice changes no content.
         let _ = unsafe { rustix::mm::madvise(base, bytes, Advice::LinuxHugepage) };
+        Ok(Map::of(base, bytes, None))
+    }
+
+    /// A file in memory, sealed at its size, so that nobody who has it can take pages away.
+    pub(crate) fn shared(frames: u32) -> Result<Self, Error> {
+        let bytes = frames as usize * PAGE_SIZE;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = memfd_create("vellum-frames", flags).map_err(refused("memfd_create", bytes))?;
+        ftruncate(&file, bytes as u64).map_err(refused("ftruncate", bytes))?;
+        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+            .map_err(refused("sealing", bytes))?;
+        let flags = MapFlags::SHARED | MapFlags::NORESERVE;
+        // SAFETY: as for memory of the process alone; the file keeps its size.
+        let base = unsafe { rustix::mm::mmap(null_mut(), bytes, BOTH, flags, &file, 0) }
+            .map_err(refused("mmap", bytes))?;
+        Ok(Map::of(base, bytes, Some(file)))
+    }
+
+    fn of(base: *mut c_void, bytes: usize, file: Option<OwnedFd>) -> Self {
         let base = NonNull::new(base.cast::<u8>()).expect("a mapping is never at address 0");
         // Whoever reads guest memory through host pointers made from integers relies on this.
         let _ = base.as_ptr().expose_provenance();
-        Ok(Map { base, bytes })
+        Map { base, bytes, file }
+    }
+
+    pub(crate) fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.file.as_ref().map(OwnedFd::as_fd)
     }
 
     /// Gives the memory of `count` frames from `first` back; they read as zeros afterwards.
     pub(crate) fn punch(&self, first: FrameId, count: u32) -> Result<(), Error> {
-        let bytes = count as usize * PAGE_SIZE;
-        assert!(first.index() as usize * PAGE_SIZE + bytes <= self.bytes, "frames of this pool");
+        let (at, bytes) = (first.index() as usize * PAGE_SIZE, count as usize * PAGE_SIZE);
+        assert!(at + bytes <= self.bytes, "frames of this pool");
+        if let Some(file) = &self.file {
+            let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+            let punched = fallocate(file, hole, at as u64, bytes as u64);
+            return punched.map_err(refused("hole punching", bytes));
+        }
         // SAFETY: the range is inside the mapping, whose bytes are only ever read as atomics, or by who
         // has a frame to itself; these frames are free, and zeros are as good as what was there.
         let given = unsafe {
             rustix::mm::madvise(self.pointer(first).as_ptr().cast(), bytes, Advice::LinuxDontNeed)
         };
-        given.map_err(|e| Error::Os { operation: "madvise", bytes: bytes as u64, source: e.into() })
+        given.map_err(refused("madvise", bytes))
     }
 
     #[inline]

@@ -5,6 +5,7 @@ use crate::map::Map;
 use crate::{Error, FrameId, PAGE_SIZE};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -99,18 +100,35 @@ impl core::fmt::Debug for FramePool {
 }
 
 impl FramePool {
-    /// Reserves a pool.
+    /// Reserves a pool in memory of this process alone.
     ///
     /// # Errors
     /// When the size is not possible or the operating system refuses.
     pub fn new(options: Options) -> Result<Arc<Self>, Error> {
+        Self::over(options, Map::private)
+    }
+
+    /// Reserves a pool in a file in memory ([`FramePool::file`]), for whoever shares it with another
+    /// process, as a device's backend is one. Slower to go over than [`FramePool::new`]'s where the
+    /// kernel has large pages for that one alone.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn shared(options: Options) -> Result<Arc<Self>, Error> {
+        Self::over(options, Map::shared)
+    }
+
+    fn over(
+        options: Options,
+        map: impl FnOnce(u32) -> Result<Map, Error>,
+    ) -> Result<Arc<Self>, Error> {
         if !(2..=MAX_FRAMES).contains(&options.frames) {
             return Err(Error::Size { frames: options.frames, max: MAX_FRAMES });
         }
         let frames = options.frames as u32;
         let zeros = |n: u32| (0..n).map(|_| AtomicU32::new(0)).collect::<Box<[_]>>();
         Ok(Arc::new(FramePool {
-            map: Map::new(frames)?,
+            map: map(frames)?,
             references: zeros(frames),
             content: zeros(frames),
             code: (0..frames).map(|_| AtomicU64::new(0)).collect(),
@@ -120,6 +138,12 @@ impl FramePool {
             free: Mutex::new(Free { fresh: 1, ..Free::default() }),
             epochs: Epochs::new(),
         }))
+    }
+
+    /// The file of a pool that another process may map: frame `n` is at `n` times the page size
+    /// ([`FrameId::base`]). `None` for memory of this process alone.
+    pub fn file(&self) -> Option<BorrowedFd<'_>> {
+        self.map.file()
     }
 
     /// Hands out a frame of zeros with one reference.

@@ -32,8 +32,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn frames_hold_what_was_stored_and_come_back(steps in steps()) {
-        let pool = FramePool::new(Options::new(QUOTA)).unwrap();
+    fn frames_hold_what_was_stored_and_come_back(steps in steps(), shared: bool) {
+        let make = if shared { FramePool::shared } else { FramePool::new };
+        let pool = make(Options::new(QUOTA)).unwrap();
         // By frame: references, and the words that are not zero.
         let mut model: BTreeMap<FrameId, (u32, BTreeMap<usize, u64>)> = BTreeMap::new();
         let pick = |model: &BTreeMap<FrameId, _>, n: usize| {
@@ -175,4 +176,26 @@ fn a_frame_that_is_filled_costs_no_clearing_and_is_free_again_when_that_fails() 
 
     fill(1).unwrap().unwrap();
     fill(2).unwrap_err();
+}
+
+/// Who maps the file of a shared pool sees its frames, and can't take pages away.
+#[test]
+fn another_process_may_have_the_file() {
+    use std::os::unix::fs::FileExt;
+    let pool = FramePool::shared(Options::new(8)).unwrap();
+    let frame = pool.allocate().unwrap();
+    pool.store(frame, 16, 8, 0x0123_4567_89ab_cdef);
+    let file = std::fs::File::from(pool.file().unwrap().try_clone_to_owned().unwrap());
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, frame.base().get() + 16).unwrap();
+    assert_eq!(u64::from_le_bytes(word), 0x0123_4567_89ab_cdef);
+    file.write_all_at(&[7], frame.base().get()).unwrap();
+    assert_eq!(pool.load(frame, 0, 1), 7);
+    assert!(file.set_len(4096).is_err(), "its size is sealed");
+
+    pool.release(frame);
+    assert_eq!(pool.trim(0).unwrap(), 1);
+    file.read_exact_at(&mut word, frame.base().get() + 16).unwrap();
+    assert_eq!(word, [0; 8], "given back");
+    assert!(FramePool::new(Options::new(8)).unwrap().file().is_none());
 }
