@@ -30,6 +30,21 @@ impl States {
         pages: [PageState { guards: GuardSet::NONE, pins: 0, written: 0 }; FANOUT],
         guarded: 0,
     };
+
+    /// Adds a reason; whether it is new. The one place, with the next, where the count is kept.
+    fn add_guard(&mut self, at: usize, guard: Guard) -> bool {
+        let guards = &mut self.pages[at].guards;
+        self.guarded += u16::from(guards.is_empty());
+        guards.insert(guard)
+    }
+
+    /// Takes one away; whether it held.
+    fn remove_guard(&mut self, at: usize, guard: Guard) -> bool {
+        let guards = &mut self.pages[at].guards;
+        let held = guards.remove(guard);
+        self.guarded -= u16::from(held && guards.is_empty());
+        held
+    }
 }
 
 impl HostTable {
@@ -91,29 +106,30 @@ impl HostTable {
     /// # Panics
     /// When the page is outside the table; so for those below.
     pub fn add_guard(&mut self, page: Gfn, guard: Guard) -> bool {
-        let chunk = self.chunk_mut(page);
-        let guards = &mut chunk.pages[page.get() as usize % FANOUT].guards;
-        chunk.guarded += u16::from(guards.is_empty());
-        guards.insert(guard)
+        self.chunk_mut(page).add_guard(page.get() as usize % FANOUT, guard)
     }
 
     /// Takes a reason away; whether it held.
     pub fn remove_guard(&mut self, page: Gfn, guard: Guard) -> bool {
-        let chunk = self.chunk_mut(page);
-        let guards = &mut chunk.pages[page.get() as usize % FANOUT].guards;
-        let held = guards.remove(guard);
-        chunk.guarded -= u16::from(held && guards.is_empty());
-        held
+        self.chunk_mut(page).remove_guard(page.get() as usize % FANOUT, guard)
     }
 
     /// [`HostTable::add_guard`] of each of `pages` pages from `first` on; how many did not have it.
     pub fn add_guards(&mut self, first: Gfn, pages: u64, guard: Guard) -> u64 {
-        (0..pages).map(|page| u64::from(self.add_guard(first.plus(page), guard))).sum()
+        let mut new = 0;
+        self.change_run(first, pages as usize, |_, states, at| {
+            new += u64::from(states.add_guard(at, guard));
+        });
+        new
     }
 
     /// [`HostTable::remove_guard`] of each of `pages` pages from `first` on; how many had it.
     pub fn remove_guards(&mut self, first: Gfn, pages: u64, guard: Guard) -> u64 {
-        (0..pages).map(|page| u64::from(self.remove_guard(first.plus(page), guard))).sum()
+        let mut held = 0;
+        self.change_run(first, pages as usize, |_, states, at| {
+            held += u64::from(states.remove_guard(at, guard));
+        });
+        held
     }
 
     /// Keeps a page's frame where it is, until [`HostTable::unpin`] as often.
@@ -128,20 +144,21 @@ impl HostTable {
         *pins = pins.checked_sub(1).expect("a page is unpinned as often as it was pinned");
     }
 
-    /// Changes the states of a run of pages, leaf by leaf.
+    /// Changes the states of a run of pages, leaf by leaf: `each` is given a page's number in the run, and
+    /// its place among the states.
     fn change_run(
         &mut self,
         first: Gfn,
         count: usize,
-        mut each: impl FnMut(usize, &mut PageState),
+        mut each: impl FnMut(usize, &mut States, usize),
     ) {
         let mut done = 0;
         while done < count {
             let page = first.plus(done as u64);
             let at = page.get() as usize % FANOUT;
             let here = (FANOUT - at).min(count - done);
-            let states = &mut self.states_mut(page)[at..at + here];
-            (done..).zip(states).for_each(|(number, state)| each(number, state));
+            let states = self.chunk_mut(page);
+            (done..).zip(at..at + here).for_each(|(number, at)| each(number, states, at));
             done += here;
         }
     }
@@ -151,10 +168,11 @@ impl HostTable {
     /// # Panics
     /// As they do.
     pub fn pin_run(&mut self, first: Gfn, count: usize, guard: Option<Guard>) {
-        self.change_run(first, count, |_, state| {
-            state.pins = state.pins.checked_add(1).expect("65,535 holders of one page");
+        self.change_run(first, count, |_, states, at| {
+            let pins = &mut states.pages[at].pins;
+            *pins = pins.checked_add(1).expect("65,535 holders of one page");
             if let Some(guard) = guard {
-                state.guards.insert(guard);
+                states.add_guard(at, guard);
             }
         });
     }
@@ -171,11 +189,12 @@ impl HostTable {
         guard: Option<Guard>,
         mut last: impl FnMut(usize) -> Option<bool>,
     ) {
-        self.change_run(first, count, |number, state| {
+        self.change_run(first, count, |number, states, at| {
             let Some(last) = last(number) else { return };
-            state.pins = state.pins.checked_sub(1).expect("as often as it was pinned");
+            let pins = &mut states.pages[at].pins;
+            *pins = pins.checked_sub(1).expect("as often as it was pinned");
             if let (true, Some(guard)) = (last, guard) {
-                state.guards.remove(guard);
+                states.remove_guard(at, guard);
             }
         });
     }
