@@ -427,6 +427,26 @@ impl FramePool {
         }
     }
 
+    /// Loads `width` bytes and stores what `change` makes of them, as one atomic access: what was there,
+    /// and whether anything was stored. `change` may answer with nothing to store, and is asked again
+    /// when somebody else was faster.
+    pub fn update(
+        &self,
+        frame: FrameId,
+        offset: usize,
+        width: usize,
+        change: &mut dyn FnMut(u64) -> Option<u64>,
+    ) -> (u64, bool) {
+        let mut was = self.load(frame, offset, width);
+        while let Some(new) = change(was) {
+            match self.compare_exchange(frame, offset, width, was, new) {
+                Ok(_) => return (was, true),
+                Err(other) => was = other,
+            }
+        }
+        (was, false)
+    }
+
     /// Replaces 8, 4, 2 or 1 bytes if they are `expected`, as one atomic access.
     ///
     /// # Errors

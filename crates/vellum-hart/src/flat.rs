@@ -175,14 +175,9 @@ impl Memory for FlatMemory {
     ) -> Result<(u64, Stored), Stop> {
         let frame = self.frame(tlb, va, Access::Store)?;
         let (at, size) = (va.page_offset(), size as usize);
-        let mut was = self.pool.load(frame, at, size);
-        while let Some(new) = change(was) {
-            match self.pool.compare_exchange(frame, at, size, was, new) {
-                Ok(_) => return Ok((was, self.stored(tlb, frame, at..at + size))),
-                Err(other) => was = other,
-            }
-        }
-        Ok((was, Stored::Plain))
+        let (was, changed) = self.pool.update(frame, at, size, change);
+        let stored = if changed { self.stored(tlb, frame, at..at + size) } else { Stored::Plain };
+        Ok((was, stored))
     }
 
     fn probe(&mut self, _: usize, tlb: &mut Tlb, va: Gva, access: Access) -> Result<(), Stop> {

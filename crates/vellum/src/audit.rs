@@ -1,6 +1,7 @@
 //! The audit: what is kept of guest ∘ host, in the policy and in the TLBs, against both tables.
 
 use crate::{Paging, VmMemory};
+use vellum_frames::HostFrames;
 use vellum_translate::host::{Resolved, TableReader};
 use vellum_translate::riscv::{Leaf, walk};
 use vellum_translate::shadow::{Kept, Mismatch};
@@ -51,7 +52,7 @@ impl VmMemory {
             return Err("an access hits a page without a frame");
         };
         let there = match held.host {
-            HeldHost::Data(host) => host == self.pool.pointer(frame).as_ptr().addr() as u64,
+            HeldHost::Data(host) => host == self.pool.address(frame),
             HeldHost::Code(code) => code == frame,
         };
         let executable_is_readable = rights.contains(Rights::EXECUTE) && held.environment.mxr;

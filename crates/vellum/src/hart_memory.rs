@@ -3,6 +3,7 @@
 use crate::VmMemory;
 use crate::explain::Event;
 use core::ops::Range;
+use vellum_frames::HostFrames;
 use vellum_hart::{Memory, Stop, Stored};
 use vellum_translate::riscv::Pte;
 use vellum_translate::tlb::{PageFlags, Shootdown, Tlb, Translation};
@@ -145,14 +146,7 @@ impl Memory for VmMemory {
         let offset = va.page_offset();
         let target = self.store_target(hart, tlb, va, size)?;
         let (Target::Frame(frame, _) | Target::Table(_, frame)) = target;
-        let mut was = self.pool.load(frame, offset, size as usize);
-        let changed = loop {
-            let Some(new) = change(was) else { break false };
-            match self.pool.compare_exchange(frame, offset, size as usize, was, new) {
-                Ok(_) => break true,
-                Err(other) => was = other,
-            }
-        };
+        let (was, changed) = self.pool.update(frame, offset, size as usize, change);
         let stored = match target {
             Target::Frame(_, stored) => stored,
             Target::Table(gfn, frame) if changed => {
@@ -192,8 +186,7 @@ impl Memory for VmMemory {
         if !self.pool.mark_code(frame, bytes) {
             return;
         }
-        let host = self.pool.pointer(frame).as_ptr().addr() as u64;
-        self.shoot.push(Shootdown::HostWrite(host));
+        self.shoot.push(Shootdown::HostWrite(self.pool.address(frame)));
         self.deliver(hart, tlb);
     }
 }
