@@ -263,16 +263,19 @@ pub struct Cached {
     pub in_order: bool,
 }
 
+/// A figure of a block of a description that is out of its range.
+fn bad(block: &str, field: &str, value: u64, why: &'static str) -> Result<(), Error> {
+    let (block, field) = (block.to_string(), field.to_string());
+    Err(Error::Field { block, field, value: value.to_string(), why })
+}
+
 impl Segmented {
     /// Checks that reads and writes find a segment: without one, a request waits for ever.
     ///
     /// # Errors
     /// When a figure is out of its range; the error names it.
     pub fn check(&self) -> Result<(), Error> {
-        let bad = |field: &str, value: u32, why| {
-            let (block, field) = ("buffer".to_string(), field.to_string());
-            Err(Error::Field { block, field, value: value.to_string(), why })
-        };
+        let bad = |field, value: u32, why| bad("buffer", field, value.into(), why);
         let b = &self.buffer;
         if b.segments == 0 || b.segments > 4096 {
             return bad("segments", b.segments, "1 to 4096 is expected");
@@ -296,10 +299,7 @@ impl Cached {
     /// # Errors
     /// When a figure is out of its range; the error names it.
     pub fn check(&self, sector_bytes: u32) -> Result<(), Error> {
-        let bad = |field: &str, value: u64, why| {
-            let (block, field) = ("controller cached".to_string(), field.to_string());
-            Err(Error::Field { block, field, value: value.to_string(), why })
-        };
+        let bad = |field, value, why| bad("controller cached", field, value, why);
         let bytes = u64::from(self.physical_sectors) * u64::from(sector_bytes);
         if self.depth == 0 || self.depth > 1 << 16 {
             return bad("depth", self.depth.into(), "1 to 65536 is expected");

@@ -8,10 +8,8 @@ use vellum_translate::shadow::{Counters, Kept, Tricks};
 use vellum_translate::x86::{Access, Entry};
 use vellum_translate::{Access as Kind, Gva, Privilege};
 use x86_guest::steps::{Step, run, steps};
-use x86_guest::{Did, World};
+use x86_guest::{Did, PAGE, TABLE, World};
 
-const TABLE: u64 = Entry::P | Entry::W | Entry::U | Entry::A;
-const PAGE: u64 = TABLE | Entry::D;
 const LARGE: u64 = PAGE | Entry::PS;
 /// Where the guest maps pages 512 to 1023 as one.
 const AT: u64 = 1 << 21;

@@ -11,17 +11,9 @@ use vellum_translate::x86::reference::Verdict;
 use vellum_translate::x86::{Access, Entry, ErrorCode};
 use vellum_translate::{Access as Kind, Gfn, Gva, Privilege};
 use x86_guest::steps::{run, steps};
-use x86_guest::{Did, Planted, World, paging};
+use x86_guest::{D, Did, NX, PAGE, PS, Planted, TABLE, U, W, World, paging};
 
 const P: u64 = Entry::P;
-const W: u64 = Entry::W;
-const U: u64 = Entry::U;
-const A: u64 = Entry::A;
-const D: u64 = Entry::D;
-const PS: u64 = Entry::PS;
-const NX: u64 = Entry::NX;
-const TABLE: u64 = P | W | U | A;
-const PAGE: u64 = P | W | U | A | D;
 
 const TRICKS: [Tricks; 6] = [
     Tricks::NAIVE,

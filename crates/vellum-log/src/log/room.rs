@@ -32,9 +32,6 @@ impl Log {
     /// When the medium has no room for them, or fails. Nothing is lost then, no frame is half written,
     /// and the log goes on. Only what an earlier life left behind and can't be cleaned up poisons it.
     pub fn make_room(&mut self, need: u64, largest: u64) -> Result<(), Error> {
-        if self.room(largest) >= need {
-            return Ok(());
-        }
         self.make_spares(need, largest, Self::room)
     }
 
@@ -43,9 +40,6 @@ impl Log {
     /// # Errors
     /// As [`Log::make_room`].
     pub fn make_spare_room(&mut self, need: u64, largest: u64) -> Result<(), Error> {
-        if self.spare_room(largest) >= need {
-            return Ok(());
-        }
         self.make_spares(need, largest, Self::spare_room)
     }
 
@@ -55,6 +49,9 @@ impl Log {
         largest: u64,
         room: fn(&Self, u64) -> u64,
     ) -> Result<(), Error> {
+        if room(self, largest) >= need {
+            return Ok(());
+        }
         self.alive()?;
         let cleaned = self.clean_up();
         self.watch(cleaned)?;

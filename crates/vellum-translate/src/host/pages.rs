@@ -123,15 +123,6 @@ impl HostTable {
         new
     }
 
-    /// [`HostTable::remove_guard`] of each of `pages` pages from `first` on; how many had it.
-    pub fn remove_guards(&mut self, first: Gfn, pages: u64, guard: Guard) -> u64 {
-        let mut held = 0;
-        self.change_run(first, pages as usize, |_, states, at| {
-            held += u64::from(states.remove_guard(at, guard));
-        });
-        held
-    }
-
     /// Keeps a page's frame where it is, until [`HostTable::unpin`] as often.
     pub fn pin(&mut self, page: Gfn) {
         let pins = &mut self.state_mut(page).pins;

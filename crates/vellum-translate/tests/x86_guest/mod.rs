@@ -17,6 +17,15 @@ use vellum_translate::{Access as Kind, Gfn, Gpa, Gva, Rights, TableMemory};
 pub const PAGES: u64 = 1024;
 pub const PROCESSOR: Processor = Processor { physical_bits: 40, giant_pages: true };
 const HARTS: usize = 2;
+pub const W: u64 = Entry::W;
+pub const U: u64 = Entry::U;
+pub const A: u64 = Entry::A;
+pub const D: u64 = Entry::D;
+pub const PS: u64 = Entry::PS;
+pub const NX: u64 = Entry::NX;
+/// An entry that leads to a table, and one to a page that was written: each allows everything.
+pub const TABLE: u64 = Entry::P | W | U | A;
+pub const PAGE: u64 = TABLE | D;
 
 /// What memory should hold.
 pub struct Model(Vec<Cell<u64>>);

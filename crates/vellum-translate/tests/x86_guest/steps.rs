@@ -1,18 +1,9 @@
 //! Random edits, registers and accesses on two processors, and what the host does meanwhile.
 
-use super::{World, paging};
+use super::{A, D, NX, PAGE, PS, TABLE, U, W, World, paging};
 use proptest::prelude::*;
-use vellum_translate::x86::{Access, Entry, Paging};
+use vellum_translate::x86::{Access, Paging};
 use vellum_translate::{Access as Kind, Gfn, Privilege};
-
-const W: u64 = Entry::W;
-const U: u64 = Entry::U;
-const A: u64 = Entry::A;
-const D: u64 = Entry::D;
-const PS: u64 = Entry::PS;
-const NX: u64 = Entry::NX;
-const TABLE: u64 = Entry::P | W | U | A;
-const PAGE: u64 = TABLE | D;
 
 /// What happens to a guest, its processors and its host.
 #[derive(Debug, Clone)]
