@@ -4,7 +4,7 @@
 use crate::FtlError;
 use crate::blocks::{Class, Role};
 use crate::ftl::{Ftl, NewPage, Source, Trail};
-use crate::layout::{FRONTIERS, NONE};
+use crate::layout::{FRONTIERS, NONE, SPAN};
 use crate::oob::{Kind, MAX_HISTORY, NO_LPN, Oob};
 use crate::record::{Head, Record};
 use crate::stats::Cause;
@@ -270,11 +270,14 @@ impl<N: Nand> Ftl<N> {
 
     /// The free block to be written next: the least worn, or for cold data the most worn. The log takes
     /// its blocks from what is left, so that must not be worn blocks alone: then the most worn one goes
-    /// to the data, which holds it for long.
+    /// to the data, which holds it for long. One of the first is left for a lost anchor if another is free.
     fn choose_free(&self, worn: bool) -> Option<u32> {
+        let free = |r: Role| matches!(r, Role::Free | Role::FreeLater);
+        let kept = |b: u32| self.copies.is_lone() && b < SPAN;
+        let others = self.blocks.roles().any(|(b, r)| free(r) && !kept(b));
         let (mut least, mut second, mut most) = (None, u32::MAX, None);
         for (block, role) in self.blocks.roles() {
-            if !matches!(role, Role::Free | Role::FreeLater) {
+            if !free(role) || (others && kept(block)) {
                 continue;
             }
             let erases = self.blocks.erases(block);

@@ -23,8 +23,10 @@
 //! can't pass for one of a later version.
 //!
 //! When one block is lost, the other is only appended to, after a page of padding if a cut may have hit
-//! the next one; two pages of each block are kept for that. A full lone block makes the device
-//! read-only rather than be erased.
+//! the next one; half of each block is kept for that. Another of the first blocks takes the lost one's
+//! place: it is emptied and taken before the host operations that follow, so a block stands alone for some
+//! dozen writes, and many mounts in that time find room. A full lone block makes the device read-only
+//! rather than be erased.
 
 use crate::FtlError;
 use crate::anchor::{FIRST, Found, INTRO, SECOND, STEP, is_sure};
@@ -35,8 +37,11 @@ use crate::stats::Cause;
 use alloc::vec;
 use vellum_nand::{Nand, NandError, Ppa};
 
-/// Pages of a block that are kept for the time when the other is lost.
-const KEPT: u32 = 2;
+/// Of a block's `pages`, those that are kept for the time when the other is lost: three for each mount
+/// that finds it alone after a cut in its writing.
+fn kept(pages: u32) -> u32 {
+    (pages / 2).max(2)
+}
 
 /// One copy's block.
 #[derive(Debug, Clone, Copy)]
@@ -67,10 +72,15 @@ impl Copies {
         self.slots[k].next != NONE
     }
 
+    /// Whether one of the two is lost.
+    pub fn is_lone(&self) -> bool {
+        !(self.lives(0) && self.lives(1))
+    }
+
     /// The one to write first, if any may be; `pages` are a block's safe ones.
     fn first(&self, pages: u32) -> Option<usize> {
         let (lead, other) = (self.lead, 1 - self.lead);
-        let takes = |k: usize| self.slots[k].sure && self.slots[k].next < pages - KEPT;
+        let takes = |k: usize| self.slots[k].sure && self.slots[k].next < pages - kept(pages);
         match (self.lives(lead), self.lives(other)) {
             (true, true) => Some(if takes(lead) { lead } else { other }),
             (true, false) => {
@@ -85,7 +95,7 @@ impl Copies {
 
     /// Whether the copy that is written second is appended: only if one of both then takes more.
     fn appends(&self, k: usize, pages: u32) -> bool {
-        let limit = pages - KEPT;
+        let limit = pages - kept(pages);
         let Slot { next, sure } = self.slots[k];
         sure && next < limit && (next + 1 < limit || self.slots[1 - k].next < limit)
     }
@@ -112,7 +122,7 @@ impl<N: Nand> Ftl<N> {
     /// for it later.
     pub(crate) fn write_anchor(&mut self) -> Result<(), FtlError> {
         let pages = self.l.safe_pages;
-        debug_assert!(pages >= KEPT + 2);
+        debug_assert!(pages >= kept(pages) + 2);
         loop {
             let Some(k) = self.copies.first(pages) else { return Err(self.worn_out()) };
             // The next multiple but one.
@@ -147,7 +157,8 @@ impl<N: Nand> Ftl<N> {
                 return Ok(false);
             }
         } else {
-            let limit = if lone { self.l.safe_pages } else { self.l.safe_pages - KEPT };
+            let pages = self.l.safe_pages;
+            let limit = if lone { pages } else { pages - kept(pages) };
             if !(sure && next < limit || self.erase_copy(k)?) {
                 return Ok(false);
             }
@@ -214,14 +225,19 @@ impl<N: Nand> Ftl<N> {
         (1..SPAN.min(self.l.g.blocks)).find(fits)
     }
 
-    /// Gives a lost anchor a new block, if one of the first is free. Called between host operations.
+    /// Gives a lost anchor a new block, if one of the first is free; else has one emptied. Called before
+    /// each host operation while a copy is lost.
     pub(crate) fn restore_anchor(&mut self) -> Result<(), FtlError> {
         let Some(k) = (0..2).find(|&k| !self.copies.lives(k)) else { return Ok(()) };
+        self.count_all()?;
         let spare = self.sure_free() > self.floor() + 1;
         let fits = |b: &u32| spare && self.blocks.role(*b) == Role::Free;
         let Some(block) = (1..SPAN.min(self.l.g.blocks)).find(fits) else {
+            let free = |b: u32| matches!(self.blocks.role(b), Role::Free | Role::FreeLater);
             if self.pending.is_empty()
+                && self.gc.is_none()
                 && let Some(block) = self.anchor_candidate()
+                && !free(block)
             {
                 self.pending.push((block, Cause::Rescue));
             }

@@ -87,6 +87,9 @@ impl<N: Nand> Ftl<N> {
         if self.debt.is_some() {
             self.settle()?;
         }
+        if self.copies.is_lone() {
+            self.restore_anchor()?;
+        }
         self.moves = 0;
         Ok(())
     }

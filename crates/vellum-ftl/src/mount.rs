@@ -72,7 +72,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Roles that the anchor tells. Block 0 never holds data, so page 0 can stand for "nowhere".
-    fn set_roles(&mut self) {
+    pub(crate) fn set_roles(&mut self) {
         for block in 0..self.l.g.blocks {
             if self.anchor.is_bad(block) {
                 self.blocks.set_role(block, Role::Bad);

@@ -82,3 +82,32 @@ fn a_worn_out_device_says_so_and_still_reads() {
     assert!(ftl.health().read_only);
     check(&mut ftl, &versions);
 }
+
+#[test]
+fn an_anchor_that_fails_is_replaced_by_another_of_the_first_blocks_while_the_host_writes() {
+    let geometry = Geometry::tiny(64, 16);
+    let config = Config::new(500);
+    let mut ftl = Ftl::format(Model::new(ModelConfig::perfect(geometry)).unwrap(), config).unwrap();
+    let mut versions = vec![1; 500];
+    (0..500).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    let mut rng = Rng::new(11);
+    // Six of the eight blocks that may hold anchors fail one after the other, the anchors among them.
+    for (round, block) in [0, 1, 2, 3, 4, 5].into_iter().enumerate() {
+        // And one that holds data, for each loss has the anchors written.
+        ftl.nand_mut().doom(EraseBlock(block), 0);
+        ftl.nand_mut().doom(EraseBlock(20 + block), 0);
+        let mut writes = 0;
+        while !ftl.bad_blocks().any(|b| b == EraseBlock(block)) || writes < 200 {
+            let (lpn, version) = (rng.below(500) as u32, 2 + round as u32);
+            ftl.write(Lpn(lpn), &content(lpn, version)).unwrap();
+            versions[lpn as usize] = version;
+            writes += 1;
+            assert!(writes < 20_000, "block {block} never failed");
+            if writes % 50 == 0 {
+                ftl = Ftl::mount(ftl.into_nand(), config).unwrap();
+            }
+        }
+    }
+    check(&mut ftl, &versions);
+    assert!(!ftl.health().read_only);
+}

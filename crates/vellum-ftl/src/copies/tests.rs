@@ -12,7 +12,11 @@ fn config() -> Config {
 }
 
 fn formatted(cell: CellKind) -> Ftl<Model> {
-    let geometry = Geometry::tiny(32, 8).with_cell(cell);
+    with_pages(cell, 8)
+}
+
+fn with_pages(cell: CellKind, pages: u32) -> Ftl<Model> {
+    let geometry = Geometry::tiny(32, pages).with_cell(cell);
     let chip = Model::new(ModelConfig::perfect(geometry)).unwrap();
     Ftl::format(chip, config()).unwrap()
 }
@@ -43,8 +47,27 @@ fn session(chip: &mut Model, owed: &mut u64, name: &str) -> Result<(), FtlError>
     Ok(())
 }
 
+/// The same, and a lost block is replaced, as between two host operations.
+fn mending(chip: &mut Model, owed: &mut u64, name: &str) -> Result<(), FtlError> {
+    let (mut ftl, sure) = Ftl::begin(chip, config())?;
+    let found = version(&ftl);
+    assert!(found >= *owed, "{name}: version {found}, {owed} was durable");
+    if !sure {
+        ftl.write_anchor()?;
+    }
+    *owed = version(&ftl);
+    ftl.set_roles();
+    ftl.restore_anchor()?;
+    *owed = version(&ftl);
+    assert!((0..2).all(|k| ftl.copies.lives(k)), "{name}");
+    Ok(())
+}
+
+/// What is done with a chip after a cut.
+type Session = fn(&mut Model, &mut u64, &str) -> Result<(), FtlError>;
+
 /// What a chip becomes by `depth` more cuts, all of them; returns how many were tried.
-fn cut_on(chip: &Model, owed: u64, depth: u32, name: &mut String) -> u64 {
+fn cut_on(chip: &Model, session: Session, owed: u64, depth: u32, name: &mut String) -> u64 {
     let mut whole = chip.clone();
     let before = operations(&whole);
     let mut after = owed;
@@ -66,7 +89,7 @@ fn cut_on(chip: &Model, owed: u64, depth: u32, name: &mut String) -> u64 {
             let error = session(&mut case, &mut owed, name).unwrap_err();
             assert_eq!(error, NandError::PowerLost.into(), "{name}");
             case.power_on();
-            tried += cut_on(&case, owed, depth - 1, name);
+            tried += cut_on(&case, session, owed, depth - 1, name);
             name.truncate(length);
         }
     }
@@ -96,7 +119,7 @@ fn cut_after(cell: CellKind, writes: u32, more: u32) -> u64 {
                 assert_eq!(error, NandError::PowerLost.into(), "{name}");
                 let mut chip = case.into_nand();
                 chip.power_on();
-                tried += cut_on(&chip, owed, more, &mut name);
+                tried += cut_on(&chip, session, owed, more, &mut name);
             }
         }
     }
@@ -129,7 +152,7 @@ fn three_cuts_in_a_row_leave_an_anchor() {
 #[test]
 fn the_two_blocks_are_never_full_together_and_wear_alike() {
     let mut ftl = formatted(CellKind::Slc);
-    let limit = ftl.l.safe_pages - KEPT;
+    let limit = ftl.l.safe_pages - kept(ftl.l.safe_pages);
     let erases = |ftl: &Ftl<Model>, k: usize| ftl.blocks.erases(ftl.anchor.blocks[k]);
     for _ in 0..200 {
         ftl.write_anchor().unwrap();
@@ -164,4 +187,39 @@ fn a_lone_block_is_appended_to_and_never_erased() {
         let (next, _) = Ftl::begin(ftl.into_nand(), config()).unwrap();
         assert_eq!(next.anchor.number / STEP, versions[versions.len() - 1]);
     }
+}
+
+#[test]
+fn a_lost_block_is_replaced_wherever_that_is_cut() {
+    let (mut tried, mut erased) = (0, 0);
+    for writes in 0..3 {
+        let mut ftl = with_pages(CellKind::Slc, 16);
+        let lost = ftl.anchor.blocks[1];
+        ftl.nand_mut().doom(EraseBlock(lost), 0);
+        // The failure shows in the first write that erases; then so many more to the block that stays.
+        while ftl.copies.lives(1) {
+            ftl.write_anchor().unwrap();
+        }
+        (0..writes).for_each(|_| ftl.write_anchor().unwrap());
+        let (owed, stays) = (ftl.anchor.number / STEP, EraseBlock(ftl.anchor.blocks[0]));
+        let mut whole = ftl.clone();
+        let before = operations(whole.nand());
+        whole.restore_anchor().unwrap();
+        assert!((0..2).all(|k| whole.copies.lives(k)) && whole.anchor.blocks[1] != lost);
+        // What led alone gives the lead to its new partner and is erased, unless it had room.
+        erased += whole.nand().erases_of(stays) - ftl.nand().erases_of(stays);
+        for after in 0..operations(whole.nand()) - before {
+            for mode in CutMode::ALL {
+                let mut case = ftl.clone();
+                let mut name = alloc::format!("{writes} writes alone, {} at {after}", mode.name());
+                case.nand_mut().arm(Cut { after, mode, seed: after });
+                let error = case.restore_anchor().unwrap_err();
+                assert_eq!(error, NandError::PowerLost.into(), "{name}");
+                let mut chip = case.into_nand();
+                chip.power_on();
+                tried += cut_on(&chip, mending, owed, 1, &mut name);
+            }
+        }
+    }
+    assert!(tried > 500 && erased > 0, "{tried} cuts, {erased} erases of the one that led");
 }
