@@ -13,7 +13,9 @@ use vellum_nand::{EraseBlock, Geometry, Nand, Ppa};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"VLA2");
 /// The on-flash format's version.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
+/// An earlier one that is read as well: the same with zeros where snapshots have their fields.
+const BEFORE: u32 = 4;
 /// Bytes before the log's blocks and the bad-block table.
 pub(crate) const HEADER: usize = 64;
 
@@ -24,6 +26,8 @@ pub(crate) struct Anchor {
     pub number: u64,
     pub logical: u32,
     pub interval: u16,
+    /// Pages that a snapshot may keep.
+    pub snapshot: u32,
     /// The two anchors' blocks.
     pub blocks: [u32; 2],
     /// The blocks that metadata is written to.
@@ -57,6 +61,7 @@ impl Anchor {
         put(out, &mut at, self.interval.into(), 4);
         self.blocks.iter().for_each(|&b| put(out, &mut at, b.into(), 4));
         put(out, &mut at, self.ring.len() as u64, 4);
+        put(out, &mut at, self.snapshot.into(), 4);
         debug_assert!(at <= HEADER);
         at = HEADER;
         self.ring.iter().for_each(|&b| put(out, &mut at, b.into(), 4));
@@ -76,7 +81,7 @@ impl Anchor {
             return Ok(None);
         }
         let found = next(4) as u32;
-        if found != VERSION {
+        if found != VERSION && found != BEFORE {
             return Err(FtlError::Version { found, known: VERSION });
         }
         for (field, expected) in numbers(g) {
@@ -87,7 +92,7 @@ impl Anchor {
         }
         let (number, logical, interval) = (next(8), next(4) as u32, next(4) as u16);
         let blocks = [next(4) as u32, next(4) as u32];
-        let count = next(4) as usize;
+        let (count, snapshot) = (next(4) as usize, next(4) as u32);
         let table = g.blocks.div_ceil(8) as usize;
         if HEADER + count.saturating_mul(4) + table > end {
             return Ok(None);
@@ -96,7 +101,7 @@ impl Anchor {
         let ring: Vec<u32> = (0..count).map(|_| get(bytes, &mut at, 4) as u32).collect();
         let bad = bytes[at..at + table].to_vec();
         let sane = ring.iter().chain(&blocks).all(|&b| b < g.blocks);
-        Ok(sane.then_some(Anchor { number, logical, interval, blocks, ring, bad }))
+        Ok(sane.then_some(Anchor { number, logical, interval, snapshot, blocks, ring, bad }))
     }
 
     pub fn is_bad(&self, block: u32) -> bool {
@@ -118,6 +123,7 @@ impl Anchor {
     pub fn config(&self, map: MapMode) -> crate::Config {
         let mut config = crate::Config::new(self.logical);
         config.meta_interval = self.interval;
+        config.snapshot_pages = self.snapshot;
         config.map = map;
         config
     }

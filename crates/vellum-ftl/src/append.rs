@@ -138,7 +138,7 @@ impl<N: Nand> Ftl<N> {
 
     /// A frontier with a page to program: `wish`, or for moved pages any with room when blocks are
     /// short.
-    fn ready_frontier(&mut self, wish: u8, cause: Cause) -> Result<u8, FtlError> {
+    pub(crate) fn ready_frontier(&mut self, wish: u8, cause: Cause) -> Result<u8, FtlError> {
         if self.pass_over(wish) {
             return Ok(wish);
         }

@@ -35,6 +35,9 @@ impl<N: Nand> Ftl<N> {
             self.check_page(data.len())?;
         }
         self.ready_to_change()?;
+        for (lpn, _) in pages {
+            self.keep_for_snapshot(lpn.0)?;
+        }
         self.make_room(pages.len() as u32)?;
         for _ in 0..8 {
             self.prepare(pages.len() as u32)?;

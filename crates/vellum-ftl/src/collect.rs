@@ -23,8 +23,10 @@ impl<N: Nand> Ftl<N> {
     pub fn most_moves(&self) -> u32 {
         let taken = 2 + self.l.ring() + FRONTIERS as u32 + MOST_SPARE;
         let closed = self.blocks.good().saturating_sub(taken).max(1);
-        let full = self.l.logical.div_ceil(closed).min(self.l.g.pages_per_block - 1);
-        2 * full + 4 * full.div_ceil(self.l.g.pages_per_block - full)
+        let full = self.l.held.div_ceil(closed).min(self.l.g.pages_per_block - 1);
+        let once = 2 * full + 4 * full.div_ceil(self.l.g.pages_per_block - full);
+        // A snapshot's copy is one more page.
+        once << u32::from(self.has_snapshot())
     }
 
     /// Free blocks below which collection starts.
@@ -217,7 +219,7 @@ impl<N: Nand> Ftl<N> {
         let closed = self.closed_blocks().max(1);
         let open = self.heads.iter().filter(|h| h.block != NONE);
         let open: u32 = open.map(|h| u32::from(self.blocks.valid[h.block as usize])).sum();
-        self.l.logical.saturating_sub(open).div_ceil(closed)
+        (self.l.logical + self.snapshot.kept).saturating_sub(open).div_ceil(closed)
     }
 
     /// The least worn data block, when it lags too far behind and the budget allows.
@@ -295,11 +297,7 @@ impl<N: Nand> Ftl<N> {
 
     /// Whoever pointed at `from` points at `to` now.
     pub(crate) fn moved(&mut self, lpn: u32, from: u32, to: u32) -> Result<bool, FtlError> {
-        if self.lookup(lpn)? == from {
-            self.map.set(lpn, to);
-        } else {
-            self.move_in_snapshot(lpn, from, to);
-        }
+        self.map.set(lpn, to);
         self.blocks.lose(from);
         self.blocks.gain(to);
         Ok(true)
@@ -315,10 +313,10 @@ impl<N: Nand> Ftl<N> {
             return Ok(None);
         }
         if let Some(r) = record {
-            if r.lpn == NO_LPN || r.lpn >= self.pages() {
+            if r.lpn == NO_LPN || r.lpn >= self.l.numbers {
                 return Ok(None);
             }
-            let valid = self.lookup(r.lpn)? == ppn || self.snapshot_has(r.lpn, ppn);
+            let valid = self.lookup(r.lpn)? == ppn;
             return Ok(valid.then_some((r.lpn, Some(r))));
         }
         self.owner_by_map(ppn)
@@ -326,12 +324,12 @@ impl<N: Nand> Ftl<N> {
 
     /// Searches the whole map for a page whose record can't be read.
     fn owner_by_map(&mut self, ppn: u32) -> Result<Option<(u32, Option<Oob>)>, FtlError> {
-        for lpn in 0..self.pages() {
+        for lpn in 0..self.l.numbers {
             if self.lookup(lpn)? == ppn {
                 return Ok(Some((lpn, None)));
             }
         }
-        Ok(self.snapshot_owner(ppn).map(|lpn| (lpn, None)))
+        Ok(None)
     }
 
     /// A victim holds nothing any more.
@@ -363,13 +361,14 @@ impl<N: Nand> Ftl<N> {
             self.load_slice(slice)?;
         }
         self.blocks.forget();
-        for lpn in 0..self.pages() {
+        self.snapshot.kept = 0;
+        for lpn in 0..self.l.numbers {
             let ppn = self.lookup(lpn)?;
             if ppn != UNMAPPED {
                 self.blocks.gain(ppn);
+                self.snapshot.kept += u32::from(lpn >= self.l.logical);
             }
         }
-        self.count_snapshot();
         self.counted = true;
         self.opened = Vec::new();
         let empty = |b: &u32| {

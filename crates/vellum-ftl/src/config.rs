@@ -76,6 +76,9 @@ pub enum Placement {
 pub struct Config {
     /// Logical pages. Fixed at formatting.
     pub logical_pages: u32,
+    /// Pages that a snapshot may keep beside the live ones, at most as many as there are; 0: no snapshots.
+    /// They count as if they were logical pages, and the map becomes twice as large. Fixed at formatting.
+    pub snapshot_pages: u32,
     /// How the map is held. May differ from mount to mount.
     pub map: MapMode,
     /// Programs between two metadata pages, when the page has room for their records. Fewer make
@@ -188,6 +191,7 @@ impl Config {
     pub fn new(logical_pages: u32) -> Config {
         Config {
             logical_pages,
+            snapshot_pages: 0,
             map: MapMode::Flat,
             meta_interval: 70,
             placement: Placement::default(),

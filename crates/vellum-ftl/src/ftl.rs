@@ -10,6 +10,7 @@ use crate::oob::{FIXED, MAX_HISTORY, NO_LPN};
 use crate::place::Placer;
 use crate::record::Head;
 use crate::settle::Debt;
+use crate::snapshot::Snapshot;
 use crate::stats::Cause;
 use crate::{Config, FtlError, Health, Lpn, Stats};
 use alloc::collections::VecDeque;
@@ -90,7 +91,7 @@ pub struct Ftl<N> {
     pub(crate) read_only: bool,
     pub(crate) moves: u32,
     pub(crate) page: Vec<u8>,
-    pub(crate) snapshot: Option<crate::snapshot::Snapshot>,
+    pub(crate) snapshot: Snapshot,
     pub(crate) stats: Stats,
 }
 
@@ -124,7 +125,7 @@ impl<N: Nand> Ftl<N> {
             read_only: false,
             moves: 0,
             page: vec![0; l.page_bytes()],
-            snapshot: None,
+            snapshot: Snapshot::default(),
             stats: Stats::default(),
             nand,
             l,

@@ -71,7 +71,7 @@ impl<N: Nand> Ftl<N> {
         let (mut low, mut high) = (0, self.l.g.blocks);
         while low < high {
             let middle = (low + high) / 2;
-            if self.l.capacity(middle) >= self.l.logical.into() {
+            if self.l.capacity(middle) >= self.l.held.into() {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -153,13 +153,14 @@ impl<N: Nand> Ftl<N> {
 
     /// Reads up to `pages` pages from where the last call ended, and has moved what was read with
     /// effort. For idle time; everything was seen once after as many pages as there are logical
-    /// ones. Returns the page to go on from.
+    /// ones, and as many again with room for a snapshot, whose pages come behind them. Returns the page
+    /// to go on from.
     ///
     /// # Errors
     /// The chip's failures.
     pub fn scrub(&mut self, from: crate::Lpn, pages: u32) -> Result<crate::Lpn, FtlError> {
         let mut data = vec![0; self.page_bytes()];
-        let mut lpn = from.0 % self.pages();
+        let mut lpn = from.0 % self.l.numbers;
         for _ in 0..pages {
             let ppn = self.lookup(lpn)?;
             if ppn != crate::map::UNMAPPED {
@@ -168,7 +169,7 @@ impl<N: Nand> Ftl<N> {
                     Err(e) => return Err(e),
                 }
             }
-            lpn = (lpn + 1) % self.pages();
+            lpn = (lpn + 1) % self.l.numbers;
         }
         self.work_off()?;
         Ok(crate::Lpn(lpn))

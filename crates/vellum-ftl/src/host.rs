@@ -104,6 +104,7 @@ impl<N: Nand> Ftl<N> {
         self.check_lpn(lpn)?;
         self.check_page(data.len())?;
         self.ready_to_change()?;
+        self.keep_for_snapshot(lpn.0)?;
         self.make_room(1)?;
         let old = self.lookup(lpn.0)?;
         let class = self.host_class(lpn.0, old);
@@ -141,13 +142,15 @@ impl<N: Nand> Ftl<N> {
     /// Points a logical page at its new place, or at none.
     pub(crate) fn remap(&mut self, lpn: u32, ppn: u32) -> Result<(), FtlError> {
         let old = self.lookup(lpn)?;
-        let kept = self.keep_for_snapshot(lpn, old);
         if self.counted {
-            if old != UNMAPPED && !kept {
+            let own = u32::from(lpn >= self.l.logical);
+            if old != UNMAPPED {
                 self.blocks.lose(old);
+                self.snapshot.kept -= own;
             }
             if ppn != UNMAPPED {
                 self.blocks.gain(ppn);
+                self.snapshot.kept += own;
             }
         }
         self.map.set(lpn, ppn);
@@ -179,15 +182,26 @@ impl<N: Nand> Ftl<N> {
             return Err(FtlError::PastEnd { lpn: last, pages: self.pages().into() });
         }
         self.ready_to_change()?;
+        for lpn in first.0..first.0 + count {
+            if self.has_snapshot() && self.lookup(lpn)? != UNMAPPED {
+                self.keep_for_snapshot(lpn)?;
+            }
+        }
+        self.discard(first.0, count)?;
+        self.stats.host_trims += u64::from(count);
+        Ok(())
+    }
+
+    /// Has numbers point nowhere.
+    pub(crate) fn discard(&mut self, first: u32, count: u32) -> Result<(), FtlError> {
         // In one go with a flat map; in parts that a demand-paged one can note.
         let part = self.map.most_changes() / 2;
-        let (mut at, end) = (first.0, first.0 + count);
+        let (mut at, end) = (first, first + count);
         while at < end {
             let part = part.min(end - at);
             self.trim_part(at, part)?;
             at += part;
         }
-        self.stats.host_trims += u64::from(count);
         Ok(())
     }
 

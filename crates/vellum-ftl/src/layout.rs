@@ -32,6 +32,10 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) struct Layout {
     pub g: Geometry,
     pub logical: u32,
+    /// Numbers that the map covers: the logical pages, and a snapshot's when there is room for one.
+    pub numbers: u32,
+    /// Most pages that are valid at once.
+    pub held: u32,
     /// Out-of-band bytes in use, the same on every page.
     pub oob: usize,
     pub history: u32,
@@ -68,13 +72,17 @@ impl Layout {
         };
         most("pages", g.pages(), 1 << 31)?;
         most("logical pages", config.logical_pages.into(), (1 << 28) - 1)?;
+        most("pages of a snapshot", config.snapshot_pages.into(), config.logical_pages.into())?;
+        let numbers = config.logical_pages << u32::from(config.snapshot_pages > 0);
         // One value stands for "no logical page".
-        let lpn_bits = width_of(u64::from(config.logical_pages) + 1);
+        let lpn_bits = width_of(u64::from(numbers) + 1);
         let payload = lpn_bits.max(width_of((u64::from(g.blocks) + 1) * FRONTIERS as u64)).max(9);
         let oob = (g.user_oob_bytes() as usize).min(64);
         let mut layout = Layout {
             g: *g,
             logical: config.logical_pages,
+            numbers,
+            held: config.logical_pages + config.snapshot_pages,
             oob,
             history: Oob::history_len(oob, lpn_bits) as u32,
             lpn_bits,
@@ -115,7 +123,7 @@ impl Layout {
             self.records = useful.max(least).min(bits / self.record_bits);
             self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);
-            self.slices = self.logical.div_ceil(self.slice);
+            self.slices = self.numbers.div_ceil(self.slice);
             let table = self.g.blocks.div_ceil(self.slices);
             if table == self.table {
                 return;

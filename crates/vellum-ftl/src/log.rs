@@ -117,6 +117,7 @@ impl<N: Nand> Ftl<N> {
             clean,
             day: self.day,
             start: self.start,
+            since: self.snapshot.since,
         };
         let mut page = core::mem::take(&mut self.page);
         let parts = Parts {

@@ -86,7 +86,7 @@ impl Map {
     pub fn new(l: &Layout, mode: MapMode) -> Map {
         match mode {
             MapMode::Flat => Map::Flat {
-                words: Packed::new(l.logical, l.entry_bits, UNKNOWN),
+                words: Packed::new(l.numbers, l.entry_bits, UNKNOWN),
                 loaded: vec![false; l.slices as usize],
             },
             MapMode::Demand { cached_slices, changed } => {
@@ -101,7 +101,7 @@ impl Map {
     /// Bytes of a map; the flags of a flat one's slices beside it.
     pub fn bytes(l: &Layout, mode: MapMode) -> usize {
         match mode {
-            MapMode::Flat => Packed::bytes(l.logical, l.entry_bits),
+            MapMode::Flat => Packed::bytes(l.numbers, l.entry_bits),
             MapMode::Demand { cached_slices, changed } => {
                 let slice = Packed::bytes(l.slice, l.entry_bits) + size_of::<(u32, Packed)>();
                 Changed::bytes(changed.max(l.least_changed()))
@@ -181,7 +181,7 @@ impl Map {
     /// Takes a slice from flash: `entries` as stored, 0 for nowhere. What changed since wins.
     pub fn load(&mut self, l: &Layout, slice: u32, entries: impl Iterator<Item = u32>) {
         let first = slice * l.slice;
-        let count = l.slice.min(l.logical - first);
+        let count = l.slice.min(l.numbers - first);
         let entries = entries.take(count as usize);
         match self {
             Map::Flat { words, loaded } => {
@@ -204,7 +204,7 @@ impl Map {
     /// Writes the slice's entries as they are stored. The slice must be loaded.
     pub fn put_entries(&self, l: &Layout, slice: u32, out: &mut BitWriter<'_>) {
         let first = slice * l.slice;
-        let count = l.slice.min(l.logical - first);
+        let count = l.slice.min(l.numbers - first);
         match self {
             // Nothing in a loaded slice is unknown: entries lie here as they are stored.
             Map::Flat { words, .. } => {

@@ -36,6 +36,8 @@ pub(crate) struct Stamp {
     pub day: u16,
     /// The frontiers before the first record.
     pub start: [Head; FRONTIERS],
+    /// Number of the next program when the snapshot was taken; 0: there is none.
+    pub since: u64,
 }
 
 /// What goes into a metadata page beside its stamp.
@@ -99,6 +101,7 @@ impl Meta {
             put(out, &mut at, p.ppn.into(), 4);
             put(out, &mut at, (stamp.record_end - p.record_end).min(u32::MAX.into()), 4);
         }
+        put(out, &mut at, stamp.since, 8);
         debug_assert!(at <= HEADER);
         at = HEADER;
         table.for_each(|v| put(out, &mut at, v.into(), TABLE_ENTRY));
@@ -141,6 +144,7 @@ impl Meta {
                 back.push(Place { ppn, record_end: record_end.checked_sub(ago)? });
             }
         }
+        let since = next(8);
         if count > l.records || u64::from(count) > record_end {
             return None;
         }
@@ -148,7 +152,7 @@ impl Meta {
         let from = (l.slice * l.entry_bits) as usize;
         let mut bits = BitReader::at(&bytes[body..end], from);
         let records = (0..count).map(|_| bits.take(l.record_bits) as u32).collect();
-        let stamp = Stamp { ordinal, seq, record_end, clock, clean, day, start };
+        let stamp = Stamp { ordinal, seq, record_end, clock, clean, day, start, since };
         Some(Meta { stamp, back, records })
     }
 }
@@ -204,6 +208,7 @@ mod tests {
                 Head::CLOSED,
                 Head { block: 9, next: 16 },
             ],
+            since: 1 << 34,
         };
         let meta = Meta {
             stamp,

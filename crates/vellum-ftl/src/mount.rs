@@ -39,8 +39,8 @@ impl<N: Nand> Ftl<N> {
             good += u32::from(!marked);
         }
         let most = l.capacity(good);
-        if u64::from(config.logical_pages) > most {
-            return Err(FtlError::Capacity { logical: config.logical_pages.into(), good, most });
+        if u64::from(l.held) > most {
+            return Err(FtlError::Capacity { logical: l.held.into(), good, most });
         }
         let is_bad = |b: &u32| bad[*b as usize / 8] >> (b % 8) & 1 != 0;
         let mut first = (0..SPAN.min(g.blocks)).filter(|b| !is_bad(b));
@@ -52,7 +52,8 @@ impl<N: Nand> Ftl<N> {
         let ring = rest.take(l.ring() as usize).collect();
         let interval = config.meta_interval;
         let logical = config.logical_pages;
-        let anchor = Anchor { number: 0, logical, interval, blocks: [a, b], ring, bad };
+        let snapshot = config.snapshot_pages;
+        let anchor = Anchor { number: 0, logical, interval, snapshot, blocks: [a, b], ring, bad };
         let mut ftl = Ftl::bare(nand, l, config, anchor);
         ftl.set_roles();
         for slice in 0..l.slices {
@@ -129,6 +130,7 @@ impl<N: Nand> Ftl<N> {
         let config = Config {
             logical_pages: fixed.logical_pages,
             meta_interval: fixed.meta_interval,
+            snapshot_pages: fixed.snapshot_pages,
             ..config
         };
         let l = Layout::new(&g, &config)?;
@@ -195,6 +197,7 @@ impl<N: Nand> Ftl<N> {
         self.seq = stamp.seq + 1;
         self.clock = stamp.clock;
         self.day = stamp.day;
+        self.snapshot.since = stamp.since;
         self.record_end = stamp.record_end;
         self.start = stamp.start;
         self.heads = stamp.start;
@@ -281,7 +284,7 @@ impl<N: Nand> Ftl<N> {
                         return number + 1;
                     };
                     if let Record::Trim(lpn) = Record::unpack(before) {
-                        let end = lpn.saturating_add(n).saturating_add(1).min(self.pages());
+                        let end = lpn.saturating_add(n).saturating_add(1).min(self.l.numbers);
                         (lpn + 1..end).for_each(|lpn| self.recall(lpn, UNMAPPED, number));
                     }
                 }
@@ -294,7 +297,7 @@ impl<N: Nand> Ftl<N> {
 
     /// A record of the past: the map takes it unless it knows better, or the slice does.
     fn recall(&mut self, lpn: u32, ppn: u32, number: u64) {
-        if lpn >= self.pages() {
+        if lpn >= self.l.numbers {
             return;
         }
         let slice = self.l.slice_of(lpn).0;

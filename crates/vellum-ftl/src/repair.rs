@@ -110,6 +110,11 @@ impl<N: Nand> Ftl<N> {
             if r.kind != Kind::Data || r.lpn == NO_LPN || r.lpn < first {
                 continue;
             }
+            // Of a snapshot that ended.
+            let since = self.snapshot.since;
+            if r.lpn >= self.l.logical && (since == 0 || r.seq < since) {
+                continue;
+            }
             if let Some(slot) = best.get_mut((r.lpn - first) as usize)
                 && r.seq >= slot.0
             {
@@ -118,7 +123,7 @@ impl<N: Nand> Ftl<N> {
         }
         // From now on as if it had been written since: the slice on flash stays unreadable, and the
         // chip's records will change.
-        for (lpn, (_, ppn)) in (first..self.l.logical).zip(&best) {
+        for (lpn, (_, ppn)) in (first..self.l.numbers).zip(&best) {
             self.map.set_older(lpn, if *ppn == 0 { UNMAPPED } else { *ppn });
         }
         let l = self.l;

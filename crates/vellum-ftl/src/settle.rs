@@ -107,7 +107,7 @@ impl<N: Nand> Ftl<N> {
         let status = self.read_ladder(ppn, &mut data, oob);
         let whole = status.as_ref().is_ok_and(|s| s.is_readable());
         let record = Oob::decode(oob, self.l.lpn_bits).filter(|r| {
-            let fits = whole && r.kind == Kind::Data && r.lpn < self.pages();
+            let fits = whole && r.kind == Kind::Data && r.lpn < self.l.numbers;
             fits && crc32fast::hash(&data) == r.data_crc
         });
         self.page = data;

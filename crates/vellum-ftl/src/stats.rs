@@ -9,6 +9,7 @@ pub(crate) enum Cause {
     Refresh,
     Rescue,
     Recover,
+    Snapshot,
 }
 
 /// Counters since formatting or mounting.
@@ -39,6 +40,8 @@ pub struct Stats {
     pub programs_rescue: u64,
     /// Programs that secured pages after a loss of power.
     pub programs_recover: u64,
+    /// Programs that kept a page for a snapshot before it changed.
+    pub programs_snapshot: u64,
     /// Programs of metadata, parity and anchors.
     pub programs_meta: u64,
     /// Programs of padding, where cells are shared between pages.
@@ -79,6 +82,7 @@ impl Stats {
             + self.programs_refresh
             + self.programs_rescue
             + self.programs_recover
+            + self.programs_snapshot
             + self.programs_meta
             + self.programs_pad
     }
@@ -96,6 +100,7 @@ impl Stats {
             Cause::Refresh => &mut self.programs_refresh,
             Cause::Rescue => &mut self.programs_rescue,
             Cause::Recover => &mut self.programs_recover,
+            Cause::Snapshot => &mut self.programs_snapshot,
         } += 1;
     }
 

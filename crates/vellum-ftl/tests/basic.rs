@@ -189,24 +189,62 @@ fn old_blocks_are_moved_by_the_calendar_across_mounts() {
     check(&mut ftl, &(0..300).map(|lpn| (lpn, content(lpn, 1))).collect());
 }
 
+fn with_snapshots(pages: u32, map: MapMode) -> Config {
+    Config { snapshot_pages: pages, ..config(300, map) }
+}
+
 #[test]
-fn snapshots_keep_what_was_and_roll_back() {
-    let mut ftl = Ftl::format(chip(CellKind::Slc), Config::new(300)).unwrap();
-    (0..200).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+fn a_snapshot_keeps_what_was_over_mounts_and_rolls_back() {
+    for map in [MapMode::Flat, MapMode::Demand { cached_slices: 1, changed: 0 }] {
+        let config = with_snapshots(100, map);
+        let mut ftl = Ftl::format(chip(CellKind::Slc), config).unwrap();
+        (0..200).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+        ftl.take_snapshot().unwrap();
+        assert_eq!(ftl.take_snapshot(), Err(FtlError::Snapshot("there is one already")));
+        let mut page = vec![0; PAGE];
+        for round in 2..40 {
+            (0..60).for_each(|lpn| ftl.write(Lpn(lpn * 5 % 300), &content(lpn, round)).unwrap());
+            if round % 4 == 0 {
+                ftl = Ftl::mount(ftl.into_nand(), config).unwrap();
+                assert!(ftl.has_snapshot());
+            }
+            if round % 9 == 0 {
+                for lpn in 0..300 {
+                    ftl.read_snapshot(Lpn(lpn), &mut page).unwrap();
+                    let was = if lpn < 200 { content(lpn, 1) } else { vec![0; PAGE] };
+                    assert_eq!(page, was, "page {lpn}");
+                }
+            }
+        }
+        ftl.trim(Lpn(7), 3).unwrap();
+        ftl.roll_back().unwrap();
+        let truth = (0..200).map(|lpn| (lpn, content(lpn, 1))).collect();
+        check(&mut ftl, &truth);
+        assert!(ftl.read_snapshot(Lpn(0), &mut page).is_err());
+        let mut ftl = Ftl::mount(ftl.into_nand(), config).unwrap();
+        assert!(!ftl.has_snapshot());
+        check(&mut ftl, &truth);
+    }
+}
+
+#[test]
+fn a_snapshot_without_room_ends_and_another_starts_from_nothing() {
+    let mut ftl = Ftl::format(chip(CellKind::Mlc), with_snapshots(20, MapMode::Flat)).unwrap();
+    (0..300).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
     ftl.take_snapshot().unwrap();
-    assert_eq!(ftl.take_snapshot(), Err(FtlError::Snapshot("there is one already")));
-    for round in 2..40 {
-        (0..60).for_each(|lpn| ftl.write(Lpn(lpn * 5 % 300), &content(lpn, round)).unwrap());
-    }
-    ftl.trim(Lpn(7), 3).unwrap();
+    (0..20).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 2)).unwrap());
+    assert!(ftl.has_snapshot() && ftl.stats().programs_snapshot == 20);
+    ftl.write(Lpn(20), &content(20, 2)).unwrap();
+    assert!(!ftl.has_snapshot() && ftl.stats().programs_snapshot == 20);
+    ftl.take_snapshot().unwrap();
+    ftl.write(Lpn(3), &content(3, 3)).unwrap();
     let mut page = vec![0; PAGE];
-    for lpn in 0..300 {
+    for (lpn, version) in [(3, 2), (4, 2), (30, 1)] {
         ftl.read_snapshot(Lpn(lpn), &mut page).unwrap();
-        let was = if lpn < 200 { content(lpn, 1) } else { vec![0; PAGE] };
-        assert_eq!(page, was, "page {lpn}");
+        assert_eq!(page, content(lpn, version));
     }
-    ftl.roll_back().unwrap();
-    let truth = (0..200).map(|lpn| (lpn, content(lpn, 1))).collect();
-    check(&mut ftl, &truth);
-    assert!(ftl.read_snapshot(Lpn(0), &mut page).is_err());
+    ftl.drop_snapshot().unwrap();
+    assert!(!ftl.has_snapshot());
+    let mut none = Ftl::format(chip(CellKind::Slc), Config::new(300)).unwrap();
+    assert!(matches!(none.take_snapshot(), Err(FtlError::Snapshot(_))));
 }

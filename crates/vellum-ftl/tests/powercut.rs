@@ -34,6 +34,33 @@ fn every_operation_in_every_mode_and_every_cut_of_its_recovery_loses_nothing() {
 }
 
 #[test]
+fn snapshots_outlast_cuts() {
+    for (i, cell) in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc].into_iter().enumerate() {
+        for (map, rounds) in [(MapMode::Flat, 300), (DEMAND, 150)] {
+            // So small a device has no room for one beside short intervals.
+            if cell == CellKind::Tlc && map == DEMAND {
+                continue;
+            }
+            let campaign = Campaign::small(cell, map).with_snapshots(40);
+            let tally = random(campaign, 20 + i as u64, rounds, |_| {});
+            let tally = tally.unwrap_or_else(|broken| panic!("{cell:?} {map:?}: {broken}"));
+            assert_eq!(tally.last_resorts, 0, "{cell:?}: the reserve did not hold");
+            assert!(tally.snapshots > 3, "{tally:?}");
+        }
+    }
+}
+
+#[test]
+fn every_cut_while_a_snapshot_is_taken_used_and_dropped_loses_nothing() {
+    for cell in [CellKind::Slc, CellKind::Mlc] {
+        let campaign = Campaign::tiny(cell, MapMode::Flat).with_snapshots(12);
+        let tally = exhaustive(campaign, 1, 60, false, |_, _| {});
+        let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
+        assert!(tally.snapshots > 20, "{tally:?}");
+    }
+}
+
+#[test]
 fn every_operation_in_every_mode_loses_nothing() {
     for cell in [CellKind::Slc, CellKind::Mlc] {
         let tally = exhaustive(Campaign::tiny(cell, DEMAND), 5, 80, false, |_, _| {});

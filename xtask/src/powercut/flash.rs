@@ -21,6 +21,9 @@ pub enum Cell {
 /// and on each of these a second one at each program and erase of the recovery in each mode.
 const STEPS: u32 = 40;
 
+/// Pages that a snapshot may keep, of some hundreds.
+const SNAPSHOT: u32 = 40;
+
 pub fn run(args: &super::Args) -> Result<ExitCode> {
     let cell = match args.cell {
         Cell::Slc => CellKind::Slc,
@@ -34,13 +37,17 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
     let (mut broken, mut seed) = (0u64, args.seed);
     while all.cuts < args.cycles {
         let base = all.cuts;
-        // Every fourth device keeps its map on flash.
+        // Every fourth device keeps its map on flash, every fourth has snapshots.
         let map = if seed % 4 == 3 {
             MapMode::Demand { cached_slices: 1, changed: 0 }
         } else {
             MapMode::Flat
         };
-        match random(Campaign::small(cell, map), seed, 500, |n| bar.set_position(base + n)) {
+        let mut campaign = Campaign::small(cell, map);
+        if seed % 4 == 1 {
+            campaign = campaign.with_snapshots(SNAPSHOT);
+        }
+        match random(campaign, seed, 500, |n| bar.set_position(base + n)) {
             Ok(tally) => all.merge(&tally),
             Err(error) => {
                 broken += 1;
@@ -62,7 +69,7 @@ fn show(args: &super::Args, all: &Tally, broken: u64) {
     if args.json {
         let out = serde_json::json!({
             "cuts": all.cuts, "nested": all.nested, "by_mode": all.by_mode,
-            "pages_checked": all.checked, "meta_rebuilt": all.meta_rebuilt, "last_resorts": all.last_resorts, "broken": broken,
+            "pages_checked": all.checked, "snapshots": all.snapshots, "meta_rebuilt": all.meta_rebuilt, "last_resorts": all.last_resorts, "broken": broken,
         });
         println!("{out}");
         return;
@@ -73,6 +80,7 @@ fn show(args: &super::Args, all: &Tally, broken: u64) {
     }
     println!("in a recovery   {:>12}", all.nested);
     println!("pages checked   {:>12}", all.checked);
+    println!("snapshots compared{:>10}", all.snapshots);
     println!("most page reads of a mount {}", all.mount_reads);
     println!("last block opened {:>10} times", all.last_resorts);
     println!("lives broken    {broken:>12}");

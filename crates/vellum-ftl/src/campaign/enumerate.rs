@@ -81,6 +81,10 @@ fn cut_step(
             }
         }
     }
-    case.tally.merge(&Tally { checked: whole.tally.checked, ..Tally::default() });
+    case.tally.merge(&Tally {
+        checked: whole.tally.checked,
+        snapshots: whole.tally.snapshots,
+        ..Tally::default()
+    });
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::{Broken, Campaign, Tally};
 use crate::{Ftl, FtlError, Lpn};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -18,9 +19,23 @@ pub(super) struct Owed {
     /// The batch in flight: pages and versions.
     batch: Vec<(u32, u32)>,
     version: u32,
+    snapshot: Snapshot,
     pub rng: Rng,
     pub tally: Tally,
     pub name: String,
+}
+
+/// What the host knows of the snapshot.
+#[derive(Debug, Clone, Default)]
+struct Snapshot {
+    /// There is one, or may be.
+    may: bool,
+    /// There may be none: it is being taken or dropped.
+    may_not: bool,
+    /// The versions that it shows.
+    versions: Vec<u32>,
+    /// Pages that changed since.
+    changed: BTreeSet<u32>,
 }
 
 /// Why something stopped.
@@ -50,6 +65,7 @@ impl Owed {
             allowed: BTreeMap::new(),
             batch: Vec::new(),
             version: 0,
+            snapshot: Snapshot { may_not: true, ..Snapshot::default() },
             rng: Rng::new(seed),
             tally: Tally::default(),
             name: alloc::format!("seed {seed}, formatting"),
@@ -81,6 +97,7 @@ impl Owed {
     fn write(&mut self, ftl: &mut Ftl<Model>, lpn: u32) -> Result<(), FtlError> {
         self.version += 1;
         self.allowed.entry(lpn).or_default().push(self.version);
+        self.snapshot.changed.insert(lpn);
         ftl.write(Lpn(lpn), &content(lpn, self.version, ftl.page_bytes()))
     }
 
@@ -104,14 +121,60 @@ impl Owed {
                 let count = 1 + self.rng.below(6).min(pages - 1 - u64::from(any)) as u32;
                 for lpn in any..any + count {
                     self.allowed.entry(lpn).or_default().push(0);
+                    self.snapshot.changed.insert(lpn);
                 }
                 ftl.trim(Lpn(any), count)
             }
             90..=93 => self.write_batch(ftl),
+            94..=95 if self.campaign.config.snapshot_pages > 0 => self.take_or_drop(ftl),
             _ => self.flush(ftl),
         };
         self.tally.last_resorts += u64::from(ftl.stats().last_resorts - resorts);
-        done.map_err(|e| self.stop(e))
+        done.map_err(|e| self.stop(e))?;
+        self.check_snapshot(ftl, false)
+    }
+
+    /// Takes a snapshot, or drops the one that there is.
+    fn take_or_drop(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
+        if ftl.has_snapshot() {
+            self.snapshot.may_not = true;
+            ftl.drop_snapshot()?;
+            self.snapshot.may = false;
+        } else {
+            let latest = |lpn| self.allowed.get(&lpn).and_then(|v| v.last()).copied().unwrap_or(0);
+            let versions = (0..self.campaign.config.logical_pages).map(latest).collect();
+            self.snapshot = Snapshot { may: true, may_not: true, versions, ..Snapshot::default() };
+            ftl.take_snapshot()?;
+            self.snapshot.may_not = false;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a snapshot as it must be, and, if asked for, what it shows.
+    fn check_snapshot(&mut self, ftl: &mut Ftl<Model>, pages: bool) -> Result<(), Stop> {
+        let there = ftl.has_snapshot();
+        let full = self.snapshot.changed.len() > self.campaign.config.snapshot_pages as usize;
+        if there && !self.snapshot.may || !there && !(self.snapshot.may_not || full) {
+            return Err(Stop::Broken(Broken::Snapshot { there, life: self.name.clone() }));
+        }
+        (self.snapshot.may, self.snapshot.may_not) = (there, !there);
+        if !(there && pages) {
+            return Ok(());
+        }
+        self.tally.snapshots += 1;
+        let bytes = ftl.page_bytes();
+        let mut page = vec![0; bytes];
+        for (lpn, &version) in (0..).zip(&self.snapshot.versions) {
+            ftl.read_snapshot(Lpn(lpn), &mut page).map_err(|e| self.stop(e))?;
+            let expected = if version == 0 { vec![0; bytes] } else { content(lpn, version, bytes) };
+            if page != expected {
+                let found = u32::from_le_bytes([page[0], page[1], page[2], page[3]]);
+                let (allowed, life) = (vec![version], format!("{}, in its snapshot", self.name));
+                return Err(Stop::Broken(Broken::Content { lpn, found, allowed, life }));
+            }
+            self.tally.checked += 1;
+        }
+        Ok(())
     }
 
     fn write_batch(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
@@ -124,6 +187,7 @@ impl Owed {
             let lpn = (first + i * 7) % pages;
             self.batch.push((lpn, self.version));
             self.allowed.entry(lpn).or_default().push(self.version);
+            self.snapshot.changed.insert(lpn);
             data.push((Lpn(lpn), content(lpn, self.version, ftl.page_bytes())));
         }
         let batch: Vec<(Lpn, &[u8])> = data.iter().map(|d| (d.0, &d.1[..])).collect();
@@ -184,6 +248,7 @@ impl Owed {
             return Err(Stop::Broken(Broken::Batch { pages, found, life }));
         }
         self.batch.clear();
+        self.check_snapshot(ftl, true)?;
         ftl.flush().map_err(|e| self.stop(e))
     }
 

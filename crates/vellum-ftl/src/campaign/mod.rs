@@ -3,7 +3,8 @@
 //!
 //! Promised: a page that was flushed reads as it was at the flush, or as something that the host
 //! wrote to it later; what was read once after a cut stays; an atomic batch is there whole or not at
-//! all; nothing that the host never wrote is served; a discard that was flushed stays. Tests run a
+//! all; nothing that the host never wrote is served; a discard that was flushed stays; a snapshot shows
+//! what it showed when it was taken, until it is dropped or has no room. Tests run a
 //! short campaign, `cargo xtask powercut --device flash` a long one.
 
 mod enumerate;
@@ -42,19 +43,30 @@ impl Campaign {
         Campaign::full(Geometry::tiny(27, 16).with_cell(cell), map, 1)
     }
 
+    /// The same with room for a snapshot of so many pages, which lives take and drop.
+    pub fn with_snapshots(self, pages: u32) -> Campaign {
+        let map = self.config.map;
+        Campaign { nested: self.nested, ..Campaign::fitting(self.chip.geometry, map, 1, pages) }
+    }
+
     /// As many logical pages as the geometry carries. A demand-paged map has the short interval that
     /// little RAM asks for.
     fn full(geometry: Geometry, map: MapMode, nested: u32) -> Campaign {
-        let mut config = Config { map, ..Config::new(Config::most_pages(&geometry).max(1)) };
+        Campaign::fitting(geometry, map, nested, 0)
+    }
+
+    fn fitting(geometry: Geometry, map: MapMode, nested: u32, snapshot_pages: u32) -> Campaign {
+        let most = Config::most_pages(&geometry).max(1);
+        let mut config = Config { map, snapshot_pages, ..Config::new(most) };
         if map != MapMode::Flat {
             config.meta_interval = 8;
-            let fits = |c: &Config| {
-                let layout = Layout::new(&geometry, c);
-                layout.is_ok_and(|l| l.capacity(geometry.blocks) >= c.logical_pages.into())
-            };
-            while config.logical_pages > 1 && !fits(&config) {
-                config.logical_pages -= 1;
-            }
+        }
+        let fits = |c: &Config| {
+            let layout = Layout::new(&geometry, c);
+            layout.is_ok_and(|l| l.capacity(geometry.blocks) >= l.held.into())
+        };
+        while config.logical_pages > 1 && !fits(&config) {
+            config.logical_pages -= 1;
         }
         Campaign { chip: ModelConfig::perfect(geometry), config, nested }
     }
@@ -73,6 +85,8 @@ pub struct Tally {
     pub checked: u64,
     /// Most page reads of a mount.
     pub mount_reads: u64,
+    /// Mounts that found a snapshot, which was compared.
+    pub snapshots: u64,
     /// Metadata pages rebuilt.
     pub meta_rebuilt: u64,
     /// Blocks opened that should have stayed free for recovery: the reserve did not hold.
@@ -90,6 +104,7 @@ impl Tally {
         self.cuts += more.cuts;
         self.nested += more.nested;
         self.checked += more.checked;
+        self.snapshots += more.snapshots;
         self.meta_rebuilt += more.meta_rebuilt;
         self.last_resorts += more.last_resorts;
         self.mount_reads = self.mount_reads.max(more.mount_reads);
@@ -110,6 +125,14 @@ pub enum Broken {
         found: u32,
         /// Versions that would have been right.
         allowed: Vec<u32>,
+        /// How to get there again.
+        life: String,
+    },
+    /// A snapshot is there that must not be, or the other way round.
+    #[error("a snapshot: {there}, that can't be; {life}")]
+    Snapshot {
+        /// Whether there is one.
+        there: bool,
         /// How to get there again.
         life: String,
     },
