@@ -16,17 +16,22 @@ use vellum_nand::Nand;
 const WEAR_BIAS: i64 = 1 << 13;
 
 impl<N: Nand> Ftl<N> {
-    /// The most page moves that one host write waits for, where a cell holds one bit and while no
-    /// block fails: the rest of a victim and all of another one when a frontier asks for a block at the
-    /// worst time, and its own share of the next. Where pages share cells a victim is emptied at
-    /// once, and several may be needed.
+    /// The most page moves that one host write waits for while no block fails. Where a cell holds one
+    /// bit: the rest of a victim and all of another one when a frontier asks for a block at the
+    /// worst time, and its own share of the next; no victim is fuller than the mean. Where pages share cells a
+    /// victim is emptied at once: one before each write while free blocks are few, and another one when a
+    /// frontier asks for a block and there is none beyond the reserve. That one fits the room of the
+    /// open blocks, so it gives a block and takes none; either may be full, when it is moved for its wear.
     pub fn most_moves(&self) -> u32 {
+        // A snapshot's copy is one more page.
+        let pages = 1 + u32::from(self.has_snapshot());
+        if self.shared() {
+            return pages * 2 * (self.l.g.pages_per_block - 1);
+        }
         let taken = 2 + self.l.ring() + FRONTIERS as u32 + MOST_SPARE;
         let closed = self.blocks.good().saturating_sub(taken).max(1);
         let full = self.l.held.div_ceil(closed).min(self.l.g.pages_per_block - 1);
-        let once = 2 * full + 4 * full.div_ceil(self.l.g.pages_per_block - full);
-        // A snapshot's copy is one more page.
-        once << u32::from(self.has_snapshot())
+        pages * (2 * full + 4 * full.div_ceil(self.l.g.pages_per_block - full))
     }
 
     /// Free blocks below which collection starts.
@@ -95,8 +100,7 @@ impl<N: Nand> Ftl<N> {
 
     /// Collects until a frontier may open a block.
     pub(crate) fn make_room_to_open(&mut self) -> Result<(), FtlError> {
-        // Where pages share cells nothing was collected ahead.
-        let wanted = if self.shared() { self.low() } else { self.floor() + 1 };
+        let wanted = self.floor() + 1;
         let mut tries = 2 * self.l.g.blocks;
         loop {
             self.settle_trims(wanted)?;

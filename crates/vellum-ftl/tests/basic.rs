@@ -149,23 +149,34 @@ fn what_can_not_work_is_refused_with_numbers() {
 
 #[test]
 fn a_host_write_waits_for_no_more_moves_than_promised() {
-    let geometry = Geometry::tiny(256, 32);
-    for skewed in [false, true] {
-        let mut ftl =
-            Ftl::format(Model::new(ModelConfig::perfect(geometry)).unwrap(), Config::new(6_800))
-                .unwrap();
-        (0..6_800).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
-        let mut rng = vellum_block::Rng::new(3);
-        for round in 0..60_000 {
-            let hot = skewed && rng.below(10) > 0;
-            let lpn = rng.below(if hot { 680 } else { 6_800 }) as u32;
-            ftl.write(Lpn(lpn), &content(lpn, round)).unwrap();
+    for cell in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc, CellKind::Qlc] {
+        for (skewed, flushed) in [(false, false), (true, false), (false, true), (true, true)] {
+            waits_as_promised(cell, skewed, flushed);
         }
-        let (worst, most) = (ftl.stats().worst_moves, ftl.most_moves());
-        assert!(worst > 0 && worst <= most, "skewed {skewed}: {worst} moves, {most} promised");
-        // Every host write is in the histogram of moves.
-        assert_eq!(ftl.stats().moves.iter().sum::<u64>(), ftl.stats().host_writes);
     }
+}
+
+fn waits_as_promised(cell: CellKind, skewed: bool, flushed: bool) {
+    let geometry = Geometry::tiny(256, 32).with_cell(cell);
+    let pages = Config::most_pages(&geometry).min(6_800);
+    let chip = Model::new(ModelConfig::perfect(geometry)).unwrap();
+    let mut ftl = Ftl::format(chip, Config::new(pages)).unwrap();
+    (0..pages).for_each(|lpn| ftl.write(Lpn(lpn), &content(lpn, 1)).unwrap());
+    let mut rng = vellum_block::Rng::new(3);
+    for round in 0..30_000 {
+        let hot = skewed && rng.below(10) > 0;
+        let lpn = rng.below((if hot { pages / 10 } else { pages }).into()) as u32;
+        ftl.write(Lpn(lpn), &content(lpn, round)).unwrap();
+        if flushed && round % 3 == 0 {
+            ftl.flush().unwrap();
+        }
+    }
+    let (worst, most) = (ftl.stats().worst_moves, ftl.most_moves());
+    let name = format!("{cell:?}, skewed {skewed}, flushed {flushed}");
+    assert!(worst > 0 && worst <= most, "{name}: {worst} moves, {most} promised");
+    assert_eq!(ftl.stats().last_resorts, 0, "{name}");
+    // Every host write is in the histogram of moves.
+    assert_eq!(ftl.stats().moves.iter().sum::<u64>(), ftl.stats().host_writes);
 }
 
 #[test]

@@ -131,6 +131,13 @@ impl Owed {
         };
         self.tally.last_resorts += u64::from(ftl.stats().last_resorts - resorts);
         done.map_err(|e| self.stop(e))?;
+        // A batch's pages each may keep one for a snapshot.
+        let most =
+            if self.campaign.config.snapshot_pages > 0 { u32::MAX } else { ftl.most_moves() };
+        let moves = ftl.stats().worst_moves;
+        if moves > most {
+            return Err(Stop::Broken(Broken::Latency { moves, most, life: self.name.clone() }));
+        }
         self.check_snapshot(ftl, false)
     }
 
@@ -154,7 +161,8 @@ impl Owed {
     fn check_snapshot(&mut self, ftl: &mut Ftl<Model>, pages: bool) -> Result<(), Stop> {
         let there = ftl.has_snapshot();
         let full = self.snapshot.changed.len() > self.campaign.config.snapshot_pages as usize;
-        if there && !self.snapshot.may || !there && !(self.snapshot.may_not || full) {
+        let missing = !(there || self.snapshot.may_not || full);
+        if missing || (there && !self.snapshot.may) {
             return Err(Stop::Broken(Broken::Snapshot { there, life: self.name.clone() }));
         }
         (self.snapshot.may, self.snapshot.may_not) = (there, !there);

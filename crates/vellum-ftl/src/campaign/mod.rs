@@ -136,6 +136,16 @@ pub enum Broken {
         /// How to get there again.
         life: String,
     },
+    /// A host write waited for more moves than promised.
+    #[error("a host write waited for {moves} page moves, {most} were promised; {life}")]
+    Latency {
+        /// Page moves.
+        moves: u32,
+        /// The bound.
+        most: u32,
+        /// How to get there again.
+        life: String,
+    },
     /// A batch was there in part.
     #[error("batch of {pages} pages is there in part: {found}; {life}")]
     Batch {

@@ -1,0 +1,336 @@
+//! Superblocks: blocks of different units that are erased together and written row by row, with a parity
+//! page a row that rebuilds any one page of it that can no longer be read.
+//!
+//! ```text
+//!              member 0   member 1   member 2   member 3
+//! row 0        page 0     page 1     page 2     parity of 0, 1, 2
+//! row 1        page 3     page 4     page 5     parity of 3, 4, 5
+//! ```
+//!
+//! Whoever sits on top sees a chip of fewer and larger blocks; the parity is no concern of its. A parity
+//! page is the XOR of its row's pages, inverted (a CRC is linear, so the plain XOR of an odd number of
+//! pages would pass for one), and of their out-of-band bytes. The last eight of its own say which columns
+//! it covers, and a CRC-32 of all: half programmed parity is none.
+//!
+//! *Cost.* One page in `width` of the room and one program in `width`; the out-of-band area is eight bytes
+//! smaller; a read that must rebuild reads the rest of the row; RAM of a page a superblock that is being
+//! written. A block that goes bad takes its superblock with it.
+//!
+//! *What is not covered.* A row gets its parity when its last page, or one of a later row, is programmed.
+//! Until then the XOR is in RAM, and a loss of power leaves the row without.
+
+use crate::{Codeword, EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Out-of-band bytes that a parity page keeps for itself: columns, CRC.
+const OWN: usize = 8;
+/// Most blocks of a superblock: a bit each in a parity page.
+const MOST: u32 = 33;
+/// Rows whose parity is kept in RAM; one more is read again when it is gone on with.
+const ROWS: usize = 8;
+/// A rebuilt page is told as corrected by so many bits in each codeword: whoever scrubs moves it.
+const REBUILT: Codeword = Codeword::Corrected(u8::MAX - 2);
+
+/// The XOR of a row so far.
+#[derive(Debug, Clone)]
+struct Row {
+    block: u32,
+    row: u32,
+    /// The page of the superblock that was programmed last.
+    last: u32,
+    /// A bit a column that is in it.
+    columns: u32,
+    /// Data, then out-of-band bytes.
+    xor: Vec<u8>,
+}
+
+/// A chip of superblocks over another chip.
+#[derive(Debug, Clone)]
+pub struct Superblocks<N> {
+    chip: N,
+    inner: Geometry,
+    geometry: Geometry,
+    width: u32,
+    /// The one used last at the end.
+    rows: Vec<Row>,
+    rebuilt: u64,
+}
+
+impl<N: Nand> Superblocks<N> {
+    /// Superblocks of `width` blocks each, one of which holds parity. Blocks that are left over are not
+    /// used. Members lie as far apart on the chip as can be, so in different units if it has as many.
+    ///
+    /// # Errors
+    /// [`NandError::Geometry`] when the chip's shape can't carry that.
+    pub fn new(chip: N, width: u32) -> Result<Self, NandError> {
+        let inner = *chip.geometry();
+        if !(2..=MOST).contains(&width) || inner.blocks < width {
+            return Err(NandError::Geometry { field: "superblock width", value: width.into() });
+        }
+        if inner.user_oob_bytes() <= OWN as u32 {
+            let value = inner.user_oob_bytes().into();
+            return Err(NandError::Geometry { field: "out-of-band bytes", value });
+        }
+        let geometry = Geometry {
+            blocks: inner.blocks / width,
+            pages_per_block: inner.pages_per_block * (width - 1),
+            oob_bytes: inner.oob_bytes - OWN as u32,
+            planes: 1,
+            units: 1,
+            row: inner.row * (width - 1) as u16,
+            ..inner
+        };
+        geometry.check()?;
+        Ok(Superblocks { chip, inner, geometry, width, rows: Vec::new(), rebuilt: 0 })
+    }
+
+    /// Pages served from parity so far.
+    pub fn rebuilt(&self) -> u64 {
+        self.rebuilt
+    }
+
+    /// The chip below.
+    pub fn chip(&self) -> &N {
+        &self.chip
+    }
+
+    /// The chip below, for what only it can do.
+    pub fn chip_mut(&mut self) -> &mut N {
+        &mut self.chip
+    }
+
+    /// The chip below, for good.
+    pub fn into_chip(self) -> N {
+        self.chip
+    }
+
+    /// Where a page lies on the chip below.
+    pub fn place(&self, ppa: Ppa) -> Ppa {
+        let (block, page) = (self.geometry.block_of(ppa).0, self.geometry.page_of(ppa));
+        self.at(block, page / self.columns(), page % self.columns())
+    }
+
+    /// Pages of a row that hold data.
+    fn columns(&self) -> u32 {
+        self.width - 1
+    }
+
+    fn member(&self, block: u32, column: u32) -> EraseBlock {
+        EraseBlock(block + column * self.geometry.blocks)
+    }
+
+    fn at(&self, block: u32, row: u32, column: u32) -> Ppa {
+        self.inner.ppa(self.member(block, column), row)
+    }
+
+    fn members(&self, block: EraseBlock) -> impl Iterator<Item = EraseBlock> + use<N> {
+        let apart = self.geometry.blocks;
+        (0..self.width).map(move |column| EraseBlock(block.0 + column * apart))
+    }
+
+    /// Bytes of a page with what its user has beside it.
+    fn bytes(&self) -> usize {
+        (self.geometry.page_bytes + self.geometry.user_oob_bytes()) as usize
+    }
+
+    /// XORs a page of the chip below into `xor`; how it read.
+    fn add(&mut self, from: Ppa, xor: &mut [u8]) -> Result<ReadStatus, NandError> {
+        let mut page = vec![0; self.bytes()];
+        let (data, oob) = page.split_at_mut(self.geometry.page_bytes as usize);
+        let status = self.chip.read(from, 0, data, oob)?;
+        if status.is_readable() {
+            xor.iter_mut().zip(&page).for_each(|(x, b)| *x ^= b);
+        }
+        Ok(status)
+    }
+
+    /// Has the row that a program goes to at the end of `rows`, with what was programmed in it before;
+    /// an earlier row of its block gets its parity first.
+    fn open_row(&mut self, block: u32, row: u32, column: u32) -> Result<(), NandError> {
+        if let Some(i) = self.rows.iter().position(|r| r.block == block) {
+            let open = self.rows.remove(i);
+            if open.row == row {
+                self.rows.push(open);
+                return Ok(());
+            }
+            self.write_parity(&open)?;
+        }
+        if self.rows.len() == ROWS {
+            self.rows.remove(0);
+        }
+        let first = row * self.columns();
+        let mut open = Row { block, row, last: first, columns: 0, xor: vec![0; self.bytes()] };
+        for before in 0..column {
+            let from = self.at(block, row, before);
+            if self.add(from, &mut open.xor)?.is_readable() {
+                open.columns |= 1 << before;
+            }
+        }
+        self.rows.push(open);
+        Ok(())
+    }
+
+    fn write_parity(&mut self, row: &Row) -> Result<(), NandError> {
+        if row.columns == 0 {
+            return Ok(());
+        }
+        let mut page: Vec<u8> = row.xor.iter().map(|b| !b).collect();
+        page.extend_from_slice(&row.columns.to_le_bytes());
+        let crc = crc32fast::hash(&page);
+        page.extend_from_slice(&crc.to_le_bytes());
+        let (data, oob) = page.split_at(self.geometry.page_bytes as usize);
+        self.chip.program(self.at(row.block, row.row, self.columns()), data, oob)
+    }
+
+    /// The parity of a row, from RAM or from the chip; with the columns in it.
+    fn parity(&mut self, block: u32, row: u32) -> Result<Option<(Vec<u8>, u32)>, NandError> {
+        if let Some(open) = self.rows.iter().find(|r| r.block == block && r.row == row) {
+            return Ok(Some((open.xor.clone(), open.columns)));
+        }
+        let mut page = vec![0; self.bytes() + OWN];
+        let (data, oob) = page.split_at_mut(self.geometry.page_bytes as usize);
+        let from = self.at(block, row, self.columns());
+        let readable = self.chip.read(from, 0, data, oob)?.is_readable();
+        let [.., a, b, c, d] = page[..] else { return Ok(None) };
+        page.truncate(page.len() - 4);
+        if !readable || crc32fast::hash(&page).to_le_bytes() != [a, b, c, d] {
+            return Ok(None);
+        }
+        let [.., a, b, c, d] = page[..] else { return Ok(None) };
+        page.truncate(page.len() - 4);
+        page.iter_mut().for_each(|b| *b = !*b);
+        Ok(Some((page, u32::from_le_bytes([a, b, c, d]))))
+    }
+
+    /// A page from its row's parity and the row's other pages, if all of these can be read.
+    fn rebuild(&mut self, block: u32, row: u32, column: u32) -> Result<Option<Vec<u8>>, NandError> {
+        let Some((mut page, columns)) = self.parity(block, row)? else { return Ok(None) };
+        if columns >> column & 1 == 0 {
+            return Ok(None);
+        }
+        for other in (0..self.columns()).filter(|&c| c != column && columns >> c & 1 != 0) {
+            let from = self.at(block, row, other);
+            if !self.add(from, &mut page)?.is_readable() {
+                return Ok(None);
+            }
+        }
+        self.rebuilt += 1;
+        Ok(Some(page))
+    }
+
+    /// An error of the chip below in the numbers of this one.
+    fn outward(&self, error: NandError, ppa: Ppa) -> NandError {
+        let block = self.geometry.block_of(ppa);
+        match error {
+            NandError::ProgramFailed { .. } => NandError::ProgramFailed { ppa },
+            NandError::EraseFailed { .. } => NandError::EraseFailed { block },
+            NandError::BadBlock { .. } => NandError::BadBlock { block },
+            NandError::Reprogrammed { times, limit, .. } => {
+                NandError::Reprogrammed { ppa, times, limit }
+            }
+            NandError::Order { next, .. } => NandError::Order { ppa, next: next * self.columns() },
+            error => error,
+        }
+    }
+}
+
+impl<N: Nand> Nand for Superblocks<N> {
+    fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    fn read(
+        &mut self,
+        ppa: Ppa,
+        at: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+    ) -> Result<ReadStatus, NandError> {
+        self.geometry.check_read(ppa, at, data.len(), oob.len())?;
+        let status = self.chip.read(self.place(ppa), at, data, oob)?;
+        if status.is_readable() || status.is_erased() {
+            return Ok(status);
+        }
+        let (block, page) = (self.geometry.block_of(ppa).0, self.geometry.page_of(ppa));
+        let rebuilt = self.rebuild(block, page / self.columns(), page % self.columns())?;
+        let Some(page) = rebuilt else { return Ok(status) };
+        let (whole, beside) = page.split_at(self.geometry.page_bytes as usize);
+        data.copy_from_slice(&whole[at as usize..][..data.len()]);
+        oob.copy_from_slice(&beside[..oob.len()]);
+        Ok(ReadStatus::all(self.geometry.codewords(), REBUILT))
+    }
+
+    fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
+        self.geometry.check_program(ppa, data.len(), oob.len())?;
+        let (block, page) = (self.geometry.block_of(ppa).0, self.geometry.page_of(ppa));
+        let (row, column) = (page / self.columns(), page % self.columns());
+        let last = self.rows.iter().find(|r| r.block == block && r.columns != 0).map(|r| r.last);
+        if let Some(last) = last.filter(|&last| page <= last) {
+            return Err(NandError::Order { ppa, next: last + 1 });
+        }
+        self.open_row(block, row, column).map_err(|e| self.outward(e, ppa))?;
+        let done = self.chip.program(self.place(ppa), data, oob);
+        done.map_err(|e| self.outward(e, ppa))?;
+        let Some(open) = self.rows.last_mut() else { return Ok(()) };
+        let (whole, beside) = open.xor.split_at_mut(data.len());
+        whole.iter_mut().zip(data).for_each(|(x, b)| *x ^= b);
+        // What is not given stays 0xff.
+        let rest = core::iter::repeat(&0xff);
+        beside.iter_mut().zip(oob.iter().chain(rest)).for_each(|(x, b)| *x ^= b);
+        open.columns |= 1 << column;
+        open.last = page;
+        if column + 1 < self.columns() {
+            return Ok(());
+        }
+        let Some(open) = self.rows.pop() else { return Ok(()) };
+        self.write_parity(&open).map_err(|e| self.outward(e, ppa))
+    }
+
+    fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
+        self.geometry.check_block(block)?;
+        self.rows.retain(|r| r.block != block.0);
+        for member in self.members(block) {
+            let first = self.geometry.ppa(block, 0);
+            self.chip.erase(member).map_err(|e| self.outward(e, first))?;
+        }
+        Ok(())
+    }
+
+    /// Over the bus: the target's row needs the bytes.
+    fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
+        let mut page = vec![0; self.geometry.page_bytes as usize];
+        let status = self.read(from, 0, &mut page, &mut [])?;
+        if status.is_readable() {
+            self.program(to, &page, oob)?;
+        }
+        Ok(status)
+    }
+
+    fn is_marked_bad(&mut self, block: EraseBlock) -> Result<bool, NandError> {
+        self.geometry.check_block(block)?;
+        for member in self.members(block) {
+            if self.chip.is_marked_bad(member)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn mark_bad(&mut self, block: EraseBlock) -> Result<(), NandError> {
+        self.geometry.check_block(block)?;
+        let mut result = Ok(());
+        for member in self.members(block) {
+            result = result.and(self.chip.mark_bad(member));
+        }
+        result
+    }
+
+    fn retry_levels(&self) -> u8 {
+        self.chip.retry_levels()
+    }
+
+    fn set_retry(&mut self, level: u8) -> Result<(), NandError> {
+        self.chip.set_retry(level)
+    }
+}
