@@ -78,6 +78,9 @@ pub struct Geometry {
     pub cell: CellKind,
     /// Times that a page may be programmed between erases (ONFI's NOP).
     pub programs_per_page: u8,
+    /// Pages that stand abreast, with numbers one after the other, in blocks that are written as one: 1 on
+    /// a chip, more on [`Superblocks`](crate::Superblocks).
+    pub row: u16,
     /// The error correction.
     pub ecc: EccSpec,
 }
@@ -101,6 +104,7 @@ impl Geometry {
             units: 1,
             cell: CellKind::Slc,
             programs_per_page: 4,
+            row: 1,
             ecc: EccSpec { codeword_bytes: 512, correctable: 4, parity_bytes: 7 },
         }
     }
@@ -116,6 +120,7 @@ impl Geometry {
             units: 1,
             cell: CellKind::Slc,
             programs_per_page: 1,
+            row: 1,
             ecc: EccSpec { codeword_bytes: 512, correctable: 4, parity_bytes: 7 },
         }
     }
@@ -174,7 +179,7 @@ impl Geometry {
     }
 
     /// The earlier page of the same block whose cells `page` shares, if there is one: programming
-    /// `page` endangers it. Pairs lie `2·(bits − 1)` pages apart, as on a chip whose word lines are
+    /// `page` endangers it. Pairs lie `2·(bits − 1)` rows of pages apart, as on a chip whose word lines are
     /// programmed in the shadow order (Tseng, Grupp and Swanson, DAC 2011, measured such pairs).
     pub const fn paired_with(&self, page: u32) -> Option<u32> {
         let apart = self.pair_distance();
@@ -186,7 +191,7 @@ impl Geometry {
 
     /// Pages between a page and the one that shares its cells; 0 for one bit a cell.
     pub const fn pair_distance(&self) -> u32 {
-        2 * (self.cell.bits() - 1)
+        2 * (self.cell.bits() - 1) * self.row as u32
     }
 
     /// Checks that the numbers fit together.
@@ -224,6 +229,9 @@ impl Geometry {
         }
         if self.programs_per_page == 0 {
             return bad("programs per page", 0);
+        }
+        if self.row == 0 || !self.pages_per_block.is_multiple_of(self.row.into()) {
+            return bad("pages of a row", self.row.into());
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod geometry;
 pub mod model;
 #[cfg(feature = "spi")]
 pub mod spi;
+mod superblock;
 
 pub use conformance::Violation;
 #[cfg(feature = "ecc")]
@@ -31,3 +32,4 @@ pub use geometry::{
 };
 #[cfg(feature = "model")]
 pub use model::{Cut, CutMode, Model, ModelConfig};
+pub use superblock::Superblocks;

@@ -41,6 +41,8 @@ struct Row {
     last: u32,
     /// A bit a column that is in it.
     columns: u32,
+    /// Its parity is on the chip.
+    done: bool,
     /// Data, then out-of-band bytes.
     xor: Vec<u8>,
 }
@@ -78,11 +80,17 @@ impl<N: Nand> Superblocks<N> {
             oob_bytes: inner.oob_bytes - OWN as u32,
             planes: 1,
             units: 1,
+            programs_per_page: 1,
             row: inner.row * (width - 1) as u16,
             ..inner
         };
         geometry.check()?;
         Ok(Superblocks { chip, inner, geometry, width, rows: Vec::new(), rebuilt: 0 })
+    }
+
+    /// Blocks of a superblock.
+    pub fn width(&self) -> u32 {
+        self.width
     }
 
     /// Pages served from parity so far.
@@ -154,13 +162,16 @@ impl<N: Nand> Superblocks<N> {
                 self.rows.push(open);
                 return Ok(());
             }
-            self.write_parity(&open)?;
+            if !open.done {
+                self.write_parity(&open)?;
+            }
         }
         if self.rows.len() == ROWS {
             self.rows.remove(0);
         }
         let first = row * self.columns();
-        let mut open = Row { block, row, last: first, columns: 0, xor: vec![0; self.bytes()] };
+        let mut open =
+            Row { block, row, last: first, columns: 0, done: false, xor: vec![0; self.bytes()] };
         for before in 0..column {
             let from = self.at(block, row, before);
             if self.add(from, &mut open.xor)?.is_readable() {
@@ -272,7 +283,7 @@ impl<N: Nand> Nand for Superblocks<N> {
         self.open_row(block, row, column).map_err(|e| self.outward(e, ppa))?;
         let done = self.chip.program(self.place(ppa), data, oob);
         done.map_err(|e| self.outward(e, ppa))?;
-        let Some(open) = self.rows.last_mut() else { return Ok(()) };
+        let Some(mut open) = self.rows.pop() else { return Ok(()) };
         let (whole, beside) = open.xor.split_at_mut(data.len());
         whole.iter_mut().zip(data).for_each(|(x, b)| *x ^= b);
         // What is not given stays 0xff.
@@ -280,11 +291,10 @@ impl<N: Nand> Nand for Superblocks<N> {
         beside.iter_mut().zip(oob.iter().chain(rest)).for_each(|(x, b)| *x ^= b);
         open.columns |= 1 << column;
         open.last = page;
-        if column + 1 < self.columns() {
-            return Ok(());
-        }
-        let Some(open) = self.rows.pop() else { return Ok(()) };
-        self.write_parity(&open).map_err(|e| self.outward(e, ppa))
+        open.done = column + 1 == self.columns();
+        let parity = if open.done { self.write_parity(&open) } else { Ok(()) };
+        self.rows.push(open);
+        parity.map_err(|e| self.outward(e, ppa))
     }
 
     fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {

@@ -63,6 +63,7 @@ fn chip(args: &Args) -> ModelConfig {
         units: 1,
         cell,
         programs_per_page: 1,
+        row: 1,
         ecc: EccSpec { codeword_bytes: args.page_bytes.min(512), correctable: 4, parity_bytes: 7 },
     };
     let timing = match args.class {

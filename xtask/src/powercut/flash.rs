@@ -37,7 +37,7 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
     let (mut broken, mut seed) = (0u64, args.seed);
     while all.cuts < args.cycles {
         let base = all.cuts;
-        // Every fourth device keeps its map on flash, every fourth has snapshots.
+        // Every fourth device keeps its map on flash, every fourth has snapshots, every eighth parity.
         let map = if seed % 4 == 3 {
             MapMode::Demand { cached_slices: 1, changed: 0 }
         } else {
@@ -46,6 +46,8 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
         let mut campaign = Campaign::small(cell, map);
         if seed % 4 == 1 {
             campaign = campaign.with_snapshots(SNAPSHOT);
+        } else if seed % 8 == 2 {
+            campaign = campaign.with_superblocks(3);
         }
         match random(campaign, seed, 500, |n| bar.set_position(base + n)) {
             Ok(tally) => all.merge(&tally),

@@ -1,10 +1,11 @@
 //! Everything that a cut can do to one life: each program and erase of each host operation, in each
 //! mode, and on each of these each program and erase of the recovery, in each mode.
 
+use super::chip::Chip;
 use super::life::{Owed, Stop};
 use super::{Broken, Campaign, Tally};
 use crate::Ftl;
-use vellum_nand::{Cut, CutMode, Model};
+use vellum_nand::{Cut, CutMode, Model, Superblocks};
 
 /// Lives one life of `steps` host operations, and beside each of them all that a cut could have made
 /// of it; `nested` tells whether recoveries are cut as well.
@@ -16,17 +17,30 @@ pub fn exhaustive(
     seed: u64,
     steps: u32,
     nested: bool,
+    progress: impl FnMut(u32, &Tally),
+) -> Result<Tally, Broken> {
+    match campaign.superblock {
+        0 => exhaustive_on::<Model>(campaign, seed, steps, nested, progress),
+        _ => exhaustive_on::<Superblocks<Model>>(campaign, seed, steps, nested, progress),
+    }
+}
+
+fn exhaustive_on<C: Chip>(
+    campaign: Campaign,
+    seed: u64,
+    steps: u32,
+    nested: bool,
     mut progress: impl FnMut(u32, &Tally),
 ) -> Result<Tally, Broken> {
-    let (mut owed, mut ftl) = Owed::new(campaign, seed)?;
+    let (mut owed, mut ftl) = Owed::new::<C>(campaign, seed)?;
     let mut tally = Tally::default();
     for step in 0..steps {
         let (before, chip) = (owed.clone(), ftl.clone());
-        let operations = count(ftl.nand());
+        let operations = ftl.nand().operations();
         if let Err(Stop::Broken(broken)) = owed.step(&mut ftl) {
             return Err(broken);
         }
-        let operations = count(ftl.nand()) - operations;
+        let operations = ftl.nand().operations() - operations;
         for after in 0..operations {
             for mode in CutMode::ALL {
                 let mut case = before.clone();
@@ -42,31 +56,25 @@ pub fn exhaustive(
     Ok(tally)
 }
 
-/// Programs and erases so far.
-fn count(chip: &Model) -> u64 {
-    let c = chip.counters();
-    c.programs + c.erases + c.erase_fails
-}
-
-fn cut_step(
+fn cut_step<C: Chip>(
     case: &mut Owed,
     rng: vellum_block::Rng,
-    mut ftl: Ftl<Model>,
+    mut ftl: Ftl<C>,
     cut: Cut,
     nested: bool,
 ) -> Result<(), Broken> {
     case.rng = rng;
-    ftl.nand_mut().arm(cut);
+    ftl.nand_mut().model_mut().arm(cut);
     match case.step(&mut ftl) {
         Ok(()) => {}
         Err(Stop::Cut) => case.tally.count(cut.mode),
         Err(Stop::Broken(broken)) => return Err(broken),
     }
     let chip = ftl.into_nand();
-    let before = count(&chip);
+    let before = chip.operations();
     let mut whole = case.clone();
     let after = whole.recover_through(chip.clone(), &[])?;
-    let operations = count(&after) - before;
+    let operations = after.operations() - before;
     // And the state that it left recovers to itself.
     whole.recover_through(after, &[])?;
     if nested {

@@ -1,5 +1,6 @@
 //! One device's life, and what it owes the host.
 
+use super::chip::Chip;
 use super::{Broken, Campaign, Tally};
 use crate::{Ftl, FtlError, Lpn};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use vellum_block::Rng;
-use vellum_nand::{Cut, CutMode, Model, ModelConfig, NandError};
+use vellum_nand::{Cut, CutMode, Model, NandError, Superblocks};
 
 /// What the host is owed: for each page the versions that it may show, the last one latest; 0 is
 /// zeros.
@@ -59,7 +60,7 @@ fn content(lpn: u32, version: u32, bytes: usize) -> Vec<u8> {
 
 impl Owed {
     /// A formatted device, written once all over and flushed.
-    pub fn new(campaign: Campaign, seed: u64) -> Result<(Owed, Ftl<Model>), Broken> {
+    pub fn new<C: Chip>(campaign: Campaign, seed: u64) -> Result<(Owed, Ftl<C>), Broken> {
         let mut owed = Owed {
             campaign,
             allowed: BTreeMap::new(),
@@ -70,8 +71,8 @@ impl Owed {
             tally: Tally::default(),
             name: alloc::format!("seed {seed}, formatting"),
         };
-        let start = |owed: &mut Owed| -> Result<Ftl<Model>, FtlError> {
-            let chip = Model::new(ModelConfig { seed, ..campaign.chip })?;
+        let start = |owed: &mut Owed| -> Result<Ftl<C>, FtlError> {
+            let chip = C::fresh(&campaign, seed)?;
             let mut ftl = Ftl::format(chip, campaign.config)?;
             for lpn in 0..campaign.config.logical_pages {
                 owed.write(&mut ftl, lpn)?;
@@ -94,14 +95,14 @@ impl Owed {
         }
     }
 
-    fn write(&mut self, ftl: &mut Ftl<Model>, lpn: u32) -> Result<(), FtlError> {
+    fn write<C: Chip>(&mut self, ftl: &mut Ftl<C>, lpn: u32) -> Result<(), FtlError> {
         self.version += 1;
         self.allowed.entry(lpn).or_default().push(self.version);
         self.snapshot.changed.insert(lpn);
         ftl.write(Lpn(lpn), &content(lpn, self.version, ftl.page_bytes()))
     }
 
-    fn flush(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
+    fn flush<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), FtlError> {
         ftl.flush()?;
         for allowed in self.allowed.values_mut() {
             allowed.drain(..allowed.len() - 1);
@@ -110,7 +111,7 @@ impl Owed {
     }
 
     /// One host operation, by chance.
-    pub fn step(&mut self, ftl: &mut Ftl<Model>) -> Result<(), Stop> {
+    pub fn step<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), Stop> {
         let resorts = ftl.stats().last_resorts;
         let pages = u64::from(self.campaign.config.logical_pages);
         let any = self.rng.below(pages) as u32;
@@ -142,7 +143,7 @@ impl Owed {
     }
 
     /// Takes a snapshot, or drops the one that there is.
-    fn take_or_drop(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
+    fn take_or_drop<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), FtlError> {
         if ftl.has_snapshot() {
             self.snapshot.may_not = true;
             ftl.drop_snapshot()?;
@@ -158,7 +159,7 @@ impl Owed {
     }
 
     /// Whether there is a snapshot as it must be, and, if asked for, what it shows.
-    fn check_snapshot(&mut self, ftl: &mut Ftl<Model>, pages: bool) -> Result<(), Stop> {
+    fn check_snapshot<C: Chip>(&mut self, ftl: &mut Ftl<C>, pages: bool) -> Result<(), Stop> {
         let there = ftl.has_snapshot();
         let full = self.snapshot.changed.len() > self.campaign.config.snapshot_pages as usize;
         let missing = !(there || self.snapshot.may_not || full);
@@ -185,7 +186,7 @@ impl Owed {
         Ok(())
     }
 
-    fn write_batch(&mut self, ftl: &mut Ftl<Model>) -> Result<(), FtlError> {
+    fn write_batch<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), FtlError> {
         let count = 2 + self.rng.below(ftl.batch_limit().saturating_sub(1).clamp(1, 4) as u64);
         let pages = self.campaign.config.logical_pages;
         let first = self.rng.below(pages.into()) as u32;
@@ -205,12 +206,11 @@ impl Owed {
     }
 
     /// Mounts after a cut, reads every page, and flushes; `cut` may fall on it.
-    pub fn recover(&mut self, mut chip: Model, cut: Option<Cut>) -> (Model, Result<(), Stop>) {
-        chip.disarm();
-        chip.power_on();
-        if let Some(cut) = cut {
-            chip.arm(cut);
-        }
+    pub fn recover<C: Chip>(&mut self, chip: C, cut: Option<Cut>) -> (C, Result<(), Stop>) {
+        let mut chip = match chip.clone().restart(cut) {
+            Ok(chip) => chip,
+            Err(error) => return (chip, Err(self.stop(error))),
+        };
         let mut ftl = match Ftl::mount(chip.clone(), self.campaign.config) {
             Ok(ftl) => ftl,
             // The mount took the chip with it: do the same again by reference.
@@ -224,12 +224,12 @@ impl Owed {
         self.tally.meta_rebuilt += u64::from(ftl.stats().meta_rebuilt);
         let result = self.check(&mut ftl);
         let mut chip = ftl.into_nand();
-        chip.disarm();
+        chip.model_mut().disarm();
         (chip, result)
     }
 
     /// Reads every page, then flushes. What is seen must stay.
-    fn check(&mut self, ftl: &mut Ftl<Model>) -> Result<(), Stop> {
+    fn check<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), Stop> {
         let bytes = ftl.page_bytes();
         let mut page = vec![0; bytes];
         let mut there = Vec::new();
@@ -261,7 +261,7 @@ impl Owed {
     }
 
     /// Recovers with the power going again during the first attempts, and once in peace.
-    pub fn recover_through(&mut self, mut chip: Model, nested: &[Cut]) -> Result<Model, Broken> {
+    pub fn recover_through<C: Chip>(&mut self, mut chip: C, nested: &[Cut]) -> Result<C, Broken> {
         for &cut in nested {
             let (after, result) = self.recover(chip, Some(cut));
             chip = after;
@@ -290,9 +290,21 @@ pub fn random(
     campaign: Campaign,
     seed: u64,
     rounds: u32,
+    progress: impl FnMut(u64),
+) -> Result<Tally, Broken> {
+    match campaign.superblock {
+        0 => random_on::<Model>(campaign, seed, rounds, progress),
+        _ => random_on::<Superblocks<Model>>(campaign, seed, rounds, progress),
+    }
+}
+
+fn random_on<C: Chip>(
+    campaign: Campaign,
+    seed: u64,
+    rounds: u32,
     mut progress: impl FnMut(u64),
 ) -> Result<Tally, Broken> {
-    let (mut owed, mut ftl) = Owed::new(campaign, seed)?;
+    let (mut owed, mut ftl) = Owed::new::<C>(campaign, seed)?;
     for round in 0..rounds {
         let rng = &mut owed.rng;
         let reach = if rng.one_in(4) { 12 } else { 160 };
@@ -308,7 +320,7 @@ pub fn random(
             })
             .collect();
         owed.name = alloc::format!("seed {seed}, round {round}, {} after {after}", mode.name());
-        ftl.nand_mut().arm(cut);
+        ftl.nand_mut().model_mut().arm(cut);
         loop {
             match owed.step(&mut ftl) {
                 Ok(()) => {}

@@ -7,6 +7,7 @@
 //! what it showed when it was taken, until it is dropped or has no room. Tests run a
 //! short campaign, `cargo xtask powercut --device flash` a long one.
 
+mod chip;
 mod enumerate;
 mod life;
 mod steady;
@@ -19,7 +20,7 @@ use crate::layout::Layout;
 use crate::{Config, FtlError, MapMode};
 use alloc::string::String;
 use alloc::vec::Vec;
-use vellum_nand::{CellKind, CutMode, Geometry, ModelConfig};
+use vellum_nand::{CellKind, CutMode, Geometry, Model, ModelConfig, Nand, Superblocks};
 
 /// What a campaign runs on.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,8 @@ pub struct Campaign {
     pub chip: ModelConfig,
     /// The layer.
     pub config: Config,
+    /// Blocks of a superblock, one of which holds parity; 0: the bare chip.
+    pub superblock: u32,
     /// Cuts that may fall on the recovery after a cut, one after the other.
     pub nested: u32,
 }
@@ -49,6 +52,19 @@ impl Campaign {
         Campaign { nested: self.nested, ..Campaign::fitting(self.chip.geometry, map, 1, pages) }
     }
 
+    /// The same on superblocks of so many blocks.
+    ///
+    /// # Panics
+    /// When such superblocks can't be; 2 to 8 can.
+    pub fn with_superblocks(self, width: u32) -> Campaign {
+        let plain = self.chip.geometry;
+        let chip = ModelConfig::perfect(Geometry { blocks: plain.blocks * width, ..plain });
+        let seen = Model::new(chip).and_then(|m| Superblocks::new(m, width));
+        let seen = seen.map(|s| *s.geometry()).expect("a width between 2 and 8");
+        let fitting = Campaign::fitting(seen, self.config.map, self.nested, 0);
+        Campaign { chip, superblock: width, ..fitting }
+    }
+
     /// As many logical pages as the geometry carries. A demand-paged map has the short interval that
     /// little RAM asks for.
     fn full(geometry: Geometry, map: MapMode, nested: u32) -> Campaign {
@@ -68,7 +84,7 @@ impl Campaign {
         while config.logical_pages > 1 && !fits(&config) {
             config.logical_pages -= 1;
         }
-        Campaign { chip: ModelConfig::perfect(geometry), config, nested }
+        Campaign { chip: ModelConfig::perfect(geometry), config, superblock: 0, nested }
     }
 }
 

@@ -121,6 +121,7 @@ pub fn image_geometry(bytes: &[u8]) -> Result<Geometry, ImageError> {
         units: byte(5),
         cell,
         programs_per_page: byte(7),
+        row: 1,
         ecc,
     };
     geometry.check()?;

@@ -127,6 +127,7 @@ impl Parameters {
                 _ => CellKind::Qlc,
             },
             programs_per_page: self.programs_per_page.max(1),
+            row: 1,
             ecc,
         };
         g.check()?;
