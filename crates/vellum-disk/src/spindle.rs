@@ -22,6 +22,8 @@ pub enum Rotation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spindle {
     period: u64,
+    /// ⌊2⁶⁴ / period⌋, by which a multiplication divides.
+    inverse: u64,
     rotation: Rotation,
     angle: u32,
     at: u64,
@@ -32,7 +34,9 @@ pub struct Spindle {
 impl Spindle {
     /// A spindle with a turn of `period` picoseconds and `phase` at time zero.
     pub fn new(period: u64, rotation: Rotation, phase: Angle) -> Spindle {
-        Spindle { period: period.max(1), rotation, angle: phase.0, at: 0, sector: (0, 0) }
+        let period = period.max(1);
+        let inverse = u64::MAX / period;
+        Spindle { period, inverse, rotation, angle: phase.0, at: 0, sector: (0, 0) }
     }
 
     /// Picoseconds of a turn.
@@ -70,8 +74,21 @@ impl Spindle {
         match self.rotation {
             Rotation::Exact => ((u128::from(time) << 32) / u128::from(self.period)) as u32,
             // 24 bits are enough for any time below a turn of 2^40 ps.
-            Rotation::Stepped => ((time << 24).wrapping_div(self.period) << 8) as u32,
+            Rotation::Stepped => (self.turns_in(time << 24) << 8) as u32,
         }
+    }
+
+    /// How many periods there are in `n`: a division, done by a product that is too small by one at
+    /// most.
+    #[inline]
+    fn turns_in(&self, n: u64) -> u64 {
+        let quotient = ((u128::from(n) * u128::from(self.inverse)) >> 64) as u64;
+        let mut rest = n - quotient * self.period;
+        let mut more = 0;
+        while rest >= self.period {
+            (rest, more) = (rest - self.period, more + 1);
+        }
+        quotient + more
     }
 
     /// The angle under the heads at `time`, which is not before the last of the heads' steps.
@@ -106,11 +123,13 @@ impl Spindle {
         }
     }
 
-    /// Tells the spindle that the heads wait for an angle from `from` to `to`.
-    pub(crate) fn wait(&mut self, from: u64, to: u64) {
+    /// Tells the spindle that the heads wait for an angle from `from`, when they were at `angle`, to
+    /// `to`.
+    #[inline]
+    pub(crate) fn wait(&mut self, angle: Angle, from: u64, to: u64) {
         if self.rotation == Rotation::Stepped {
             let turned = self.turned(self.within_turn(to - from));
-            (self.angle, self.at) = (self.angle(from).0.wrapping_add(turned), to);
+            (self.angle, self.at) = (angle.0.wrapping_add(turned), to);
         }
     }
 
@@ -119,7 +138,7 @@ impl Spindle {
     #[inline]
     pub fn steps(&mut self, from: u64, to: u64, n: u32) {
         if self.rotation == Rotation::Stepped {
-            let each = if n == 1 { to - from } else { (to - from) / u64::from(n) };
+            let each = if n <= 1 { to - from } else { (to - from) / u64::from(n) };
             if self.sector.0 != each {
                 self.sector = (each, self.turned(self.within_turn(each)));
             }
@@ -151,6 +170,16 @@ mod tests {
             // Within what rounding to a picosecond can move: 2^32 / period units, both ways.
             let off = s.angle(now + wait).0.wrapping_sub(to);
             prop_assert!(off <= 4 || off >= u32::MAX - 4, "off by {off}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_product_divides_as_division_does(period in 1u64..1 << 40, n: u64) {
+            let s = Spindle::new(period, Rotation::Stepped, Angle(0));
+            for n in [n, n >> 20, n / period * period, (n / period * period).wrapping_sub(1), 0, u64::MAX] {
+                prop_assert_eq!(s.turns_in(n), n / period, "{} by {}", n, period);
+            }
         }
     }
 

@@ -17,9 +17,6 @@ impl Control {
         self.select(fixed, id, true);
         if ask.read {
             self.read_arrives(fixed, id, out);
-            if self.seeks_to_read() {
-                self.hurry(fixed, out);
-            }
         } else {
             self.write_arrives(fixed, id, out);
         }

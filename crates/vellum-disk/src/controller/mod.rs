@@ -25,7 +25,7 @@ pub(crate) use types::{Ended, Out, Parts};
 
 use crate::config::Segmented;
 use crate::drive::MediaCounters;
-use crate::geometry::{Geometry, Spot};
+use crate::geometry::{Geometry, Visit};
 use crate::seek::SeekTable;
 use crate::spindle::Spindle;
 
@@ -118,16 +118,9 @@ pub(crate) struct Control {
     low_sector: u32,
     outside: Outside,
     /// The place that the arm asked for last; no state, but a shorter way to the geometry's answer.
-    target: Target,
-}
-
-/// Where an LBN is.
-#[derive(Debug, Clone, Copy)]
-struct Target {
-    lbn: i64,
-    spot: Spot,
-    cylinder: u32,
-    head: u32,
+    target: Visit,
+    /// Picoseconds of a sector of the present track, likewise.
+    sector_ps: u64,
 }
 
 /// When the next request may come, as whoever asks for a step knows it.
@@ -182,7 +175,8 @@ impl Control {
             whole: false,
             low_sector: 0,
             outside: Outside::default(),
-            target: Target { lbn: -1, spot: Spot::default(), cylinder: 0, head: 0 },
+            target: Visit { lbn: u64::MAX, ..Visit::default() },
+            sector_ps: 0,
         }
     }
 
@@ -194,6 +188,7 @@ impl Control {
         self.jobs[id].as_mut().expect("a live job")
     }
 
+    #[inline(always)]
     fn add(&mut self, job: Job) -> JobId {
         if let Some(i) = self.jobs.iter().position(Option::is_none) {
             self.jobs[i] = Some(job);
@@ -229,19 +224,17 @@ impl Control {
     /// tell or others may come. The time of the last.
     pub fn step(&mut self, fixed: &Fixed, at: u64, outside: Outside, out: &mut Out) -> u64 {
         (self.now, self.outside) = (at, outside);
-        loop {
-            let at = self.now;
+        let mut last = at;
+        // What has just come may go a short way, and leave nothing to be served for now.
+        self.shorten(fixed, out);
+        let mut more = self.next().filter(|&next| next <= outside.until);
+        while let (Some(at), true) = (more, out.is_empty()) {
+            (self.now, last) = (at, at);
             self.serve(fixed, at, out);
-            if self.seeks_to_read() {
-                self.hurry(fixed, out);
-            }
-            match self.next() {
-                Some(next) if next < outside.until && !outside.knocks && out.is_empty() => {
-                    self.now = next;
-                }
-                _ => return at,
-            }
+            self.shorten(fixed, out);
+            more = self.next().filter(|&next| next < outside.until && !outside.knocks);
         }
+        out.ended.map_or(last, |e| e.at)
     }
 
     /// Serves the event that is due at `at`.

@@ -108,49 +108,53 @@ impl Control {
                 s.hold_count = s.end - s.start;
             }
         }
-        self.job_mut(id).owns_segment = true;
-        let j = self.job(id).clone();
         let free = self.effective_arm.is_none_or(|e| e == id || self.arm_segment() != Some(n));
-        if j.asked && free {
+        let j = self.job_mut(id);
+        j.owns_segment = true;
+        let (asked, read) = (j.asked, j.read);
+        if asked && free {
             let s = &mut self.segments[n];
-            s.reads = j.read;
-            s.background = false;
+            (s.reads, s.background) = (read, false);
         }
-        if !j.asked || j.read {
-            self.own_for_read(fixed, id, &j, n);
+        if !asked || read {
+            self.own_for_read(fixed, id, n);
         } else {
-            self.own_for_write(&j, n, free);
+            self.own_for_write(id, n, free);
         }
     }
 
-    fn own_for_read(&mut self, fixed: &Fixed, id: JobId, j: &Job, n: usize) {
+    fn own_for_read(&mut self, fixed: &Fixed, id: JobId, n: usize) {
+        let j = self.job(id);
+        let (asked, lba, count, outer) = (j.asked, j.lba, j.count, j.outer);
         if j.hit == Hit::No {
             let s = &mut self.segments[n];
             s.state = SegState::Clean;
-            s.arm_lbn = j.outer;
-            (s.start, s.end) = (j.outer, j.outer);
+            s.arm_lbn = outer;
+            (s.start, s.end) = (outer, outer);
             (s.ahead_min, s.ahead_max) = (-1, -1);
             s.hold_count = 0;
         }
-        if j.asked {
-            self.raise_ahead(fixed, n, j.lba, j.count);
-            if self.segments[n].end >= j.end() && self.effective_arm == Some(id) {
+        if asked {
+            self.raise_ahead(fixed, n, lba, count);
+            if self.segments[n].end >= lba + count && self.effective_arm == Some(id) {
                 self.segments[n].background = true;
             }
         }
     }
 
-    /// Raises the limits of reading ahead for a request.
-    pub(super) fn raise_ahead(&mut self, fixed: &Fixed, n: usize, lba: i64, count: i64) {
+    /// Raises the limits of reading ahead for a request; how far it alone lets it go.
+    pub(super) fn raise_ahead(&mut self, fixed: &Fixed, n: usize, lba: i64, count: i64) -> i64 {
         let total = fixed.geometry.sectors() as i64;
         let min = (lba + count + i64::from(fixed.config.buffer.read_ahead_min)).min(total);
         let max = self.ahead_limit(fixed, n, lba, count);
         let s = &mut self.segments[n];
         s.ahead_min = s.ahead_min.max(min);
         s.ahead_max = s.ahead_max.max(max);
+        max
     }
 
-    fn own_for_write(&mut self, j: &Job, n: usize, free: bool) {
+    fn own_for_write(&mut self, id: JobId, n: usize, free: bool) {
+        let j = self.jobs[id].as_ref().expect("a live job");
         let s = &mut self.segments[n];
         if free {
             if s.arm == super::Arm::Still {

@@ -325,7 +325,9 @@ impl Control {
             self.track = Track { run: r.u32()?, number: r.u32()? };
             self.track_angle = Angle(r.u32()?);
             self.low_sector = r.u32()?;
-            self.check_names(geometry)
+            self.check_names(geometry)?;
+            self.sector_ps = self.spindle.sweep(geometry.width(self.track));
+            Ok(())
         })
     }
 

@@ -121,6 +121,7 @@ impl Parts {
 }
 
 impl Job {
+    #[inline(always)]
     pub fn new(ask: &Ask, now: u64) -> Job {
         Job {
             ask: ask.id,
@@ -222,6 +223,12 @@ impl Segment {
         (lba >= self.start && lba < self.end)
             || (end > self.start && end <= self.end)
             || (lba <= self.start && end >= self.end)
+    }
+
+    /// The sector that moves next between the segment and the medium for its job.
+    #[inline]
+    pub fn at(&self, job: &Job) -> i64 {
+        if self.state == SegState::Reading { self.end } else { job.inner }
     }
 
     /// Drops the oldest sectors so that those up to `end` fit.

@@ -13,7 +13,7 @@ const PATTERNS_PAY: u64 = 8;
 
 /// LBNs that stand on evenly spaced virtual numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Extent {
+pub(crate) struct Extent {
     lbn: u64,
     first: u64,
     each: u32,
@@ -28,6 +28,26 @@ impl Extent {
     #[inline]
     fn end(&self) -> u64 {
         self.lbn + u64::from(self.count)
+    }
+
+    /// The run that it lies in.
+    #[inline]
+    pub fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Whether it takes all numbers from its first to its last.
+    #[inline]
+    pub fn is_single(&self) -> bool {
+        self.count == self.each
+    }
+
+    /// First and last LBN on the numbers from `from` to before `to`, if it takes all of them.
+    #[inline]
+    pub fn unbroken(&self, from: u64, to: u64) -> Option<(u64, u64)> {
+        let all =
+            self.is_single() && self.first <= from && to <= self.first + u64::from(self.count);
+        all.then(|| (self.lbn + (from - self.first), self.lbn + (to - 1 - self.first)))
     }
 
     #[inline]
@@ -180,6 +200,13 @@ impl Extents {
         (e.run, e.number_of(lbn))
     }
 
+    /// The extent of an LBN that the drive has, and its virtual number.
+    #[inline]
+    pub fn extent_of(&self, lbn: u64) -> (&Extent, u64) {
+        let e = &self.all[self.of(lbn)];
+        (e, e.number_of(lbn))
+    }
+
     /// The LBN on a number, if one stands there.
     pub fn lbn_of(&self, number: u64) -> Option<u64> {
         let e = &self.all[self.all.partition_point(|e| e.first <= number).checked_sub(1)?];
@@ -191,9 +218,7 @@ impl Extents {
     /// almost every track; `None` elsewhere. `near` is an LBN of the drive.
     #[inline]
     pub fn unbroken(&self, from: u64, to: u64, near: u64) -> Option<(u64, u64)> {
-        let e = &self.all[self.of(near)];
-        let all = e.count == e.each && e.first <= from && to <= e.first + u64::from(e.count);
-        all.then(|| (e.lbn + (from - e.first), e.lbn + (to - 1 - e.first)))
+        self.all[self.of(near)].unbroken(from, to)
     }
 
     /// First and last LBN on the numbers from `from` to before `to`, near which `near` stands: the

@@ -11,6 +11,7 @@ mod extents;
 mod remaps;
 mod serpentine;
 mod track;
+mod visit;
 mod zones;
 
 pub use build::Limits;
@@ -24,6 +25,7 @@ use extents::Extents;
 use remaps::{Filter, Remap};
 pub(crate) use track::OnTrack;
 use track::{Order, Run, Skews};
+pub(crate) use visit::Visit;
 
 /// The layout of a drive.
 #[derive(Debug, Clone, PartialEq)]

@@ -100,9 +100,8 @@ impl Control {
         if s.arm == Arm::Still {
             s.arm_lbn = s.end;
         }
-        self.raise_ahead(fixed, n, lba, count);
+        let limit = self.raise_ahead(fixed, n, lba, count);
         self.on_arrival = fixed.config.buffer.read_on_arrival;
-        let limit = self.ahead_limit(fixed, n, lba, count);
         let s = &mut self.segments[n];
         s.state = SegState::Reading;
         let (mut seek, mut release) = (false, false);

@@ -2,16 +2,20 @@
 //!
 //! One job has the arm at a time. [`claim`] gives it to a job, [`seek`] brings it to a track, [`pass`]
 //! follows the sectors under the head, several in a [`step`] where nothing else can happen, and
-//! [`release`] lets it go; [`preempt`] takes it away from reading ahead. [`whole`] is the short way of a
-//! read that nothing disturbs.
+//! [`release`] lets it go; [`preempt`] takes it away from reading ahead. What nothing disturbs goes a
+//! short way: a read ([`whole`]), a write ([`write`]), reading ahead ([`ahead`]).
 
+mod ahead;
 mod claim;
 mod pass;
 mod preempt;
 mod release;
 mod seek;
 mod step;
+#[cfg(test)]
+mod tests;
 mod whole;
+mod write;
 
 use crate::controller::types::{Arm, Hit, JobId, Out, SegState};
 use crate::controller::{Control, Fixed};

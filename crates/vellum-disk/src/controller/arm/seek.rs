@@ -2,8 +2,8 @@
 
 use crate::config::ReadAhead;
 use crate::controller::types::{Arm, JobId, Out, Parts, SegOut, SegState};
-use crate::controller::{Control, Fixed, Target};
-use crate::geometry::Angle;
+use crate::controller::{Control, Fixed};
+use crate::geometry::{Angle, Visit};
 use crate::spindle::Rotation;
 use vellum_block::Duration;
 
@@ -18,34 +18,10 @@ impl Control {
         wait: u64,
         shortest: u64,
     ) -> bool {
-        let lbn = self.segments[n].arm_lbn;
-        self.segments[n].arm = Arm::Still;
-        if !self.aim(fixed, lbn) {
+        let Some((distance, moved, settle)) = self.set_out(fixed, n, self.now + wait, shortest)
+        else {
             return false;
-        }
-        let Target { spot, cylinder, head, .. } = self.target;
-        let distance = cylinder.abs_diff(self.cylinder);
-        let reads = self.segments[n].reads;
-        let (moved, settle) = fixed.seek.time(distance, head != self.head, !reads);
-        let pause = shortest.saturating_sub(moved + settle);
-        let start = self.now + wait + pause;
-        let s = &mut self.segments[n];
-        s.time = start;
-        s.arm_time = start + moved + settle;
-        if s.background && reads {
-            let other = head != self.head;
-            let stop = match fixed.config.buffer.read_ahead {
-                ReadAhead::Cylinder => distance != 0,
-                ReadAhead::Track => distance != 0 || other,
-                _ => false,
-            };
-            if stop {
-                return false;
-            }
-        }
-        s.arm_sector = spot.sector;
-        s.arm = Arm::Seek;
-        (s.arm_count, s.arm_jump) = (0, 1);
+        };
         let Some(parts) = self.waiting_parts(id, n) else { return true };
         if first && !parts.moved {
             parts.moved = true;
@@ -62,8 +38,60 @@ impl Control {
         true
     }
 
-    /// The heads have settled on a track: wait for the first sector. A read may be the only thing that
-    /// goes on.
+    /// Sets the arm in motion at `start`, or so much later that it moves for `shortest`. Cylinders on
+    /// the way, time for them, and for settling; `None` if reading ahead ends here.
+    #[inline]
+    pub(super) fn set_out(
+        &mut self,
+        fixed: &Fixed,
+        n: usize,
+        start: u64,
+        shortest: u64,
+    ) -> Option<(u32, u64, u64)> {
+        let lbn = self.segments[n].arm_lbn;
+        self.segments[n].arm = Arm::Still;
+        if !self.aim(fixed, lbn) {
+            return None;
+        }
+        let Visit { spot, cylinder, head, .. } = self.target;
+        let distance = cylinder.abs_diff(self.cylinder);
+        let other = head != self.head;
+        let s = &mut self.segments[n];
+        let (moved, settle) = fixed.seek.time(distance, other, !s.reads);
+        let start = start + shortest.saturating_sub(moved + settle);
+        s.time = start;
+        s.arm_time = start + moved + settle;
+        if s.background && s.reads {
+            let stop = match fixed.config.buffer.read_ahead {
+                ReadAhead::Cylinder => distance != 0,
+                ReadAhead::Track => distance != 0 || other,
+                _ => false,
+            };
+            if stop {
+                return None;
+            }
+        }
+        s.arm_sector = spot.sector;
+        s.arm = Arm::Seek;
+        (s.arm_count, s.arm_jump) = (0, 1);
+        Some((distance, moved, settle))
+    }
+
+    /// The heads have settled on the track of the last target.
+    #[inline]
+    pub(super) fn settle(&mut self, fixed: &Fixed) {
+        let Visit { spot, cylinder, head, angle, on, .. } = self.target;
+        (self.cylinder, self.head) = (cylinder, head);
+        (self.track, self.track_angle) = (spot.track, angle);
+        self.sector_ps = self.spindle.sweep(fixed.geometry.width(spot.track));
+        (self.track_low, self.track_high) = (on.first.0 as i64, on.last.0 as i64);
+        self.low_sector = on.first.1;
+        self.whole = u64::from(on.last.1 - on.first.1) == on.last.0 - on.first.0;
+        (self.late_start, self.late_end) = (self.track_high + 1, self.track_high + 1);
+    }
+
+    /// The heads have settled on a track: wait for the first sector. A request may be the only thing
+    /// that goes on.
     pub(super) fn on_track(
         &mut self,
         fixed: &Fixed,
@@ -77,18 +105,13 @@ impl Control {
         if !self.aim(fixed, lbn) {
             return;
         }
-        let Target { spot, cylinder, head, .. } = self.target;
-        (self.cylinder, self.head) = (cylinder, head);
+        let Visit { spot, cylinder, head, .. } = self.target;
         if self.segments[n].out == SegOut::Preempt {
+            (self.cylinder, self.head) = (cylinder, head);
             self.segments[n].arm = Arm::Still;
             return self.release_arm(fixed, id, out);
         }
-        self.track = spot.track;
-        self.track_angle = g.track_angle(spot.track);
-        let on = g.lbns_on(spot.track, lbn as u64).unwrap_or_default();
-        (self.track_low, self.track_high) = (on.first.0 as i64, on.last.0 as i64);
-        self.low_sector = on.first.1;
-        self.whole = u64::from(on.last.1 - on.first.1) == on.last.0 - on.first.0;
+        self.settle(fixed);
         let s = &mut self.segments[n];
         let mut arrival = self.on_arrival;
         if fixed.config.buffer.keep_free_sectors && s.reads && lbn != self.track_low {
@@ -106,7 +129,6 @@ impl Control {
         } else {
             g.lbn_at(self.track, landed).map_or(lbn, |l| l as i64)
         };
-        (self.late_start, self.late_end) = (self.track_high + 1, self.track_high + 1);
         let s = &mut self.segments[n];
         s.arm_time = self.now + wait;
         s.arm_lbn = lbn;
@@ -124,12 +146,12 @@ impl Control {
         }
         // Mostly nothing can happen before the first sector has passed: a step less.
         let start = self.now + wait;
-        if alone && self.read_whole(fixed, id, n, start) {
+        if alone && self.pass_whole(fixed, id, n, (angle, start), out) {
             return;
         }
         let quiet = self.quiet_until(fixed);
-        if start + self.sector_time(fixed) <= quiet && self.idle_start(id, n) {
-            self.wait_for_sector(start);
+        if start + self.sector_ps <= quiet && self.idle_start(id, n) {
+            self.spindle.wait(angle, self.now, start);
             if self.only_answers(id, n) {
                 self.read_ahead_from(fixed, id, n, start);
             } else {
@@ -138,21 +160,31 @@ impl Control {
         }
     }
 
-    /// The wait for a track's first sector, from now to `start`, has passed.
-    pub(super) fn wait_for_sector(&mut self, start: u64) {
-        self.spindle.wait(self.now, start);
+    /// The arm's job is the only thing that goes on: takes it as far as that can be told.
+    fn pass_whole(
+        &mut self,
+        fixed: &Fixed,
+        id: JobId,
+        n: usize,
+        from: (Angle, u64),
+        out: &mut Out,
+    ) -> bool {
+        if self.job(id).read {
+            self.read_whole(fixed, id, n, from, out)
+        } else {
+            self.write_whole(fixed, id, n, from, out)
+        }
     }
 
     /// Finds the place of an LBN, if the drive has it. The arm asks for it when it sets out and again
     /// when it is there.
     #[inline]
-    fn aim(&mut self, fixed: &Fixed, lbn: i64) -> bool {
-        if self.target.lbn == lbn {
+    pub(super) fn aim(&mut self, fixed: &Fixed, lbn: i64) -> bool {
+        if self.target.lbn == lbn as u64 {
             return true;
         }
-        let Some(spot) = fixed.geometry.locate(lbn as u64) else { return false };
-        let (cylinder, head) = fixed.geometry.track_place(spot.track);
-        self.target = Target { lbn, spot, cylinder, head };
+        let Some(visit) = fixed.geometry.visit(lbn as u64) else { return false };
+        self.target = visit;
         true
     }
 
@@ -175,7 +207,7 @@ impl Control {
 
     /// The account of a job that waits for the medium; none once the medium has done its part and
     /// only reads ahead for it.
-    #[inline]
+    #[inline(always)]
     pub(in crate::controller) fn waiting_parts(
         &mut self,
         id: JobId,

@@ -18,7 +18,7 @@ impl Control {
         start: u64,
         quiet: u64,
     ) {
-        let width = self.sector_time(fixed);
+        let width = self.sector_ps;
         let room = quiet.saturating_sub(start);
         if let Some(to) = self.reads_on(fixed, n) {
             let last = self.track_high;
@@ -41,8 +41,12 @@ impl Control {
         let mut jump = if idle > 1 { fitting(room, width, idle) } else { 1 };
         let wraps = coming + jump > self.track_high;
         let lbn = if wraps { self.track_low } else { coming + jump };
-        let (gap, spot) = self.gap(fixed, s.arm_sector + jump as u32, lbn);
+        let (mut gap, spot) = self.gap(fixed, s.arm_sector + jump as u32, lbn);
         let count = if wanted && jump == 1 { 1 } else { 2 };
+        // After the last sector of a track, in turn, the arm leaves it and waits for no other.
+        if count == 1 && wraps && coming == s.at(j) {
+            gap = 0;
+        }
         let mut more = 0;
         if count == 1 && gap == 0 && self.whole && !wraps {
             let to = self.stretch(fixed, j, s, beyond);
@@ -81,12 +85,6 @@ impl Control {
         }
         let stop = |to: i64, limit: i64| if limit > s.end { to.min(limit) } else { to };
         Some(stop(stop(self.track_high + 1, s.ahead_min), s.ahead_max))
-    }
-
-    /// Picoseconds of a sector of the present track.
-    #[inline]
-    pub(super) fn sector_time(&self, fixed: &Fixed) -> u64 {
-        self.spindle.sweep(fixed.geometry.width(self.track))
     }
 
     /// Sectors between the one that was expected and the one that holds `lbn`, and its number.
@@ -197,7 +195,7 @@ impl Control {
     fn stretch(&self, fixed: &Fixed, j: &Job, s: &Segment, beyond: i64) -> i64 {
         let coming = s.arm_lbn;
         let reading = s.state == SegState::Reading;
-        let at = if reading { s.end } else { j.inner };
+        let at = s.at(j);
         let one = at + 1;
         if self.held || s.out == SegOut::Preempt || coming != at {
             return coming + 1;

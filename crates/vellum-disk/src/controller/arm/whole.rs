@@ -10,29 +10,36 @@
 use crate::config::ReadAhead;
 use crate::controller::types::{Arm, Bus, BusEvent, JobId, Out, SegOut, SegState};
 use crate::controller::{Control, Fixed};
+use crate::geometry::Angle;
 
 impl Control {
-    /// Whether the arm is on its way for a read that waits for it.
+    /// Takes what the arm does as far as nothing else can happen.
     #[inline]
-    pub(in crate::controller) fn seeks_to_read(&self) -> bool {
-        let Some(id) = self.effective_arm else { return false };
+    pub(in crate::controller) fn shorten(&mut self, fixed: &Fixed, out: &mut Out) {
+        let Some(id) = self.effective_arm else { return };
         let j = self.job(id);
-        let Some(n) = j.segment else { return false };
+        let Some(n) = j.segment else { return };
         let s = &self.segments[n];
-        s.arm == Arm::Seek && !s.background && j.read && j.asked
+        match s.arm {
+            Arm::Seek | Arm::Sector if !j.read => self.hurry_write(fixed, id, n, out),
+            Arm::Seek if j.asked && !s.background => self.hurry(fixed, id, n, out),
+            Arm::Seek | Arm::Sector if s.background => self.coast(fixed, id, n, out),
+            _ => (),
+        }
     }
 
     /// Takes a read that seeks as far as nothing else can happen.
-    pub(in crate::controller) fn hurry(&mut self, fixed: &Fixed, out: &mut Out) {
-        let Some(id) = self.effective_arm else { return };
-        let Some(n) = self.job(id).segment else { return };
+    fn hurry(&mut self, fixed: &Fixed, id: JobId, n: usize, out: &mut Out) {
         if !self.waits_alone(fixed, id, n) {
             return;
         }
         let now = self.now;
         // Until the host has its answer, that is; then others may come.
         let mut end = u64::MAX;
-        while self.segments[n].arm == Arm::Seek && self.segments[n].arm_time < end {
+        while out.ended.is_none()
+            && self.segments[n].arm == Arm::Seek
+            && self.segments[n].arm_time < end
+        {
             self.now = self.segments[n].arm_time;
             if let Some((at, BusEvent::Left(_))) = self.bus_event
                 && at <= self.now
@@ -46,6 +53,14 @@ impl Control {
                 _ if self.segments[n].background => break,
                 _ => end,
             };
+        }
+        // The answer, if nothing comes before it.
+        if let Some((at, BusEvent::Completed(_))) = self.bus_event
+            && at <= self.outside.until
+            && self.arm_event().is_none_or(|arm| arm >= at)
+        {
+            (self.bus_event, self.now) = (None, at);
+            self.completed(fixed, id, out);
         }
         self.now = now;
     }
@@ -84,7 +99,14 @@ impl Control {
 
     /// Takes a read that waits alone, and whose next sector begins at `start`, to its answer, or to the
     /// next track if there is more of it, if it can. Reading ahead goes on from there by itself.
-    pub(super) fn read_whole(&mut self, fixed: &Fixed, id: JobId, n: usize, start: u64) -> bool {
+    pub(super) fn read_whole(
+        &mut self,
+        fixed: &Fixed,
+        id: JobId,
+        n: usize,
+        (angle, start): (Angle, u64),
+        out: &mut Out,
+    ) -> bool {
         let (j, s) = (self.job(id), &self.segments[n]);
         if !self.whole || s.arm_lbn != s.end || s.end >= j.end() {
             return false;
@@ -92,9 +114,10 @@ impl Control {
         let in_one_piece = j.watermark >= j.end() - j.outer;
         let end = j.end().min(self.track_high + 1);
         let sectors = end - s.end;
-        let passed = start + self.sector_time(fixed) * sectors as u64;
+        let passed = start + self.sector_ps * sectors as u64;
         if end < j.end() {
             if in_one_piece {
+                self.spindle.wait(angle, self.now, start);
                 self.read_track(fixed, id, n, (start, passed), sectors as u32);
             }
             return in_one_piece;
@@ -108,6 +131,7 @@ impl Control {
         let each = self.sector_on_bus(fixed, id);
         let connected = passed + o.reselect.as_ps() + o.data_preparation.as_ps();
         let moved = connected + each * (end - j.outer) as u64;
+        self.spindle.wait(angle, self.now, start);
         self.pass(id, n, (start, passed), sectors as u32);
         let j = self.jobs[id].as_mut().expect("a live job");
         let s = &mut self.segments[n];
@@ -121,7 +145,18 @@ impl Control {
         (self.current_bus, self.effective_bus) = (Some(id), Some(id));
         self.last_read = true;
         self.bus = Bus::Waiting;
-        self.bus_event = Some((moved + o.read_complete.as_ps(), BusEvent::Completed(id)));
+        let told = moved + o.read_complete.as_ps();
+        if !self.outside.waits && told <= self.outside.until && !self.on_arrival {
+            // Nobody looks before the answer, nor right after it.
+            (s.time, s.arm_time, s.arm_count, s.arm_jump) = (passed, passed, 1, 0);
+            (self.bus_event, self.now) = (None, told);
+            self.completed(fixed, id, out);
+            if self.effective_arm == Some(id) {
+                self.coast(fixed, id, n, out);
+            }
+            return true;
+        }
+        self.bus_event = Some((told, BusEvent::Completed(id)));
         if s.background {
             self.read_ahead_from(fixed, id, n, passed);
         }
@@ -131,7 +166,6 @@ impl Control {
     /// Lets so many sectors of a read pass, the first of a track.
     #[inline]
     fn pass(&mut self, id: JobId, n: usize, (start, passed): (u64, u64), sectors: u32) {
-        self.wait_for_sector(start);
         self.spindle.steps(start, passed, sectors);
         self.job_mut(id).parts.transfer += passed - start;
         self.come_to(n, sectors);
@@ -170,7 +204,7 @@ impl Control {
             return;
         }
         let quiet = self.quiet_until(fixed);
-        let width = self.sector_time(fixed);
+        let width = self.sector_ps;
         let room = quiet.saturating_sub(start);
         let more = room.checked_div(width).unwrap_or(0);
         let left = (self.track_high + 1).min(s.ahead_max) - s.arm_lbn;
@@ -187,82 +221,6 @@ impl Control {
         } else {
             // Whoever comes then finds so many sectors read, and the next one on its way.
             self.next_sector(fixed, id, n, at, quiet);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{FastWrite, Segmented};
-    use crate::drive::Engine;
-    use crate::profile::Controller;
-    use crate::{Disk, Policy, profiles};
-    use proptest::prelude::*;
-    use vellum_block::{Completion, Device, Duration, Instant, Lba, Op, Request, Tag, drain};
-
-    /// A controller of a profile with some of its figures changed, one bit each.
-    fn controller(c: &mut Segmented, bits: u32) {
-        let bit = |n: u32| bits >> n & 1 == 1;
-        let kinds = [ReadAhead::None, ReadAhead::Track, ReadAhead::Cylinder, ReadAhead::Segment];
-        c.buffer.cache = bit(0) || bit(1);
-        c.buffer.read_ahead = kinds[(bits >> 1 & 3) as usize];
-        c.buffer.read_watermark = if bit(3) { 1_000_000 } else { 200_000 };
-        c.buffer.watermark_of_request = true;
-        c.buffer.read_on_arrival = bit(4);
-        c.buffer.stop_in_sector = bit(5);
-        c.buffer.read_ahead_max = if bit(6) { 40 } else { 0 };
-        c.hold_bus_read = bit(7);
-        if bit(8) {
-            (c.read_sector, c.overheads.read_complete) = (Duration::ZERO, Duration::ZERO);
-            c.overheads.read_disconnect = Default::default();
-            (c.overheads.reselect, c.overheads.data_preparation) = Default::default();
-        }
-        c.buffer.fast_write = if bit(9) { FastWrite::On } else { FastWrite::Off };
-        c.buffer.read_ahead_on_hit = bit(10);
-    }
-
-    fn play(
-        name: &str,
-        bits: u32,
-        whole: bool,
-        steps: &[(u64, bool, u64, u32)],
-    ) -> (Vec<Completion>, crate::MediaCounters) {
-        let mut profile = profiles::find(name).unwrap();
-        if let Controller::Segmented(c) = &mut profile.controller {
-            controller(c, bits);
-        }
-        let mut disk = Disk::new(&profile, Policy::Fcfs).unwrap();
-        if let Engine::Segmented(d) = &mut disk.engine {
-            d.fixed.whole_reads = whole;
-        }
-        let (mut done, mut at, mut lba) = (Vec::new(), Instant::ZERO, 4000);
-        let mut note = |c: Completion| done.push(c);
-        for (i, &(gap, write, place, sectors)) in steps.iter().enumerate() {
-            at += Duration::from_us(gap);
-            disk.advance(at, &mut note);
-            // Near the request before, or right behind it.
-            lba += place * 3;
-            let op = if write { Op::Write } else { Op::Read };
-            disk.submit(at, Request::new(Tag(i as u64), op, Lba::new(lba), sectors)).unwrap();
-            lba += u64::from(sectors);
-        }
-        drain(&mut disk, &mut note);
-        (done, disk.media())
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(192))]
-
-        #[test]
-        fn the_short_way_of_a_read_ends_where_the_plain_one_does(
-            bits in 0u32..1 << 11,
-            first in any::<bool>(),
-            steps in prop::collection::vec(
-                (0u64..25_000, prop::bool::weighted(0.2), 0u64..900, 1u32..120), 1..24),
-        ) {
-            let name = profiles::NAMES[usize::from(first)];
-            prop_assert_eq!(play(name, bits, true, &steps), play(name, bits, false, &steps));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::controller::{Control, Fixed};
 
 impl Control {
     /// Tells the host that the request ended.
-    pub(super) fn complete(&mut self, fixed: &Fixed, id: JobId) {
+    pub(in crate::controller) fn complete(&mut self, fixed: &Fixed, id: JobId) {
         let o = &fixed.config.overheads;
         let read = self.job(id).read;
         self.last_read = read;
@@ -29,7 +29,7 @@ impl Control {
     }
 
     /// The host has been told.
-    pub(super) fn completed(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
+    pub(in crate::controller) fn completed(&mut self, fixed: &Fixed, id: JobId, out: &mut Out) {
         let j = self.job(id);
         let (read, segment, owns, over) = (j.read, j.segment, j.owns_segment, j.inner >= j.end());
         out.ended = Some(Ended { ask: j.ask, at: self.now, parts: j.parts });

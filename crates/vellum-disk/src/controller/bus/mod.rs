@@ -24,6 +24,7 @@ impl Control {
 
     pub(super) fn bus_done(&mut self, fixed: &Fixed, event: BusEvent, out: &mut Out) {
         match event {
+            BusEvent::Connected(id) if self.fill(fixed, id, out) => (),
             BusEvent::Connected(id) => self.transfer(fixed, id),
             BusEvent::Moved(id) => {
                 self.charge_bus(id);

@@ -1,0 +1,136 @@
+//! The short ways against the plain one, sector by sector: the same ends, the same accounts, and the
+//! same sectors on the medium whenever the power goes.
+
+use crate::config::{FastWrite, Layout, ReadAhead, Segmented};
+use crate::drive::Engine;
+use crate::geometry::Sparing;
+use crate::profile::Controller;
+use crate::spindle::Rotation;
+use crate::{Disk, MediaCounters, Policy, profiles};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use vellum_block::{
+    Completion, Device, Duration, Flags, Instant, Landed, Lba, Loss, Op, Request, Sink, Tag, drain,
+};
+
+/// A controller of a profile with some of its figures changed, one bit each.
+fn controller(c: &mut Segmented, bits: u32) {
+    let bit = |n: u32| bits >> n & 1 == 1;
+    let kinds = [ReadAhead::None, ReadAhead::Track, ReadAhead::Cylinder, ReadAhead::Segment];
+    c.buffer.cache = bit(0) || bit(1);
+    c.buffer.read_ahead = kinds[(bits >> 1 & 3) as usize];
+    c.buffer.read_watermark = if bit(3) { 1_000_000 } else { 200_000 };
+    c.buffer.watermark_of_request = true;
+    c.buffer.read_on_arrival = bit(4);
+    c.buffer.stop_in_sector = bit(5);
+    c.buffer.read_ahead_max = if bit(6) { 40 } else { 0 };
+    c.hold_bus_read = bit(7);
+    if bit(8) {
+        (c.read_sector, c.overheads.read_complete) = (Duration::ZERO, Duration::ZERO);
+        c.overheads.read_disconnect = Default::default();
+        (c.overheads.reselect, c.overheads.data_preparation) = Default::default();
+    }
+    c.buffer.fast_write = if bit(9) { FastWrite::On } else { FastWrite::Off };
+    c.buffer.read_ahead_on_hit = bit(10);
+    c.buffer.write_on_arrival = bit(11) && bit(4);
+    c.overheads.write_complete = Duration::from_us(if bit(12) { 300 } else { 0 });
+    if bit(13) {
+        c.write_sector = c.write_sector.times(40);
+    }
+}
+
+/// Gap in µs, what, place, sectors.
+type Step = (u64, u8, u64, u32);
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec((0u64..25_000, 0u8..8, 0u64..900, 1u32..120), 1..24)
+}
+
+/// What a drive told: completions, and each write's sectors on the medium with the time of the last.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    done: Vec<Completion>,
+    landed: BTreeMap<u64, (u32, Instant)>,
+    lost: Vec<Loss>,
+}
+
+impl Sink for Told {
+    fn completed(&mut self, c: Completion) {
+        self.done.push(c);
+    }
+    fn landed(&mut self, l: Landed) {
+        let of = self.landed.entry(l.tag.0).or_default();
+        *of = (of.0 + l.sectors, l.at);
+    }
+}
+
+/// Plays the steps; the power goes so many microseconds after the last, if it does.
+fn play(
+    drive: (usize, u32),
+    whole: bool,
+    steps: &[Step],
+    cut: Option<u64>,
+) -> (Told, MediaCounters) {
+    let (name, bits) = (profiles::NAMES[drive.0], drive.1);
+    let mut profile = profiles::find(name).unwrap();
+    if let Controller::Segmented(c) = &mut profile.controller {
+        controller(c, bits);
+    }
+    if let (Layout::Zoned(z), true) = (&mut profile.layout, bits >> 14 & 1 == 1) {
+        // A spare at the end of each track, which passes between the last sector and the first.
+        z.sparing = Sparing::PerTrack;
+        z.zones.iter_mut().for_each(|zone| zone.spares = 1);
+    }
+    if bits >> 15 & 1 == 1 {
+        profile.mechanics.rotation = Rotation::Stepped;
+    }
+    let mut disk = Disk::new(&profile, Policy::Fcfs).unwrap();
+    if let Engine::Segmented(d) = &mut disk.engine {
+        d.fixed.whole_reads = whole;
+    }
+    let (mut told, mut at, mut lba) = (Told::default(), Instant::ZERO, 4000);
+    for (i, &(gap, what, place, sectors)) in steps.iter().enumerate() {
+        at += Duration::from_us(gap);
+        disk.advance(at, &mut told);
+        // Near the request before, or right behind it.
+        lba += if what & 4 == 0 { place * 3 } else { 0 };
+        let op = if what & 3 == 0 { Op::Write } else { Op::Read };
+        let mut request = Request::new(Tag(i as u64), op, Lba::new(lba), sectors);
+        if what == 0 && place % 3 == 0 {
+            request = request.with_flags(Flags::FUA);
+        }
+        disk.submit(at, request).unwrap();
+        lba += u64::from(sectors);
+    }
+    match cut {
+        None => drain(&mut disk, &mut told),
+        Some(us) => {
+            let mut lost = Vec::new();
+            at += Duration::from_us(us);
+            disk.power_loss(at, &mut told, &mut |l| lost.push(l));
+            told.lost = lost;
+            at
+        }
+    };
+    (told, disk.media())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn the_short_way_of_a_request_ends_where_the_plain_one_does(
+        drive in (0usize..2, 0u32..1 << 16), steps in steps()
+    ) {
+        prop_assert_eq!(play(drive, true, &steps, None), play(drive, false, &steps, None));
+    }
+
+    #[test]
+    fn a_power_cut_on_the_short_way_leaves_what_it_leaves_on_the_plain_one(
+        drive in (0usize..2, 0u32..1 << 16), steps in steps(), cut in 0u64..40_000
+    ) {
+        let (short, _) = play(drive, true, &steps, Some(cut));
+        let (plain, _) = play(drive, false, &steps, Some(cut));
+        prop_assert_eq!(short, plain);
+    }
+}
