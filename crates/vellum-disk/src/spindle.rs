@@ -150,7 +150,7 @@ impl Spindle {
     /// What is left of `time` after whole turns, most often all of it.
     #[inline]
     fn within_turn(&self, time: u64) -> u64 {
-        if time < self.period { time } else { time % self.period }
+        if time < self.period { time } else { time - self.turns_in(time) * self.period }
     }
 }
 

@@ -81,7 +81,8 @@ pub(crate) struct Control {
     pub media: MediaCounters,
     pub cylinder: u32,
     pub head: u32,
-    jobs: Vec<Option<Job>>,
+    /// Those that are not live are free for the next request.
+    jobs: Vec<Job>,
     segments: Vec<Segment>,
     /// Segment numbers, least recently used first.
     order: Vec<usize>,
@@ -181,21 +182,25 @@ impl Control {
     }
 
     fn job(&self, id: JobId) -> &Job {
-        self.jobs[id].as_ref().expect("a live job")
+        &self.jobs[id]
     }
 
     fn job_mut(&mut self, id: JobId) -> &mut Job {
-        self.jobs[id].as_mut().expect("a live job")
+        &mut self.jobs[id]
     }
 
     #[inline(always)]
     fn add(&mut self, job: Job) -> JobId {
-        if let Some(i) = self.jobs.iter().position(Option::is_none) {
-            self.jobs[i] = Some(job);
+        if let Some(i) = self.jobs.iter().position(|j| !j.live) {
+            self.jobs[i] = job;
             return i;
         }
-        self.jobs.push(Some(job));
+        self.jobs.push(job);
         self.jobs.len() - 1
+    }
+
+    fn live_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.iter().filter(|j| j.live)
     }
 
     /// When the next event is due.
@@ -217,7 +222,7 @@ impl Control {
 
     /// Whether a write has ended for the host and is not on the medium.
     pub fn behind(&self) -> bool {
-        self.jobs.iter().flatten().any(|j| !j.read && j.asked)
+        self.live_jobs().any(|j| !j.read && j.asked)
     }
 
     /// Serves the next event, which is due at `at`, and those after it until one has something to
@@ -259,16 +264,14 @@ impl Control {
 
     /// Whether a write that has ended for the host is not (wholly) on the medium.
     pub fn misses(&self, number: u64) -> bool {
-        self.jobs.iter().flatten().any(|j| j.ask == number && j.is_missing())
+        self.live_jobs().any(|j| j.ask == number && j.is_missing())
     }
 
     /// Writes that are not (wholly) on the medium: the drive's number and the first LBN and count
     /// of what is missing.
     pub fn missing(&self) -> Vec<(u64, u64, u32)> {
         let mut out: Vec<_> = self
-            .jobs
-            .iter()
-            .flatten()
+            .live_jobs()
             .filter(|j| j.is_missing())
             .map(|j| (j.ask, j.durable as u64, (j.end() - j.durable) as u32))
             .collect();

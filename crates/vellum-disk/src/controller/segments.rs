@@ -154,7 +154,7 @@ impl Control {
     }
 
     fn own_for_write(&mut self, id: JobId, n: usize, free: bool) {
-        let j = self.jobs[id].as_ref().expect("a live job");
+        let j = &self.jobs[id];
         let s = &mut self.segments[n];
         if free {
             if s.arm == super::Arm::Still {

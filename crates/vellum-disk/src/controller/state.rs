@@ -123,6 +123,7 @@ impl Job {
             began: r.bool()?,
         };
         Ok(Job {
+            live: true,
             ask,
             lba,
             count,
@@ -248,8 +249,8 @@ impl Control {
             w.u32(self.head);
             w.u64(self.jobs.len() as u64);
             for job in &self.jobs {
-                w.bool(job.is_some());
-                if let Some(job) = job {
+                w.bool(job.live);
+                if job.live {
                     job.save(w);
                 }
             }
@@ -293,7 +294,7 @@ impl Control {
             let (jobs, segments) = (n as usize, self.segments.len());
             self.jobs.clear();
             for _ in 0..jobs {
-                let job = if r.bool()? { Some(Job::restore(r, segments)?) } else { None };
+                let job = if r.bool()? { Job::restore(r, segments)? } else { Job::default() };
                 self.jobs.push(job);
             }
             for s in &mut self.segments {
@@ -342,7 +343,7 @@ impl Control {
             .chain([self.effective_arm, self.effective_bus, self.current_arm].into_iter().flatten())
             .chain([self.current_bus, self.extra_job].into_iter().flatten());
         for j in named {
-            if self.jobs[j].is_none() {
+            if !self.jobs[j].live {
                 return wrong("job", j as u64);
             }
         }

@@ -6,8 +6,9 @@ use super::Ask;
 pub(crate) type JobId = usize;
 
 /// How much of a request a segment holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Hit {
+    #[default]
     No,
     Partial,
     Whole,
@@ -66,8 +67,10 @@ pub(crate) enum BusEvent {
 }
 
 /// A request inside the controller.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Job {
+    /// False once the controller has forgotten it.
+    pub live: bool,
     /// The drive's number of the request.
     pub ask: u64,
     pub lba: i64,
@@ -124,6 +127,7 @@ impl Job {
     #[inline(always)]
     pub fn new(ask: &Ask, now: u64) -> Job {
         Job {
+            live: true,
             ask: ask.id,
             lba: ask.lba as i64,
             count: i64::from(ask.sectors),

@@ -122,7 +122,7 @@ impl Control {
         if !in_full {
             s.arm_lbn = s.end;
             s.arm_sector = self.low_sector + (s.end - self.track_low) as u32;
-            self.next_sector(fixed, id, n, passed, quiet);
+            self.one_more(fixed, id, n, passed, quiet);
         }
         in_full
     }

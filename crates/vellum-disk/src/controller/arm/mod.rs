@@ -22,7 +22,7 @@ use crate::controller::{Control, Fixed};
 
 impl Control {
     pub(in crate::controller) fn arm_segment(&self) -> Option<usize> {
-        self.effective_arm.and_then(|e| self.jobs[e].as_ref()?.segment)
+        self.effective_arm.and_then(|e| self.jobs[e].segment)
     }
 
     /// The job that the arm would serve next: the oldest that has, or can get, a segment.

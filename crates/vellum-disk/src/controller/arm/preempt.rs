@@ -95,7 +95,7 @@ impl Control {
         s.state = if keep { SegState::Clean } else { SegState::Empty };
         if received {
             self.leave_segment(id);
-            self.jobs[id] = None;
+            self.jobs[id].live = false;
             self.new_owner(fixed, n);
         }
         (self.effective_arm, self.current_arm) = (None, None);
@@ -124,7 +124,7 @@ impl Control {
         }
         if self.job(effective).received {
             self.leave_segment(effective);
-            self.jobs[effective] = None;
+            self.jobs[effective].live = false;
         } else {
             let (count, end) = (self.job(id).count, self.job(id).end());
             self.segments[n].reads = true;

@@ -148,7 +148,7 @@ impl Control {
         if free {
             self.queue.retain(|&q| q != id);
             self.leave_segment(id);
-            self.jobs[id] = None;
+            self.jobs[id].live = false;
             self.new_owner(fixed, n);
         }
         if release {

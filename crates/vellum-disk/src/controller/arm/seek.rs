@@ -153,7 +153,7 @@ impl Control {
         if start + self.sector_ps <= quiet && self.idle_start(id, n) {
             self.spindle.wait(angle, self.now, start);
             if self.only_answers(id, n) {
-                self.read_ahead_from(fixed, id, n, start);
+                self.read_ahead_from(fixed, id, n, start, quiet);
             } else {
                 self.next_sector(fixed, id, n, start, quiet);
             }
@@ -180,12 +180,12 @@ impl Control {
     /// when it is there.
     #[inline]
     pub(super) fn aim(&mut self, fixed: &Fixed, lbn: i64) -> bool {
-        if self.target.lbn == lbn as u64 {
-            return true;
-        }
-        let Some(visit) = fixed.geometry.visit(lbn as u64) else { return false };
-        self.target = visit;
-        true
+        self.target.lbn == lbn as u64 || self.look_up(fixed, lbn)
+    }
+
+    #[inline(never)]
+    fn look_up(&mut self, fixed: &Fixed, lbn: i64) -> bool {
+        fixed.geometry.visit(lbn as u64, &mut self.target)
     }
 
     /// Whether the first sector of a track can begin without anything to be done about it.

@@ -9,7 +9,7 @@
 
 use crate::config::ReadAhead;
 use crate::controller::types::{Arm, Bus, BusEvent, JobId, Out, SegOut, SegState};
-use crate::controller::{Control, Fixed};
+use crate::controller::{Control, Fixed, Outside};
 use crate::geometry::Angle;
 
 impl Control {
@@ -133,7 +133,7 @@ impl Control {
         let moved = connected + each * (end - j.outer) as u64;
         self.spindle.wait(angle, self.now, start);
         self.pass(id, n, (start, passed), sectors as u32);
-        let j = self.jobs[id].as_mut().expect("a live job");
+        let j = &mut self.jobs[id];
         let s = &mut self.segments[n];
         // What the medium does.
         (j.parts.medium_end, j.parts.bus) = (Some(passed), moved - connected);
@@ -158,7 +158,10 @@ impl Control {
         }
         self.bus_event = Some((told, BusEvent::Completed(id)));
         if s.background {
-            self.read_ahead_from(fixed, id, n, passed);
+            let before = told.saturating_sub(1);
+            let Outside { waits, until, .. } = self.outside;
+            let quiet = if waits { before } else { before.max(until) };
+            self.read_ahead_from(fixed, id, n, passed, quiet);
         }
         true
     }
@@ -196,14 +199,21 @@ impl Control {
     }
 
     /// Lets reading ahead go on from `start`, while the host waits for its answer.
-    pub(super) fn read_ahead_from(&mut self, fixed: &Fixed, id: JobId, n: usize, start: u64) {
+    /// Nothing else happens up to `quiet`.
+    pub(super) fn read_ahead_from(
+        &mut self,
+        fixed: &Fixed,
+        id: JobId,
+        n: usize,
+        start: u64,
+        quiet: u64,
+    ) {
         let s = &self.segments[n];
         if s.arm_lbn > self.track_high {
             // Where reading ahead ends with the track, the arm stays.
             self.start_seek(fixed, id, n, false, start - self.now, 0);
             return;
         }
-        let quiet = self.quiet_until(fixed);
         let width = self.sector_ps;
         let room = quiet.saturating_sub(start);
         let more = room.checked_div(width).unwrap_or(0);
@@ -220,7 +230,23 @@ impl Control {
             self.start_seek(fixed, id, n, false, at - self.now, 0);
         } else {
             // Whoever comes then finds so many sectors read, and the next one on its way.
-            self.next_sector(fixed, id, n, at, quiet);
+            self.one_more(fixed, id, n, at, quiet);
+        }
+    }
+
+    /// The next sector of reading ahead in turn, which begins at `start` and passes only after `quiet`.
+    #[inline]
+    pub(super) fn one_more(&mut self, fixed: &Fixed, id: JobId, n: usize, start: u64, quiet: u64) {
+        if self.on_arrival || fixed.config.buffer.keep_free_sectors {
+            return self.next_sector(fixed, id, n, start, quiet);
+        }
+        let s = &mut self.segments[n];
+        (s.time, s.arm_time) = (start, start + self.sector_ps);
+        (s.arm_count, s.arm_jump) = (1, 1);
+        s.arm_lbn += 1;
+        s.arm_sector += 1;
+        if s.arm_lbn > self.track_high {
+            (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
         }
     }
 }

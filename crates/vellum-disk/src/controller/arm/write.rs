@@ -48,7 +48,7 @@ impl Control {
         if self.segments[n].arm_time < left {
             return false;
         }
-        let (j, s) = (self.jobs[id].as_mut().expect("a live job"), &mut self.segments[n]);
+        let (j, s) = (&mut self.jobs[id], &mut self.segments[n]);
         (j.outer, s.end, s.out) = (end, end, SegOut::Idle);
         j.parts.bus = moved - start;
         (self.transfer_start, self.transferred) = (start, 0);
@@ -131,7 +131,7 @@ impl Control {
         self.spindle.wait(angle, self.now, start);
         self.spindle.steps(start, passed, sectors);
         out.written.push(Written { ask, lba: from as u64, sectors, at: passed });
-        let (j, s) = (self.jobs[id].as_mut().expect("a live job"), &mut self.segments[n]);
+        let (j, s) = (&mut self.jobs[id], &mut self.segments[n]);
         j.parts.transfer += passed - start;
         (j.inner, j.durable, s.arm_lbn) = (to, to, to);
         if !last {

@@ -72,7 +72,7 @@ impl Control {
     fn drop_job(&mut self, fixed: &Fixed, id: JobId, n: usize) {
         self.queue.retain(|&q| q != id);
         self.leave_segment(id);
-        self.jobs[id] = None;
+        self.jobs[id].live = false;
         if !self.segments[n].jobs.is_empty() {
             self.new_owner(fixed, n);
         }

@@ -75,7 +75,7 @@ impl Control {
             }
         }
         let inner = self.job(owner(self)).inner;
-        let j = self.jobs[id].as_ref().expect("a live job");
+        let j = &self.jobs[id];
         let s = &mut self.segments[n];
         s.out = SegOut::Transferring;
         s.out_count = (s.size - (j.outer - inner)).min(end - j.outer);
