@@ -1,10 +1,18 @@
 //! Reading a log when it is opened: which frames are there, and where it ends.
+//!
+//! What costs time is to read and check the frames ([`frames`]), and that needs no knowledge of other
+//! segments but for the first frame's chain. So two threads do it for one segment after the other; what
+//! follows, in the log's order, is to hold the chain's ends against each other and to deliver.
+
+mod frames;
+mod rest;
 
 use crate::error::Error;
-use crate::frame::{self, BODY_MAX, FRAME_HEADER, FrameHeader, INDEX_MAX, LAG_UNKNOWN};
 use crate::planted::{Bug, is_planted};
-use crate::segment::{SEGMENT_HEADER, Segment, Window};
+use crate::segment::{SEGMENT_HEADER, Segment};
 use crate::verdict::{Evidence, Link, Verdict, decide};
+use frames::Frames;
+use rest::{Rest, rest};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -60,6 +68,13 @@ struct Mark {
     check: u32,
 }
 
+impl Mark {
+    /// Before the first frame.
+    fn start(check: u32) -> Self {
+        Self { at: SEGMENT_HEADER, frames: 0, check }
+    }
+}
+
 pub(crate) struct Scan<'a> {
     pub(crate) planted: Option<Bug>,
     pub(crate) take: &'a mut dyn FnMut(Found<'_>),
@@ -72,89 +87,66 @@ impl Scan<'_> {
     }
 
     /// Scans all segments, oldest first, from the chain value `check`; returns the chain's value
-    /// at the end of each segment, and whether a record ends there.
+    /// at the end of each segment, and whether a record ends there. Memory: a window for each of two
+    /// threads, 16 bytes for each frame, and the indexes.
     pub(crate) fn run(
         &mut self,
         all: &[Arc<Segment>],
         mut check: u32,
     ) -> Result<Vec<(u32, bool)>, Error> {
-        let links: Result<Vec<_>, _> = all.iter().map(|segment| self.first_link(segment)).collect();
-        let links = links?;
+        let found = frames::find_all(all, self.planted)?;
         let mut checks = Vec::with_capacity(all.len());
-        for (turn, segment) in all.iter().enumerate() {
-            let next = links[turn + 1..].iter().flatten().next().copied();
-            let complete;
-            (check, complete) = self.segment(segment, check, next)?;
-            checks.push((check, complete));
+        for (turn, (segment, frames)) in all.iter().zip(&found).enumerate() {
+            // What the next segment that has a frame is chained to.
+            let next = found[turn + 1..].iter().find_map(Frames::link);
+            let (last, complete) = self.deliver(segment, frames, check);
+            let whole;
+            (check, whole) =
+                self.close(segment, frames.rest_behind(last), (last, complete), next)?;
+            checks.push((check, whole));
         }
         Ok(checks)
     }
 
-    /// A good frame at `at`, or `None`.
-    fn frame(
-        &self,
-        window: &mut Window<'_>,
-        segment: &Segment,
-        mark: Mark,
-        prev: Option<u32>,
-    ) -> Result<Option<FrameHeader>, Error> {
-        let left = segment.capacity - mark.at;
-        if left < FRAME_HEADER as u64 {
-            return Ok(None);
-        }
-        let Some(header) = FrameHeader::decode(window.bytes(mark.at, FRAME_HEADER)?) else {
-            return Ok(None);
-        };
-        let total = header.total(segment.key.tag_len());
-        let fits = total as u64 <= left;
-        let in_turn = header.seq == mark.frames;
-        let chained = prev.is_none_or(|prev| header.prev == prev) || self.has(Bug::SkipChain);
-        if !(fits && in_turn && chained) {
-            return Ok(None);
-        }
-        let whole = frame::checksum(&segment.seed, window.bytes(mark.at, total)?) == header.check;
-        Ok((whole || self.has(Bug::SkipFrameCrc)).then_some(header))
-    }
-
-    /// What the segment's first frame is chained to.
-    fn first_link(&self, segment: &Segment) -> Result<Option<u32>, Error> {
-        let start = Mark { at: SEGMENT_HEADER, frames: 0, check: 0 };
-        let mut window = Window::small(segment);
-        Ok(self.frame(&mut window, segment, start, None)?.map(|header| header.prev))
-    }
-
-    fn segment(
-        &mut self,
-        segment: &Arc<Segment>,
-        check: u32,
-        next: Option<u32>,
-    ) -> Result<(u32, bool), Error> {
-        let mut window = Window::new(segment);
-        let mut last = Mark { at: SEGMENT_HEADER, frames: 0, check };
+    /// Delivers the frames of a segment, if they follow `check`; returns the end of the last, and of the
+    /// last record.
+    fn deliver(&mut self, segment: &Arc<Segment>, frames: &Frames, check: u32) -> (Mark, Mark) {
+        let mut last = Mark::start(check);
         let mut complete = last;
         self.report.segments += 1;
-        // Chain and checksum are cheap, so every frame is checked before the first is believed.
-        while let Some(header) = self.frame(&mut window, segment, last, Some(last.check))? {
-            let total = header.total(segment.key.tag_len());
-            let bytes = window.bytes(last.at, total)?;
-            let index = &mut bytes[FRAME_HEADER..FRAME_HEADER + header.index];
-            segment.key.index(header.seq, index);
-            let (offset, body, more) = (last.at, header.body, header.more);
+        if frames.link().is_some_and(|link| link != check) && !self.has(Bug::SkipChain) {
+            return (last, complete);
+        }
+        for frame in frames.iter() {
+            let (offset, total) = (last.at, frame.total);
             // So that the frame can be read while it is delivered.
-            segment.end.store(last.at + total as u64, Ordering::Release);
+            segment.end.store(offset + total, Ordering::Release);
+            let (index, body, more) = (frame.index, frame.body, frame.more);
             (self.take)(Found::Frame { segment, offset, index, body, more });
             last = Mark {
-                at: last.at + total as u64,
+                at: offset + total,
                 frames: last.frames.saturating_add(1),
-                check: header.check,
+                check: frame.check,
             };
             self.report.frames += 1;
-            self.report.bytes += total as u64;
+            self.report.bytes += total;
             if !more {
                 complete = last;
             }
         }
-        let verdict = self.ending(segment, last, complete, next)?;
+        (last, complete)
+    }
+
+    /// Decides what the end of a segment's good frames means, with what is behind it (if it was looked
+    /// at already) and what the next segment is chained to.
+    fn close(
+        &mut self,
+        segment: &Segment,
+        behind: Option<Rest>,
+        (last, complete): (Mark, Mark),
+        next: Option<u32>,
+    ) -> Result<(u32, bool), Error> {
+        let verdict = self.ending(segment, behind, (last, complete), next)?;
         let drop = match verdict {
             Verdict::Take | Verdict::Sealed => false,
             Verdict::SealedDropping => true,
@@ -178,8 +170,8 @@ impl Scan<'_> {
     fn ending(
         &self,
         segment: &Segment,
-        last: Mark,
-        complete: Mark,
+        behind: Option<Rest>,
+        (last, complete): (Mark, Mark),
         next: Option<u32>,
     ) -> Result<Verdict, Error> {
         let link = match next {
@@ -191,56 +183,13 @@ impl Scan<'_> {
         };
         let mut found = Evidence { good: false, link, vouched: false, zeros: false };
         if link == Link::None {
-            (found.vouched, found.zeros) = rest(segment, last)?;
-            found.vouched &= !self.has(Bug::SkipMiddleCheck);
+            let behind = match behind {
+                Some(behind) => behind,
+                None => rest(segment, last)?,
+            };
+            found.zeros = behind.zeros;
+            found.vouched = behind.vouched && !self.has(Bug::SkipMiddleCheck);
         }
         Ok(decide(found))
     }
-}
-
-/// Whether anything behind `end` vouches for a frame there, and whether all of it is zero. Memory:
-/// nothing of note when it is.
-fn rest(segment: &Segment, end: Mark) -> Result<(bool, bool), Error> {
-    let Some(last) = last_byte(segment, end.at)? else { return Ok((false, true)) };
-    // Zeros at the end may belong to a frame, which is read whole; it begins before the last byte.
-    let longest = FRAME_HEADER + INDEX_MAX + BODY_MAX + crate::cipher::TAG;
-    let until = segment.capacity.min(last + longest as u64);
-    let mut bytes = vec![0; (until - end.at) as usize];
-    let failed = crate::error::io_error("read", &segment.place, &segment.name);
-    segment.file.read_at(end.at, &mut bytes).map_err(failed)?;
-    let mut starts = 1..(last - end.at) as usize;
-    let vouched = starts.any(|at| vouches(segment, &bytes[at..], end.frames));
-    Ok((vouched, false))
-}
-
-/// Past the last byte behind `start` that isn't zero.
-fn last_byte(segment: &Segment, start: u64) -> Result<Option<u64>, Error> {
-    const STEP: u64 = 1 << 16;
-    let (mut bytes, mut end) = (vec![0; STEP as usize], segment.capacity);
-    while end > start {
-        let from = end.saturating_sub(STEP).max(start);
-        let part = &mut bytes[..(end - from) as usize];
-        let failed = crate::error::io_error("read", &segment.place, &segment.name);
-        segment.file.read_at(from, part).map_err(failed)?;
-        // All bytes together, because that is eight times as fast as to stop at the first.
-        if part.iter().fold(0, |all, byte| all | *byte) != 0 {
-            let at = part.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-            return Ok(Some(from + at as u64 + 1));
-        }
-        end = from;
-    }
-    Ok(None)
-}
-
-/// Whether `bytes` begin with a whole frame written when frame `missing` was known to be durable.
-fn vouches(segment: &Segment, bytes: &[u8], missing: u32) -> bool {
-    let Some(header) = FrameHeader::decode(bytes) else { return false };
-    if header.seq <= missing || header.lag == LAG_UNKNOWN {
-        return false;
-    }
-    let durable = i64::from(header.seq) - i64::from(header.lag);
-    let total = header.total(segment.key.tag_len());
-    durable >= i64::from(missing)
-        && total <= bytes.len()
-        && frame::checksum(&segment.seed, &bytes[..total]) == header.check
 }

@@ -190,7 +190,7 @@ impl Segment {
     }
 
     /// Goes through all valid frames from the oldest: checks, decrypts, and hands index, body and
-    /// whether the record goes on. Memory: 1 MiB or the longest frame.
+    /// whether the record goes on. Memory: 256 KiB or the longest frame.
     ///
     /// # Errors
     /// When a frame is not what was written, or `take` fails.
@@ -199,16 +199,16 @@ impl Segment {
         mut take: impl FnMut(&[u8], &[u8], bool) -> Result<(), E>,
     ) -> Result<(), E> {
         let end = self.end.load(Ordering::Acquire);
-        let (mut window, mut at, mut count) = (Window::new(self), SEGMENT_HEADER, 0);
+        let (mut window, mut at, mut count) = (Window::default(), SEGMENT_HEADER, 0);
         while at < end {
             let bad = |why| self.corrupt(at, count, why);
-            let bytes = window.bytes(at, FRAME_HEADER)?;
+            let bytes = window.bytes(self, at, FRAME_HEADER)?;
             let header = FrameHeader::decode(bytes).ok_or_else(|| bad("reserved bits are set"))?;
             let total = header.total(self.key.tag_len());
             if at + total as u64 > end {
                 return Err(bad("the frame is longer than the segment").into());
             }
-            let bytes = window.bytes(at, total)?;
+            let bytes = window.bytes(self, at, total)?;
             if frame::checksum(&self.seed, bytes) != header.check {
                 return Err(bad("checksum").into());
             }
@@ -221,41 +221,44 @@ impl Segment {
     }
 }
 
-/// Reads a segment from front to back in large steps.
-#[derive(Debug)]
-pub(crate) struct Window<'a> {
-    segment: &'a Segment,
+/// Reads segments from front to back in large steps. What of a frame is there already is not read again,
+/// and the memory serves one segment after the other: to get it from the kernel is as dear as to read.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
     buffer: Vec<u8>,
+    /// What of the buffer is valid, and the segment and place that it is from.
+    held: usize,
+    generation: u64,
     start: u64,
-    step: u64,
 }
 
-/// Bytes read at a time.
-const STEP: u64 = 1 << 20;
+/// Bytes read at a time: few enough to stay in a processor's cache until they are checked.
+const STEP: u64 = 1 << 18;
 
-impl<'a> Window<'a> {
-    pub(crate) fn new(segment: &'a Segment) -> Self {
-        Self { segment, buffer: Vec::new(), start: 0, step: STEP }
-    }
-
-    /// For a look at the first frame alone.
-    pub(crate) fn small(segment: &'a Segment) -> Self {
-        Self { step: 4096, ..Self::new(segment) }
-    }
-
+impl Window {
     /// The `len` bytes at `offset`, which the caller has checked to lie in the file.
-    pub(crate) fn bytes(&mut self, offset: u64, len: usize) -> Result<&mut [u8], Error> {
-        let held = self.start..self.start + self.buffer.len() as u64;
-        let end = offset + len as u64;
-        if !(held.contains(&offset) && end <= held.end) {
-            let step =
-                self.step.max(len as u64).min(self.segment.capacity - offset).max(len as u64);
-            self.buffer.resize(step as usize, 0);
-            self.start = offset;
-            let failed = io_error("read", &self.segment.place, &self.segment.name);
-            self.segment.file.read_at(offset, &mut self.buffer).map_err(failed)?;
+    pub(crate) fn bytes(
+        &mut self,
+        segment: &Segment,
+        offset: u64,
+        len: usize,
+    ) -> Result<&mut [u8], Error> {
+        let held = self.start..self.start + self.held as u64;
+        let here = self.generation == segment.generation && held.contains(&offset);
+        let from = if here { (offset - self.start) as usize } else { self.held };
+        if self.held - from >= len {
+            return Ok(&mut self.buffer[from..from + len]);
         }
-        let from = (offset - self.start) as usize;
-        Ok(&mut self.buffer[from..from + len])
+        self.buffer.copy_within(from..self.held, 0);
+        let kept = self.held - from;
+        (self.held, self.generation, self.start) = (0, segment.generation, offset);
+        let step = STEP.min(segment.capacity - offset).max(len as u64) as usize;
+        if self.buffer.len() < step {
+            self.buffer.resize(step, 0);
+        }
+        let failed = io_error("read", &segment.place, &segment.name);
+        segment.file.read_at(offset + kept as u64, &mut self.buffer[kept..step]).map_err(failed)?;
+        self.held = step;
+        Ok(&mut self.buffer[..len])
     }
 }
