@@ -68,7 +68,7 @@ impl Default for Options {
             log: vellum_log::Options::default(),
             load: Load::default(),
             background: Background::default(),
-            truncate_at: 8 << 20,
+            truncate_at: 12 << 20,
             pending_max: 1 << 20,
             audit: false,
         }
