@@ -26,6 +26,18 @@ const BATCHES: u64 = 2 * FRAME;
 /// Most bytes of an index that a range takes, and one more for every two thousand ranges' frame.
 const RANGE: u64 = 26;
 
+/// Bytes of the log that ranges take at the most, in frames of so many bytes of index and body, beside
+/// the first frame's header and tag.
+fn cost(frame_limit: usize, ranges: usize, bytes: u64) -> u64 {
+    if ranges == 0 {
+        return 0;
+    }
+    let content = bytes + ranges as u64 * RANGE;
+    // Where it is cut into frames, each piece has a header, a tag and another entry of the index:
+    // fewer than 64 bytes for what is more than half the limit.
+    content + content * 128 / frame_limit as u64 + 1
+}
+
 impl Shared {
     /// Most bytes of index and body of a frame: frames much smaller than segments fill them better.
     pub(super) fn frame_limit(&self) -> usize {
@@ -40,13 +52,7 @@ impl Shared {
 
     /// Bytes of the log that `ranges` ranges with `bytes` bytes take at the most.
     pub(super) fn cost(&self, ranges: usize, bytes: u64) -> u64 {
-        if ranges == 0 {
-            return 0;
-        }
-        let content = bytes + ranges as u64 * RANGE;
-        // Where it is cut into frames, each piece has a header, a tag and another entry of the index:
-        // fewer than 64 bytes for what is more than half the limit.
-        content + content * 128 / self.frame_limit() as u64 + 1
+        cost(self.frame_limit(), ranges, bytes)
     }
 
     /// Promises so many bytes of the log.
@@ -110,5 +116,62 @@ impl Shared {
         log.seal()?;
         room.bytes = log.room(self.largest());
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Batch;
+    use proptest::prelude::*;
+
+    /// What a batch takes in the log.
+    fn taken(batch: &Batch, limit: usize) -> u64 {
+        let mut taken = 0;
+        let frames = batch.frames(limit, |index, bodies, _| {
+            let body: usize = bodies.iter().map(|body| body.len()).sum();
+            assert!(index.len() + body <= limit, "{} + {body} of {limit}", index.len());
+            taken += FRAME + (index.len() + body) as u64;
+            Ok::<(), ()>(())
+        });
+        assert!(frames.is_ok());
+        taken
+    }
+
+    /// Ranges anywhere, so that their numbers are as long as they get, and of any length.
+    fn ranges() -> impl Strategy<Value = Vec<(u32, u64, usize)>> {
+        let start = prop_oneof![0_u64..64, 0_u64..1 << 14, 0_u64..1 << 42, (1_u64 << 41)..1 << 42];
+        let len = prop_oneof![4 => 0_usize..4, 2 => 0_usize..300, 1 => 0_usize..9000];
+        let region = prop_oneof![0_u32..4, Just(u32::MAX), any::<u32>()];
+        prop::collection::vec((region, start, len), 0..60)
+    }
+
+    proptest! {
+        /// A commit is promised enough: however its ranges lie, whatever else is in its batch, and
+        /// wherever frames are cut.
+        #[test]
+        fn what_is_promised_is_never_less_than_what_is_taken(
+            commits in prop::collection::vec(ranges(), 1..5),
+            limit in prop_oneof![512_usize..520, 512_usize..6000, 4096_usize..300_000],
+            compact in any::<bool>(),
+        ) {
+            let (mut batch, mut promised) = (Batch::default(), 0);
+            for ranges in &commits {
+                let bytes = ranges.iter().map(|(.., len)| *len as u64).sum();
+                promised += cost(limit, ranges.len(), bytes);
+                for (region, start, len) in ranges {
+                    batch.add(*region, *start, &vec![7; *len]);
+                }
+            }
+            if compact {
+                batch.compact();
+                let (ranges, bytes) = batch.size();
+                promised = promised.min(cost(limit, ranges, bytes));
+            } else {
+                batch.coalesce();
+            }
+            let taken = taken(&batch, limit);
+            prop_assert!(taken <= promised + FRAME, "{taken} of {promised}, limit {limit}");
+        }
     }
 }
