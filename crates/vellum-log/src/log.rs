@@ -5,14 +5,15 @@ mod open;
 mod pending;
 mod retire;
 mod room;
+mod switch;
 
-use crate::error::{Error, io_error};
+use crate::error::Error;
 use crate::frame::{self, FrameHeader, INDEX_MAX, LAG_UNKNOWN};
 use crate::head::Head;
 use crate::options::Options;
 use crate::planted::{Bug, is_planted};
-use crate::segment::{SEGMENT_HEADER, Segment, spare_name};
-use crate::storage::{File, LockGuard, Storage};
+use crate::segment::{SEGMENT_HEADER, Segment};
+use crate::storage::{LockGuard, Storage};
 use pending::Pending;
 pub use retire::{Retired, Spare, SpareJob};
 use std::collections::VecDeque;
@@ -159,81 +160,6 @@ impl Log {
         Ok(())
     }
 
-    /// Ends the segment that is written, if it has frames: all of it is durable and can be
-    /// truncated; the next append begins another.
-    ///
-    /// # Errors
-    /// As [`Log::flush`].
-    pub fn seal(&mut self) -> Result<(), Error> {
-        self.alive()?;
-        let result = self.seal_inner();
-        self.watch(result)
-    }
-
-    fn seal_inner(&mut self) -> Result<(), Error> {
-        if self.active.as_ref().is_none_or(|active| active.seq == 0) {
-            return Ok(());
-        }
-        self.write()?;
-        if self.unsynced {
-            self.sync(Bug::SkipSwitchSync)?;
-        }
-        if let Some(active) = self.active.take() {
-            let (segment, complete) = (active.segment, !self.open_record);
-            self.sealed.push_back(Sealed { segment, check: self.check, complete });
-            self.buffer.clear();
-            self.written = 0;
-        }
-        Ok(())
-    }
-
-    /// Seals the active segment and takes another into use with room for `need` bytes.
-    fn switch(&mut self, need: u64) -> Result<(), Error> {
-        self.seal_inner()?;
-        self.clean_up()?;
-        let least = (SEGMENT_HEADER + need).max(self.options.segment_min);
-        let fitting = self.spares.iter().position(|spare| spare.capacity >= least);
-        let spare = match fitting {
-            Some(at) => self.spares.swap_remove(at),
-            None => self.new_spare_job(least).run()?,
-        };
-        let segment = self.activate(&spare)?;
-        self.counters.segments += 1;
-        self.counters.reused += u64::from(spare.reused);
-        let (at, unit) = (SEGMENT_HEADER, segment.file.unit());
-        // Frames begin at a unit's start; a file with stranger units is written byte by byte.
-        let unit = if unit > 0 && at.is_multiple_of(unit as u64) { unit } else { 1 };
-        self.active = Some(Active { segment: Arc::new(segment), seq: 0, durable: 0, at, unit });
-        Ok(())
-    }
-
-    /// Gives a spare file a generation, a key and a name, each durable before the next.
-    fn activate(&mut self, spare: &Spare) -> Result<Segment, Error> {
-        let planted = |bug| is_planted(self.options.planted, bug);
-        let generation = self.next_generation;
-        let mut key = [0; crate::cipher::KEY];
-        let from = spare_name(spare.serial);
-        self.options.entropy.fill(&mut key).map_err(io_error(
-            "make a key for",
-            &self.place,
-            &from,
-        ))?;
-        let seed = frame::seed(&self.id, (!planted(Bug::SkipGeneration)).then_some(generation));
-        let cipher = (self.options.cipher, key);
-        let (storage, file) = (&*self.storage, spare.file.clone());
-        let segment = Segment::begin(storage, file, &from, (&self.id, generation), cipher, seed)?;
-        let failed = |what| io_error(what, &self.place, &segment.name);
-        if !planted(Bug::SkipHeaderSync) {
-            segment.file.sync().map_err(failed("sync"))?;
-        }
-        storage.rename(&from, &segment.name).map_err(failed("rename to"))?;
-        if !planted(Bug::SkipNameSync) {
-            storage.sync_dir().map_err(failed("sync the directory of"))?;
-        }
-        self.next_generation += 1;
-        Ok(segment)
-    }
-
     /// Bytes in the log that have not been truncated.
     pub fn live_bytes(&self) -> u64 {
         let sealed: u64 = self.sealed.iter().map(|sealed| sealed.segment.used()).sum();
@@ -290,16 +216,4 @@ impl Log {
     fn head(&self) -> std::sync::MutexGuard<'_, Head> {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn zero(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
-    const STEP: u64 = 1 << 16;
-    let zeros = vec![0; STEP.min(to - from) as usize];
-    let mut at = from;
-    while at < to {
-        let step = STEP.min(to - at);
-        file.write_at(at, &zeros[..step as usize])?;
-        at += step;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! The slow parts are jobs that run without the log: [`Retired::recycle`] and [`SpareJob::run`].
 
-use super::{Log, zero};
+use super::Log;
 use crate::cipher::Cipher;
 use crate::error::{Error, io_error};
 use crate::head::Head;
@@ -110,6 +110,19 @@ impl Retired {
         self.storage.sync_dir().map_err(io_error("sync", &place, "."))?;
         Ok(spares)
     }
+}
+
+/// Fills `from..to` with zeros.
+fn zero(file: &dyn File, from: u64, to: u64) -> std::io::Result<()> {
+    const STEP: u64 = 1 << 16;
+    let zeros = vec![0; STEP.min(to - from) as usize];
+    let mut at = from;
+    while at < to {
+        let step = STEP.min(to - at);
+        file.write_at(at, &zeros[..step as usize])?;
+        at += step;
+    }
+    Ok(())
 }
 
 /// Overwrites a segment's header, and the key in it, in place.
