@@ -9,6 +9,7 @@
 //! receiver has confirmed, the source keeps everything: an error leaves it as it was, and the
 //! caller lets the owner run on. Bytes in `docs/src/formats/migration.md`.
 
+mod missing;
 mod receive;
 mod send;
 mod wire;

@@ -1,12 +1,12 @@
 //! The receiver's side.
 
 use super::MigrateError;
+use super::missing::Missing;
 use super::wire::{Kind, VERSION, Wire, number};
 use crate::memory::PAGE;
 use crate::ondemand::{Arriving, Fetch, LazyMemory, PageSource, SourceError};
 use crate::store::describe;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 /// What has arrived when the owner can go on here.
@@ -21,7 +21,7 @@ pub struct Arrived {
 /// The pages that are still at the source.
 pub struct Pending<T> {
     wire: Wire<T>,
-    missing: BTreeSet<u64>,
+    missing: Missing,
     pages: u64,
 }
 
@@ -61,7 +61,7 @@ fn begin<T: Read + Write>(
     wire: &mut Wire<T>,
     prepare: impl FnOnce(u64) -> Result<(), String>,
     put: &mut dyn FnMut(u64, &[u8]),
-) -> Result<(Arrived, BTreeSet<u64>), MigrateError> {
+) -> Result<(Arrived, Missing), MigrateError> {
     let hello = wire.expect(Kind::Hello)?;
     let version = hello.first_chunk().map(|word| u32::from_le_bytes(*word));
     if version != Some(VERSION) {
@@ -93,18 +93,18 @@ fn begin<T: Read + Write>(
     }
 }
 
-/// State and missing pages of a switch. Runs have to ascend, so there are no more pages than pages.
-fn switch(payload: &[u8], pages: u64) -> Option<(Vec<u8>, BTreeSet<u64>)> {
+/// State and missing pages of a switch. Runs have to ascend, so no page is there twice.
+fn switch(payload: &[u8], pages: u64) -> Option<(Vec<u8>, Missing)> {
     let length = usize::try_from(number(payload, 0)?).ok()?;
     let rest = payload.get(8..)?;
     let (state, runs) = (rest.get(..length)?, rest.get(length..)?);
-    let (mut missing, mut last) = (BTreeSet::new(), 0);
+    let (mut missing, mut last) = (Missing::default(), 0);
     for run in runs.chunks(16) {
         let (start, end) = (number(run, 0)?, number(run, 8)?);
         if start < last || end < start || end > pages {
             return None;
         }
-        missing.extend(start..end);
+        missing.push(start..end);
         last = end;
     }
     Some((state.to_vec(), missing))
@@ -156,18 +156,18 @@ pub fn receive_lazily<T: Read + Write + Send + 'static>(
         None => Arriving::new(arrived.pages)?,
     };
     // What came in a round and was written to since.
-    pending.missing.iter().for_each(|page| memory.forget(*page));
+    pending.missing.iter().for_each(|page| memory.forget(page));
     Ok((arrived, memory.serve(pending, fetch)?))
 }
 
 impl<T: Read + Write> Pending<T> {
     /// Whether `page` is still at the source.
     pub fn is_missing(&self, page: u64) -> bool {
-        self.missing.contains(&page)
+        self.missing.contains(page)
     }
 
     /// Pages that are still at the source.
-    pub fn missing(&self) -> usize {
+    pub fn missing(&self) -> u64 {
         self.missing.len()
     }
 
@@ -176,7 +176,7 @@ impl<T: Read + Write> Pending<T> {
     /// # Errors
     /// When the source is gone: an error, never a hang (if the link reports it).
     pub fn fetch(&mut self, page: u64, out: &mut [u8]) -> Result<bool, MigrateError> {
-        if !self.missing.contains(&page) {
+        if !self.missing.contains(page) {
             return Ok(false);
         }
         self.wire.put(Kind::Want, &[&page.to_le_bytes()])?;
@@ -186,7 +186,7 @@ impl<T: Read + Write> Pending<T> {
         if found != page {
             return Err(self.wire.wrong(format!("page {found} instead of {page}")));
         }
-        self.missing.remove(&page);
+        self.missing.remove(page);
         Ok(true)
     }
 
@@ -196,7 +196,7 @@ impl<T: Read + Write> Pending<T> {
     /// As [`Pending::fetch`].
     pub fn finish(mut self, put: &mut dyn FnMut(u64, &[u8])) -> Result<(), MigrateError> {
         let mut bytes = vec![0; PAGE];
-        while let Some(page) = self.missing.first().copied() {
+        while let Some(page) = self.missing.first() {
             self.fetch(page, &mut bytes)?;
             put(page, &bytes);
         }
