@@ -46,6 +46,16 @@ pub enum Error {
         /// What it should be.
         expected: u64,
     },
+    /// A number that is beyond what any drive has.
+    #[error("geometry: {what}: {found}, where 1 to {limit} is expected")]
+    Limit {
+        /// What the number counts.
+        what: &'static str,
+        /// What was found.
+        found: u64,
+        /// The most that is taken.
+        limit: u64,
+    },
     /// A file could not be read.
     #[error("{}: {source}", path.display())]
     Io {

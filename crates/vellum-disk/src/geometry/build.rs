@@ -103,7 +103,7 @@ fn span(runs: &[Run], i: usize, surfaces: u32) -> (u32, u32, u32, u32) {
 /// Checks a number against a limit.
 pub(super) fn at_most(what: &'static str, found: u64, limit: u64) -> Result<(), Error> {
     if found == 0 || found > limit {
-        return Err(Error::Geometry { what, found, expected: limit });
+        return Err(Error::Limit { what, found, limit });
     }
     Ok(())
 }
