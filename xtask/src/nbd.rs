@@ -77,8 +77,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 fn bind(args: &Args, bytes: u64) -> Result<NbdServer> {
-    let config =
-        NbdConfig { address: args.address, read_only: args.read_only, ..Default::default() };
+    let config = NbdConfig {
+        address: args.address,
+        read_only: args.read_only,
+        rotational: true,
+        ..Default::default()
+    };
     let server = NbdServer::bind(config).with_context(|| args.address.to_string())?;
     eprintln!("nbd://{}/vellum ({bytes} bytes); Ctrl-C ends", server.address()?);
     Ok(server)

@@ -32,6 +32,17 @@ fn nbdinfo_sees_the_size_and_the_flags() {
         let out = Command::new("nbdinfo").args(["--size", &uri]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "1048576", "{out:?}");
     });
+    for rotational in [false, true] {
+        let config = NbdConfig { rotational, ..NbdConfig::default() };
+        let server = NbdServer::bind(config).unwrap();
+        let uri = format!("nbd://{}/vellum", server.address().unwrap());
+        let client = thread::spawn(move || {
+            let out = Command::new("nbdinfo").arg(&uri).output().unwrap();
+            String::from_utf8_lossy(&out.stdout).contains("is_rotational: true")
+        });
+        server.serve(&mut ram, |served| served >= 1).unwrap();
+        assert_eq!(client.join().unwrap(), rotational);
+    }
 }
 
 #[test]

@@ -24,10 +24,10 @@ const ERR_TOO_BIG: u32 = 1 << 31 | 9;
 const FIXED_NEWSTYLE: u16 = 1;
 const NO_ZEROES: u16 = 2;
 
-/// Transmission flags: has flags, read-only, flush, FUA, trim, write zeroes.
+/// Transmission flags: has flags, read-only, flush, FUA, rotational, trim, write zeroes.
 fn flags(config: &NbdConfig) -> u16 {
-    let read_only = if config.read_only { 1 << 1 } else { 0 };
-    1 | read_only | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6
+    let (read_only, rotational) = (u16::from(config.read_only), u16::from(config.rotational));
+    1 | read_only << 1 | 1 << 2 | 1 << 3 | rotational << 4 | 1 << 5 | 1 << 6
 }
 
 fn reply(output: &mut dyn Write, option: u32, kind: u32, data: &[u8]) -> Result<(), NbdError> {

@@ -47,12 +47,14 @@ pub struct NbdConfig {
     pub name: String,
     /// Refuse writes.
     pub read_only: bool,
+    /// Tell clients that the medium turns, so that they keep requests in order of place.
+    pub rotational: bool,
 }
 
 impl Default for NbdConfig {
     fn default() -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        NbdConfig { address, name: "vellum".to_string(), read_only: false }
+        NbdConfig { address, name: "vellum".to_string(), read_only: false, rotational: false }
     }
 }
 
