@@ -14,6 +14,7 @@
 mod arm;
 mod arrive;
 mod bus;
+mod codes;
 mod estimate;
 mod segments;
 mod select;

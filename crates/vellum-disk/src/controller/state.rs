@@ -1,72 +1,16 @@
 //! The controller's saved state: every field, in order of declaration.
 
 use super::Control;
-use super::types::{Arm, Bus, BusEvent, Hit, Job, JobId, Parts, SegOut, SegState, Segment};
+use super::codes::{
+    ARMS, BUSES, HITS, OUTS, STATES, code, get, get_event, get_list, get_some, one_of, put,
+    put_event, put_list, put_some, wrong,
+};
+use super::types::{BusEvent, Job, Parts, Segment};
 use crate::geometry::{Angle, Geometry, Track};
 use vellum_state::{Error, Reader, Writer};
 
 /// Most jobs that saved state may hold; a controller has one a segment and one more.
 const JOBS: u64 = 1 << 13;
-
-fn wrong<T>(field: &'static str, value: u64) -> Result<T, Error> {
-    Err(Error::Value { field, value, why: "not possible for this drive" })
-}
-
-fn put(w: &mut Writer<'_>, v: i64) {
-    w.u64(v as u64);
-}
-
-fn get(r: &mut Reader<'_>) -> Result<i64, Error> {
-    Ok(r.u64()? as i64)
-}
-
-/// An optional number as the number plus one.
-fn put_some(w: &mut Writer<'_>, v: Option<usize>) {
-    w.u64(v.map_or(0, |v| v as u64 + 1));
-}
-
-fn get_some(r: &mut Reader<'_>, limit: usize) -> Result<Option<usize>, Error> {
-    match r.u64()? {
-        0 => Ok(None),
-        n if n <= limit as u64 => Ok(Some(n as usize - 1)),
-        n => wrong("index", n),
-    }
-}
-
-fn put_list(w: &mut Writer<'_>, list: &[JobId]) {
-    w.u64(list.len() as u64);
-    list.iter().for_each(|&j| w.u64(j as u64));
-}
-
-fn get_list(r: &mut Reader<'_>, limit: usize) -> Result<Vec<JobId>, Error> {
-    let n = r.u64()?;
-    if n > limit as u64 {
-        return wrong("length", n);
-    }
-    (0..n)
-        .map(|_| match r.u64()? {
-            j if j < limit as u64 => Ok(j as usize),
-            j => wrong("job", j),
-        })
-        .collect()
-}
-
-fn one_of<T: Copy>(r: &mut Reader<'_>, all: &[T]) -> Result<T, Error> {
-    let i = r.u8()?;
-    all.get(i as usize).map_or_else(|| wrong("code", i.into()), |&v| Ok(v))
-}
-
-fn code<T: PartialEq>(w: &mut Writer<'_>, v: &T, all: &[T]) {
-    w.u8(all.iter().position(|a| a == v).unwrap_or(0) as u8);
-}
-
-const HITS: [Hit; 6] =
-    [Hit::No, Hit::Partial, Hit::Whole, Hit::Append, Hit::Prepend, Hit::Collision];
-const STATES: [SegState; 5] =
-    [SegState::Empty, SegState::Clean, SegState::Dirty, SegState::Reading, SegState::Writing];
-const OUTS: [SegOut; 4] = [SegOut::Idle, SegOut::Contacting, SegOut::Transferring, SegOut::Preempt];
-const ARMS: [Arm; 3] = [Arm::Still, Arm::Seek, Arm::Sector];
-const BUSES: [Bus; 3] = [Bus::Idle, Bus::Waiting, Bus::Transferring];
 
 impl Job {
     fn save(&self, w: &mut Writer<'_>) {
@@ -203,39 +147,6 @@ impl Segment {
             arm_count: r.u8()?,
         })
     }
-}
-
-fn put_event(w: &mut Writer<'_>, event: Option<(u64, BusEvent)>) {
-    let Some((at, event)) = event else { return w.u8(0) };
-    let (kind, job) = match event {
-        BusEvent::Connected(j) => (1, j),
-        BusEvent::Left(j) => (2, j),
-        BusEvent::Moved(j) => (3, j),
-        BusEvent::Completed(j) => (4, j),
-    };
-    w.u8(kind);
-    w.u64(at);
-    w.u64(job as u64);
-}
-
-fn get_event(r: &mut Reader<'_>, jobs: usize) -> Result<Option<(u64, BusEvent)>, Error> {
-    let kind = r.u8()?;
-    if kind == 0 {
-        return Ok(None);
-    }
-    let at = r.u64()?;
-    let job = match r.u64()? {
-        j if j < jobs as u64 => j as usize,
-        j => return wrong("job", j),
-    };
-    let event = match kind {
-        1 => BusEvent::Connected(job),
-        2 => BusEvent::Left(job),
-        3 => BusEvent::Moved(job),
-        4 => BusEvent::Completed(job),
-        k => return wrong("event", k.into()),
-    };
-    Ok(Some((at, event)))
 }
 
 impl Control {

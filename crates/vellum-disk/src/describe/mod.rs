@@ -4,6 +4,7 @@
 //! has all of them. Which fields a section has is said once, in `fields`, for both directions. Every
 //! error names the file, the line and the field.
 
+mod controllers;
 mod fields;
 mod text;
 mod value;

@@ -7,6 +7,7 @@
 mod drive;
 mod layout;
 mod syntax;
+mod words;
 
 pub use drive::{DriveFile, read_drive, read_drive_from, read_seek_curve};
 pub use syntax::{Block, Source, Value};

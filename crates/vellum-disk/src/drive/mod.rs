@@ -1,5 +1,6 @@
 //! The drive: one of the controllers as a block device in virtual time.
 
+mod account;
 mod segmented;
 
 use crate::Error;
