@@ -36,7 +36,7 @@ pub(crate) struct Anchor {
     pub bad: Vec<u8>,
 }
 
-fn numbers(g: &Geometry) -> [(&'static str, u32); 5] {
+pub(crate) fn numbers(g: &Geometry) -> [(&'static str, u32); 5] {
     [
         ("blocks", g.blocks),
         ("pages per block", g.pages_per_block),

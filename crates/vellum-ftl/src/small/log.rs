@@ -1,0 +1,319 @@
+//! The log: pages appended block after block, round the chip, each group with its metadata at its end.
+
+use super::shape::{Entry, HEADER};
+use super::{Small, VERSION};
+use crate::FtlError;
+use crate::meta::put;
+use crate::oob::{Kind, Oob};
+use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
+
+pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"VLS1");
+
+/// Where an appended page's data comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum From<'a> {
+    Data(&'a [u8]),
+    Slot(u32),
+    /// The same of a page that may be gone at this very look; nothing is appended then.
+    Fragile(u32),
+}
+
+/// What became of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// The block is given up.
+    Failed,
+    /// There is nothing to copy.
+    Gone,
+}
+
+/// Who appends a page, as its record says where a larger layer's tells the page's age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The host, or collection.
+    Use = 0,
+    /// A mount: it copies the page that was written last before it.
+    Mount = 1,
+    /// A mount: it copies a page whose group has no metadata.
+    Rescue = 2,
+}
+
+/// What a page is appended for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Append {
+    pub lpn: u32,
+    pub by: By,
+    /// What differs first in this bit was discarded with it.
+    pub without: Option<u8>,
+}
+
+impl<N: Nand> Small<N> {
+    /// The next good block, round the chip.
+    pub(super) fn after(&self, block: u32) -> u32 {
+        let blocks = self.shape.g.blocks;
+        let next = |b: u32| if b + 1 == blocks { 0 } else { b + 1 };
+        let mut at = next(block);
+        while self.is_bad(at) && at != block {
+            at = next(at);
+        }
+        at
+    }
+
+    pub(super) fn is_bad(&self, block: u32) -> bool {
+        self.bad[block as usize / 8] >> (block % 8) & 1 != 0
+    }
+
+    /// Good blocks between the one that is written and the oldest one. O(blocks), once a block.
+    pub(super) fn count_free(&mut self) {
+        let (mut at, mut free) = (self.after(self.block), 0);
+        while at != self.tail / self.shape.per_block && at != self.block {
+            free += 1;
+            at = self.after(at);
+        }
+        self.free = free;
+    }
+
+    /// Has the next page be one for data: opens a block, writes a group's metadata.
+    pub(super) fn ready(&mut self) -> Result<(), FtlError> {
+        loop {
+            let slot = self.block * self.shape.per_block + self.next;
+            if self.next >= self.shape.per_block {
+                self.open()?;
+            } else if self.shape.is_meta(slot) {
+                self.write_meta()?;
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes on in the next block.
+    fn open(&mut self) -> Result<(), FtlError> {
+        loop {
+            let block = self.after(self.block);
+            if block == self.shape.block_of(self.tail) || self.free == 0 {
+                self.read_only = true;
+                return Err(self.worn_out());
+            }
+            let marked = self.nand.is_marked_bad(EraseBlock(block))?;
+            if marked || !self.erase(block)? {
+                self.retire(block)?;
+                continue;
+            }
+            (self.block, self.next) = (block, 0);
+            self.count_free();
+            if block == 0 {
+                // Number 0 stands for no page, and a group is whole or not used.
+                for _ in 0..self.shape.group {
+                    self.pad(0)?;
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    pub(super) fn erase(&mut self, block: u32) -> Result<bool, FtlError> {
+        match self.nand.erase(EraseBlock(block)) {
+            Ok(()) => {
+                self.stats.erases += 1;
+                Ok(true)
+            }
+            Err(NandError::EraseFailed { .. } | NandError::BadBlock { .. }) => {
+                self.stats.erase_fails += 1;
+                Ok(false)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// A block that holds nothing is used no more.
+    pub(super) fn retire(&mut self, block: u32) -> Result<(), FtlError> {
+        self.bad[block as usize / 8] |= 1 << (block % 8);
+        self.stats.grown_bad += 1;
+        self.read_only |= self.shape.capacity(self.good()) < self.pages();
+        self.count_free();
+        match self.nand.mark_bad(EraseBlock(block)) {
+            Err(NandError::PowerLost) => Err(NandError::PowerLost.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Programs the next page; when that fails the rest of the block is not used.
+    fn program(&mut self, record: &Oob, from: From<'_>) -> Result<Outcome, FtlError> {
+        let to = Ppa(self.shape.ppn(self.block * self.shape.per_block + self.next).into());
+        let mut oob = [0; 64];
+        let oob = &mut oob[..self.shape.oob];
+        record.encode(oob, 32);
+        self.next += 1;
+        self.seq += 1;
+        let result = match from {
+            From::Data(data) => self.nand.program(to, data, oob).map(|()| true),
+            From::Slot(from) => self.copy(from, to, record, oob, true),
+            From::Fragile(from) => self.copy(from, to, record, oob, false),
+        };
+        match result {
+            Ok(true) => Ok(Outcome::Done),
+            Ok(false) => Ok(Outcome::Gone),
+            Err(NandError::ProgramFailed { .. } | NandError::BadBlock { .. }) => {
+                self.stats.program_fails += 1;
+                self.failing.push(self.block);
+                self.next = self.shape.per_block;
+                Ok(Outcome::Failed)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Copies a page inside the chip, or through RAM; what can't be read goes on as lost, if it must.
+    /// Whether there is a copy.
+    fn copy(
+        &mut self,
+        from: u32,
+        to: Ppa,
+        record: &Oob,
+        oob: &mut [u8],
+        must: bool,
+    ) -> Result<bool, NandError> {
+        let from = Ppa(self.shape.ppn(from).into());
+        self.stats.chip_reads += 1;
+        match self.nand.copy_back(from, to, oob) {
+            Ok(status) if status.is_readable() => return Ok(true),
+            Ok(_) | Err(NandError::Unsupported { .. } | NandError::CopyBack { .. }) => {}
+            Err(e) => return Err(e),
+        }
+        let mut page = core::mem::take(&mut self.page);
+        let read = self.read_page(from, &mut page, &mut []);
+        let there = !matches!(read, Ok(false));
+        if !there && must {
+            let lost = Oob { lost: true, ..*record };
+            lost.encode(oob, 32);
+            self.stats.lost += 1;
+        }
+        let result = match read {
+            Ok(_) if there || must => self.nand.program(to, &page, oob).map(|()| true),
+            Ok(_) => Ok(false),
+            Err(e) => Err(e),
+        };
+        self.page = page;
+        result
+    }
+
+    /// Reads a page, with the chip's read-retry levels if need be; whether it could be.
+    pub(super) fn read_page(
+        &mut self,
+        from: Ppa,
+        data: &mut [u8],
+        oob: &mut [u8],
+    ) -> Result<bool, NandError> {
+        self.stats.chip_reads += 1;
+        let mut status = self.nand.read(from, 0, data, oob)?;
+        for level in 1..=self.nand.retry_levels() {
+            if status.is_readable() || status.is_erased() {
+                break;
+            }
+            self.nand.set_retry(level)?;
+            let again = self.nand.read(from, 0, data, oob);
+            self.nand.set_retry(0)?;
+            status = again?;
+        }
+        Ok(status.is_readable())
+    }
+
+    /// Appends a data page, which becomes the root; where it is, 0 if what is fragile was gone. `crc` is that of its content.
+    pub(super) fn append(
+        &mut self,
+        what: Append,
+        from: From<'_>,
+        crc: u32,
+        lost: bool,
+    ) -> Result<u32, FtlError> {
+        loop {
+            self.ready()?;
+            let mut alt = self.trace(what.lpn)?.alt;
+            if let Some(d) = what.without {
+                alt[d as usize] = 0;
+            }
+            let mut record = Oob::plain(Kind::Data, what.lpn, self.seq, crc);
+            record.batch = what.without.map_or(0, |d| d + 1);
+            record.lost = lost;
+            record.birth = what.by as u16;
+            let slot = self.block * self.shape.per_block + self.next;
+            match self.program(&record, from)? {
+                Outcome::Done => {
+                    self.recent.push(&self.shape, slot, &Entry { lpn: what.lpn, alt });
+                    self.root = slot;
+                    return Ok(slot);
+                }
+                Outcome::Failed => {}
+                Outcome::Gone => return Ok(0),
+            }
+        }
+    }
+
+    /// Programs a page that holds nothing; whether that worked. `mark` 1: the tree is empty from here on.
+    pub(super) fn pad(&mut self, mark: u8) -> Result<bool, FtlError> {
+        self.mark(mark, By::Use)
+    }
+
+    /// The same, also as a mount's repetition.
+    pub(super) fn mark(&mut self, mark: u8, by: By) -> Result<bool, FtlError> {
+        let page = core::mem::take(&mut self.page);
+        let mut record = Oob::plain(Kind::Parity, 0, self.seq, crc32fast::hash(&page));
+        (record.batch, record.birth) = (mark, by as u16);
+        let done = self.program(&record, From::Data(&page));
+        self.page = page;
+        self.stats.programs_pad += 1;
+        Ok(done? == Outcome::Done)
+    }
+
+    /// Writes the metadata of the group that ends here, and its copy. Pages of other groups whose metadata
+    /// is missing were copied before.
+    fn write_meta(&mut self) -> Result<(), FtlError> {
+        let shape = self.shape;
+        let first = (self.block * shape.per_block + self.next) / shape.group * shape.group;
+        let within = move |slot: u32| slot / shape.group == first / shape.group;
+        let mut page = core::mem::take(&mut self.page);
+        page.fill(0);
+        let mut at = 0;
+        put(&mut page, &mut at, MAGIC.into(), 4);
+        put(&mut page, &mut at, VERSION.into(), 4);
+        for (_, v) in self.numbers() {
+            put(&mut page, &mut at, v.into(), 4);
+        }
+        put(&mut page, &mut at, shape.logical.into(), 4);
+        put(&mut page, &mut at, self.root.into(), 4);
+        put(&mut page, &mut at, self.tail.into(), 4);
+        put(&mut page, &mut at, self.seq, 8);
+        debug_assert!(at <= HEADER);
+        page[HEADER..HEADER + shape.table()].copy_from_slice(&self.bad);
+        for (slot, entry) in self.recent.all().filter(|e| within(e.0)) {
+            page[shape.entry_at(slot)..][..entry.len()].copy_from_slice(entry);
+        }
+        let end = page.len() - 4;
+        let crc = crc32fast::hash(&page[..end]);
+        page[end..].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32fast::hash(&page);
+        let mut whole = true;
+        while whole
+            && self.next < shape.per_block
+            && shape.is_meta(self.block * shape.per_block + self.next)
+        {
+            let record = Oob::plain(Kind::Meta, 0, self.seq, crc);
+            match self.program(&record, From::Data(&page)) {
+                Ok(done) => whole = done == Outcome::Done,
+                Err(e) => {
+                    self.page = page;
+                    return Err(e);
+                }
+            }
+            self.stats.programs_meta += 1;
+        }
+        self.page = page;
+        if whole {
+            // Pages of groups that never got theirs stay until they were copied.
+            self.recent.retain(|slot| !within(slot));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! The layer for 4 KiB of RAM: a log round the chip with a tree in it, and no table of anything.
+//!
+//! The larger layer keeps some bytes a block; a chip of a thousand blocks needs more than a small
+//! controller has. This one keeps a page's buffer, the entries of the pages that are being written, and a bit
+//! a block for bad ones. What it pays with is reads (about one for every other bit of a logical page's
+//! number to find a page, and one a block to mount) and writes (collection takes the oldest block, not the
+//! emptiest; two pages in 32 are metadata). Erase counts differ by a turn of the log at most.
+//!
+//! * *The log.* Blocks are written one after the other, round the chip, leaving out bad ones; each is erased
+//!   just before. Where pages share cells only those are used that no later one endangers.
+//! * *The tree* (`tree.rs`) is in the entries of its pages. The last two pages of each group hold the
+//!   group's entries, each the copy of the other: one that can't be read is a normal event.
+//! * *Cuts.* A page counts when its out-of-band record and the CRC of its data are right. The page programmed
+//!   last before a cut may fade, so a mount copies it before anything is served; and the page after it may
+//!   only look blank, so that is programmed with padding. A group whose metadata a cut fell on has its pages
+//!   copied.
+//! * *Collection* copies valid pages from the log's tail to its head. A block never gives more of them than
+//!   one takes, so that always ends; how long a host write waits for it depends on how many blocks in
+//!   a row are full of valid pages.
+//!
+//! Writes and discards are single and atomic, and durable when the call returns.
+
+mod collect;
+mod log;
+mod mount;
+mod shape;
+mod tree;
+
+use crate::oob::{Kind, Oob};
+use crate::{FtlError, Lpn, Stats};
+use alloc::vec;
+use alloc::vec::Vec;
+use log::{Append, By, From};
+use shape::{Recent, Shape};
+use vellum_nand::{Geometry, Nand, Ppa};
+
+/// The on-flash format's version.
+pub(crate) const VERSION: u32 = 1;
+
+/// A translation layer in about two pages' worth of RAM. See the module's text.
+#[derive(Debug, Clone)]
+pub struct Small<N> {
+    nand: N,
+    shape: Shape,
+    /// The block that is written, and its next page.
+    block: u32,
+    next: u32,
+    /// The oldest page that may be valid.
+    tail: u32,
+    /// Free blocks behind the one that is written.
+    free: u32,
+    /// The page that was written last; 0: the tree is empty.
+    root: u32,
+    seq: u64,
+    recent: Recent,
+    bad: Vec<u8>,
+    /// Blocks in which a program failed.
+    failing: Vec<u32>,
+    read_only: bool,
+    page: Vec<u8>,
+    stats: Stats,
+}
+
+impl<N: Nand> Small<N> {
+    fn bare(nand: N, shape: Shape) -> Small<N> {
+        Small {
+            nand,
+            shape,
+            block: 0,
+            next: 0,
+            tail: 0,
+            free: 0,
+            root: 0,
+            seq: 1,
+            recent: Recent::empty(),
+            bad: vec![0; shape.table()],
+            failing: Vec::new(),
+            read_only: false,
+            page: vec![0; shape.g.page_bytes as usize],
+            stats: Stats::default(),
+        }
+    }
+
+    /// Logical pages.
+    pub fn pages(&self) -> u32 {
+        self.shape.logical
+    }
+
+    /// Bytes of a page.
+    pub fn page_bytes(&self) -> usize {
+        self.shape.g.page_bytes as usize
+    }
+
+    /// What was done since the mount. A host write's moves are pages of the log that were looked at.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// The chip below.
+    pub fn nand(&self) -> &N {
+        &self.nand
+    }
+
+    /// The chip below, for what only it can do.
+    pub fn nand_mut(&mut self) -> &mut N {
+        &mut self.nand
+    }
+
+    /// Gives the chip back, as if the power went.
+    pub fn into_nand(self) -> N {
+        self.nand
+    }
+
+    /// Whether the device only reads: too few good blocks are left.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Bytes of RAM that the layer holds.
+    pub fn ram_bytes(&self) -> usize {
+        size_of::<Self>() - size_of::<N>()
+            + self.recent.ram_bytes()
+            + self.bad.capacity()
+            + self.failing.capacity() * 4
+            + self.page.capacity()
+    }
+
+    fn check(&self, lpn: Lpn, bytes: Option<usize>) -> Result<(), FtlError> {
+        if lpn.0 >= self.pages() {
+            return Err(FtlError::PastEnd { lpn: lpn.0.into(), pages: self.pages().into() });
+        }
+        let expected = self.page_bytes();
+        match bytes.filter(|&found| found != expected) {
+            Some(found) => Err(FtlError::Length { found, expected }),
+            None => Ok(()),
+        }
+    }
+
+    fn worn_out(&self) -> FtlError {
+        let good = self.good();
+        let needed = (0..=self.shape.g.blocks)
+            .find(|&blocks| self.shape.capacity(blocks) >= self.pages())
+            .unwrap_or(self.shape.g.blocks);
+        FtlError::ReadOnly { good, needed }
+    }
+
+    fn good(&self) -> u32 {
+        (0..self.shape.g.blocks).filter(|&b| !self.is_bad(b)).count() as u32
+    }
+
+    /// Reads a logical page; what was never written, or was discarded, reads as zeros.
+    ///
+    /// # Errors
+    /// [`FtlError::Unreadable`] when the content is lost; a wrong address or buffer.
+    pub fn read(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
+        self.check(lpn, Some(out.len()))?;
+        let before = self.stats.chip_reads;
+        self.stats.host_reads += 1;
+        let slot = self.trace(lpn.0)?.slot;
+        if slot == 0 {
+            out.fill(0);
+        } else {
+            let mut oob = [0; 64];
+            let oob = &mut oob[..self.shape.oob];
+            let ppa = Ppa(self.shape.ppn(slot).into());
+            let readable = self.read_page(ppa, out, oob)?;
+            let record = Oob::decode_own(oob).filter(|r| {
+                r.kind == Kind::Data
+                    && r.lpn == lpn.0
+                    && !r.lost
+                    && r.data_crc == crc32fast::hash(out)
+            });
+            if !readable || record.is_none() {
+                return Err(FtlError::Unreadable { lpn, ppa });
+            }
+        }
+        self.stats.read_reads += self.stats.chip_reads - before;
+        Ok(())
+    }
+
+    fn ready_to_change(&mut self) -> Result<(), FtlError> {
+        if self.read_only {
+            return Err(self.worn_out());
+        }
+        self.make_room()
+    }
+
+    /// Writes a logical page. Durable when the call returns.
+    ///
+    /// # Errors
+    /// [`FtlError::ReadOnly`] when the device is worn out; the chip's failures.
+    pub fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError> {
+        self.check(lpn, Some(data.len()))?;
+        self.ready_to_change()?;
+        let what = Append { lpn: lpn.0, by: By::Use, without: None };
+        self.append(what, From::Data(data), crc32fast::hash(data), false)?;
+        self.stats.programs_host += 1;
+        self.stats.host_writes += 1;
+        Ok(())
+    }
+
+    /// Discards logical pages: they read as zeros. Each that held something costs a program. Durable when
+    /// the call returns.
+    ///
+    /// # Errors
+    /// As for writing.
+    pub fn trim(&mut self, first: Lpn, count: u32) -> Result<(), FtlError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let last = u64::from(first.0) + u64::from(count) - 1;
+        if last >= self.pages().into() {
+            return Err(FtlError::PastEnd { lpn: last, pages: self.pages().into() });
+        }
+        for lpn in first.0..first.0 + count {
+            self.ready_to_change()?;
+            let path = self.trace(lpn)?;
+            if path.slot == 0 {
+                continue;
+            }
+            // What differs from it last is alone beside it: that is written anew, without it.
+            match (0..self.shape.depth).rev().find(|&d| path.alt[d] != 0) {
+                Some(d) => {
+                    let beside = path.alt[d];
+                    let ppa = Ppa(self.shape.ppn(beside).into());
+                    let record = self.record_of(beside)?;
+                    let record = record.ok_or(FtlError::Unreadable { lpn: Lpn(lpn), ppa })?;
+                    let what = Append { lpn: record.lpn, by: By::Use, without: Some(d as u8) };
+                    self.append(what, From::Slot(beside), record.data_crc, record.lost)?;
+                }
+                None => {
+                    while !{
+                        self.ready()?;
+                        self.pad(1)?
+                    } {}
+                    self.root = 0;
+                }
+            }
+            self.stats.programs_meta += 1;
+            self.stats.host_trims += 1;
+        }
+        self.heal()
+    }
+
+    /// The most logical pages that a chip of this shape carries when no block is bad; 0 when it can't carry
+    /// the layer at all.
+    pub fn most_pages(geometry: &Geometry) -> u32 {
+        let fits = |pages: u32| {
+            Shape::new(geometry, pages).is_ok_and(|s| s.capacity(geometry.blocks) >= pages)
+        };
+        let (mut low, mut high) = (0, geometry.pages().min(1 << shape::DEPTH) as u32);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        low
+    }
+}
