@@ -55,12 +55,8 @@ pub(super) struct Tracker {
     /// Registered, and keeps the memory mapped.
     _uffd: Uffd,
     pagemap: OwnedFd,
-    /// What a call finds: for each of two threads.
-    found: [Vec<PageRegion>; 2],
+    found: Vec<PageRegion>,
 }
-
-/// Pages of a memory from which on a second thread is worth its beginning.
-const SHARED: u64 = 1 << 16;
 
 impl Tracker {
     pub(super) fn new(memory: &Arc<Mapping>) -> io::Result<Self> {
@@ -69,7 +65,7 @@ impl Tracker {
         uffd.protect(&(0..(memory.len() / PAGE) as u64), true)?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let pagemap = open("/proc/self/pagemap", flags, FileMode::empty())?;
-        let found = [vec![PageRegion::default(); BATCH], vec![PageRegion::default(); BATCH]];
+        let found = vec![PageRegion::default(); BATCH];
         let mut tracker = Self { _uffd: uffd, pagemap, found };
         tracker.list(memory, true, &mut Vec::new())?;
         Ok(tracker)
@@ -83,84 +79,38 @@ impl Tracker {
         arm: bool,
         runs: &mut Vec<Range<u64>>,
     ) -> io::Result<()> {
-        let pages = 0..(memory.len() / PAGE) as u64;
-        scan(&self.pagemap, &mut self.found[0], (memory, pages), arm, runs)
-    }
-
-    /// As [`Tracker::list`] without protecting, for a pause: two threads take half of the memory each.
-    pub(super) fn list_in_pause(
-        &mut self,
-        memory: &Mapping,
-        runs: &mut Vec<Range<u64>>,
-    ) -> io::Result<()> {
-        let pages = (memory.len() / PAGE) as u64;
-        if pages < SHARED {
-            return self.list(memory, false, runs);
-        }
-        let (pagemap, [one, two]) = (&self.pagemap, &mut self.found);
-        let (low, high) = (0..pages / 2, pages / 2..pages);
-        let mut others = Vec::new();
-        let mut listed = Ok(());
-        std::thread::scope(|scope| {
-            let half = || scan(pagemap, two, (memory, high.clone()), false, &mut others);
-            match std::thread::Builder::new().spawn_scoped(scope, half) {
-                Ok(other) => {
-                    let ours = scan(pagemap, one, (memory, low), false, runs);
-                    let gone = |_| Err(io::Error::other("a thread that lists pages panicked"));
-                    listed = ours.and(other.join().unwrap_or_else(gone));
+        let base = memory.base().as_ptr() as u64;
+        let end = base + memory.len() as u64;
+        let mut at = base;
+        while at < end {
+            let mut scan = Scan {
+                size: size_of::<Scan>() as u64,
+                flags: SCAN_CHECK_WPASYNC | if arm { SCAN_WP_MATCHING } else { 0 },
+                start: at,
+                end,
+                vec: self.found.as_mut_ptr() as u64,
+                vec_len: self.found.len() as u64,
+                mask: PAGE_IS_WRITTEN,
+                returned: PAGE_IS_WRITTEN,
+                ..Scan::default()
+            };
+            // SAFETY: the argument is a whole `pm_scan_arg`; its array is `found`, which lives.
+            let count = unsafe { ioctl(self.pagemap.as_fd(), ByRef(&mut scan)) }?;
+            for region in &self.found[..count] {
+                let run = (region.start - base) / PAGE as u64..(region.end - base) / PAGE as u64;
+                match runs.last_mut() {
+                    Some(last) if last.end == run.start => last.end = run.end,
+                    _ => runs.push(run),
                 }
-                Err(_) => listed = scan(pagemap, one, (memory, 0..pages), false, runs),
             }
-        });
-        others.into_iter().for_each(|run| append(runs, run));
-        listed
-    }
-}
-
-/// Adds a run behind all others.
-fn append(runs: &mut Vec<Range<u64>>, run: Range<u64>) {
-    match runs.last_mut() {
-        Some(last) if last.end == run.start => last.end = run.end,
-        _ => runs.push(run),
-    }
-}
-
-/// Adds the written ones of `pages` to `runs`; see [`Tracker::list`].
-fn scan(
-    pagemap: &OwnedFd,
-    found: &mut [PageRegion],
-    (memory, pages): (&Mapping, Range<u64>),
-    arm: bool,
-    runs: &mut Vec<Range<u64>>,
-) -> io::Result<()> {
-    let base = memory.base().as_ptr() as u64;
-    let (mut at, end) = (base + pages.start * PAGE as u64, base + pages.end * PAGE as u64);
-    while at < end {
-        let mut scan = Scan {
-            size: size_of::<Scan>() as u64,
-            flags: SCAN_CHECK_WPASYNC | if arm { SCAN_WP_MATCHING } else { 0 },
-            start: at,
-            end,
-            vec: found.as_mut_ptr() as u64,
-            vec_len: found.len() as u64,
-            mask: PAGE_IS_WRITTEN,
-            returned: PAGE_IS_WRITTEN,
-            ..Scan::default()
-        };
-        // SAFETY: the argument is a whole `pm_scan_arg`; its array is `found`, which lives and which
-        // nobody else has.
-        let count = unsafe { ioctl(pagemap.as_fd(), ByRef(&mut scan)) }?;
-        for region in &found[..count] {
-            let run = (region.start - base) / PAGE as u64..(region.end - base) / PAGE as u64;
-            append(runs, run);
+            // The walk may stop early when the array is full; pages swapped out count as written.
+            if scan.walk_end <= at {
+                break;
+            }
+            at = scan.walk_end;
         }
-        // The walk may stop early when the array is full; pages swapped out count as written.
-        if scan.walk_end <= at {
-            break;
-        }
-        at = scan.walk_end;
+        Ok(())
     }
-    Ok(())
 }
 
 /// A `Scan` whose `walk_end` is read after the call.
