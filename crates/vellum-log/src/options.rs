@@ -75,7 +75,7 @@ impl Default for Options {
             segment_min: 1 << 18,
             segment_max: 1 << 22,
             buffer: 1 << 18,
-            spares: 3,
+            spares: 4,
             cipher: Cipher::default(),
             entropy: Entropy::system(),
             planted: None,
