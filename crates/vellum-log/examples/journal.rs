@@ -7,7 +7,8 @@ use vellum_log::{DirStorage, Found, Log, Options};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let path = args.next().ok_or("usage: journal DIRECTORY [LINE…]")?;
+    let path = args.next().filter(|path| !path.starts_with('-'));
+    let path = path.ok_or("usage: journal DIRECTORY [LINE…]")?;
     let mut lines = Vec::new();
     let storage = Arc::new(DirStorage::new(path)?);
     let (mut log, report) = Log::open(storage, Options::default(), &mut |found| {

@@ -22,8 +22,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> support::Outcome {
-    let mut args = std::env::args().skip(1);
-    let path = args.next().ok_or("usage: bank DIRECTORY [TRANSFERS]")?;
+    let usage = "usage: bank DIRECTORY [TRANSFERS]";
+    let mut args = support::arguments(usage)?.into_iter();
+    let path = args.next().ok_or(usage)?;
     let transfers: u64 = args.next().map_or(Ok(1000), |text| text.parse())?;
     let store = Store::open(path, Options::default())?;
     let region = store.region("accounts", ACCOUNTS * 8)?;

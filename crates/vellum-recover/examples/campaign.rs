@@ -14,7 +14,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> support::Outcome {
-    let wanted: u64 = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
+    let args = support::arguments("usage: campaign [IMAGES]")?;
+    let wanted: u64 = args.first().map_or(Ok(100_000), |text| text.parse())?;
     let (mut images, mut seed) = (0, 1000);
     while images < wanted {
         let cipher = if seed % 2 == 0 { Cipher::Aes256Gcm } else { Cipher::None };

@@ -11,8 +11,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> support::Outcome {
-    let mut args = std::env::args().skip(1);
-    let path = args.next().ok_or("usage: counter DIRECTORY [TIMES]")?;
+    let usage = "usage: counter DIRECTORY [TIMES]";
+    let mut args = support::arguments(usage)?.into_iter();
+    let path = args.next().ok_or(usage)?;
     let times: u64 = args.next().map_or(Ok(u64::MAX), |text| text.parse())?;
     let store = Store::open(path, Options::default())?;
     let region = store.region("counter", 16)?;

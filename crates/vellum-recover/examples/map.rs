@@ -45,8 +45,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> support::Outcome {
-    let args: Vec<String> = std::env::args().skip(1).collect();
     let usage = "usage: map DIRECTORY set KEY VALUE | get KEY | list";
+    let args = support::arguments(usage)?;
     let (path, command) = args.split_first().ok_or(usage)?;
     let store = Store::open(path, Options::default())?;
     let region = store.region("map", SLOTS * SLOT)?;

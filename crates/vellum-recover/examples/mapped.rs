@@ -14,8 +14,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> support::Outcome {
-    let mut args = std::env::args().skip(1);
-    let path = args.next().ok_or("usage: mapped FILE [TIMES]")?;
+    let usage = "usage: mapped FILE [TIMES]";
+    let mut args = support::arguments(usage)?.into_iter();
+    let path = args.next().ok_or(usage)?;
     let times: u64 = args.next().map_or(Ok(10), |text| text.parse())?;
     let memory = MappedFile::open(path, 64 << 20)?;
     println!("durable by {}", if memory.is_dax() { "cache lines" } else { "msync" });

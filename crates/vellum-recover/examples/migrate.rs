@@ -19,7 +19,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run() -> support::Outcome {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args = support::arguments(USAGE)?;
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["receive", address] => receive(address),
         ["send", address] => send(address, Strategy::Hybrid, 64),

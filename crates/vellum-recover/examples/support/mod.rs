@@ -17,3 +17,17 @@ pub fn say(outcome: Outcome) -> ExitCode {
     eprintln!();
     ExitCode::FAILURE
 }
+
+/// The arguments; `--help` prints `usage` and ends the program. An option of another name is refused, so
+/// that it doesn't become a directory.
+pub fn arguments(usage: &str) -> Result<Vec<String>, String> {
+    let all: Vec<String> = std::env::args().skip(1).collect();
+    if all.iter().any(|word| word == "-h" || word == "--help") {
+        println!("{usage}");
+        std::process::exit(0);
+    }
+    match all.iter().find(|word| word.starts_with('-')) {
+        Some(word) => Err(format!("`{word}` is not known; {usage}")),
+        None => Ok(all),
+    }
+}
