@@ -143,6 +143,8 @@ impl Space for VmMemory {
                 self.with_policy(|policy, cx| policy.unshadow(Gfn::new(page), cx));
             }
         }
+        // Whoever receives them reads them soon: the first line of each comes while the rest is done.
+        run.frames_mut().iter().for_each(|&frame| self.pool.prefetch_line(frame, 0));
         while let Err(page) = self.host.exchange(start, run.frames_mut()) {
             self.bring_for_transfer(page)?;
         }
