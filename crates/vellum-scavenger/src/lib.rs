@@ -4,6 +4,7 @@
 
 mod background;
 pub mod content;
+mod costs;
 mod engine;
 mod error;
 mod ids;
@@ -18,6 +19,7 @@ mod store;
 pub type SharedScavenger = std::sync::Arc<parking_lot::Mutex<Scavenger>>;
 
 pub use background::{Background, Share};
+pub use costs::Costs;
 pub use engine::{Kept, Mode, Options, Scavenger, Step};
 pub use error::Error;
 pub use ids::{Domain, ObjectId, SetId};

@@ -1,5 +1,6 @@
 //! What is worth doing to a page: bytes saved against age and the cost of bringing it back.
 
+use crate::Costs;
 use crate::content::Codec;
 
 /// Model nanoseconds of the scavenger's own work: its budget in guest time, the same on every host.
@@ -47,6 +48,8 @@ pub struct Policy {
     /// What a page may take to come back in 99 of 100 cases, in nanoseconds. Codecs that take longer
     /// are not used.
     pub restore_p99: u32,
+    /// What codecs take, by which that is judged.
+    pub costs: Costs,
     /// Most bytes of the packed store; beyond, pages are spilled or stay.
     pub store_limit: u64,
 }
@@ -60,6 +63,7 @@ impl Default for Policy {
             delta_limit: 3000,
             level: 3,
             restore_p99: 12_000,
+            costs: Costs::default(),
             store_limit: 64 << 30,
         }
     }
@@ -71,26 +75,10 @@ impl Policy {
         Policy { delta_after: u8::MAX, compress_after: u8::MAX, ..Policy::default() }
     }
 
-    /// What bringing a page back takes in 99 of 100 cases, in nanoseconds: the goals that
-    /// `cargo xtask bench-compare share` measures, with the slower codec of the reference added.
-    pub fn restore_p99(codec: Codec, base: Option<Codec>) -> u32 {
-        let base = base.map_or(0, |base| match base {
-            Codec::Same | Codec::Raw => 500,
-            _ => Policy::restore_p99(base, None),
-        });
-        base + match codec {
-            Codec::Same | Codec::Raw => 500,
-            Codec::Lz4 => 3_000,
-            Codec::Zstd => 8_000,
-            Codec::DeltaFast => 1_500,
-            Codec::DeltaDense => 4_000,
-        }
-    }
-
     /// Whether the budget allows a page to be kept like this. `base` is the codec of a delta's
     /// reference, if that is packed itself.
     pub fn allows(&self, codec: Codec, base: Option<Codec>) -> bool {
-        Policy::restore_p99(codec, base) <= self.restore_p99
+        self.costs.restore(codec, base) <= self.restore_p99
     }
 
     /// What keeping a page in `bytes` instead of 4096 is worth: the bytes saved, doubled with each
@@ -98,7 +86,7 @@ impl Policy {
     /// the guest is expected to wait. The codec that is worth most is taken.
     pub fn worth(&self, bytes: usize, age: u8, codec: Codec, base: Option<Codec>) -> i64 {
         let saved = 4096 - bytes as i64;
-        let wait = i64::from(Policy::restore_p99(codec, base)) / NANOS_PER_BYTE;
+        let wait = i64::from(self.costs.restore(codec, base)) / NANOS_PER_BYTE;
         (saved << age.min(OLDEST)) - wait
     }
 }

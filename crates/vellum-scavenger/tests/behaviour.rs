@@ -252,7 +252,7 @@ fn a_short_restore_budget_keeps_slow_codecs_out() {
         for page in 0..40 {
             let Look::Packed(object) = pages.look(page) else { panic!("{page} is not packed") };
             let kept = scavenger.kept(object).unwrap();
-            assert!(Policy::restore_p99(kept.codec, kept.base) <= budget, "{kept:?}");
+            assert!(policy.costs.restore(kept.codec, kept.base) <= budget, "{kept:?}");
             found += u32::from(kept.codec.name() == wanted);
         }
         assert!(found > 20, "{found} pages of 40 in {wanted}");

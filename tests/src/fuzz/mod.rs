@@ -6,6 +6,7 @@ pub mod drive_file;
 pub mod hostile_guest;
 pub mod hostile_rings;
 pub mod loader;
+pub mod page_codecs;
 pub mod page_formats;
 pub mod recover_image;
 pub mod recover_store;
@@ -25,12 +26,13 @@ pub struct Target {
 }
 
 /// All of them, by name.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "block_trace", run: block_trace::run, seeds: block_trace::seeds },
     Target { name: "drive_file", run: drive_file::run, seeds: drive_file::seeds },
     Target { name: "hostile_guest", run: hostile_guest::run, seeds: hostile_guest::seeds },
     Target { name: "hostile_rings", run: hostile_rings::run, seeds: hostile_rings::seeds },
     Target { name: "loader", run: loader::run, seeds: loader::seeds },
+    Target { name: "page_codecs", run: page_codecs::run, seeds: page_codecs::seeds },
     Target { name: "page_formats", run: page_formats::run, seeds: page_formats::seeds },
     Target { name: "recover_image", run: recover_image::run, seeds: recover_image::seeds },
     Target { name: "recover_store", run: recover_store::run, seeds: recover_store::seeds },

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use vellum::frames::{FramePool, Options as PoolOptions, PAGE_SIZE};
+use vellum::scavenger::content::Codec;
 use vellum::scavenger::{
-    Class, Domain, Mode, Options, PageSet, Pages, Policy, Report, Scavenger, SetId,
+    Class, Costs, Domain, Mode, Options, PageSet, Pages, Policy, Report, Scavenger, SetId,
 };
 
 /// Passes after which memory that nobody uses has come to rest.
@@ -39,6 +40,10 @@ pub struct Args {
     /// What a page may take to come back in 99 of 100 cases, in nanoseconds
     #[arg(long, value_name = "NS", default_value_t = Policy::default().restore_p99)]
     restore: u32,
+    /// Measure what codecs take on this machine, and hold the budget against that: pages whose way back
+    /// would be too long here stay larger. The result depends on the machine
+    #[arg(long)]
+    measure: bool,
     /// Passes over all pages; memory is taken to be unused between them
     #[arg(long, value_name = "N", default_value_t = PASSES, value_parser = clap::value_parser!(u32).range(1..=100))]
     passes: u32,
@@ -102,6 +107,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn costs(costs: &Costs) -> String {
+    let each = Codec::ALL.map(|codec| format!("{codec} {:.1}", f64::from(costs[codec]) / 1e3));
+    each.join(", ")
+}
+
 fn load(args: &Args) -> Result<Guests> {
     let mut sizes = Vec::new();
     for path in &args.files {
@@ -113,7 +123,11 @@ fn load(args: &Args) -> Result<Guests> {
     ensure!(pages * 4096 <= LIMIT, "{pages} pages are more than {LIMIT} bytes");
     let spares = 4096;
     let pool = FramePool::new(PoolOptions::new(pages + spares))?;
-    let policy = Policy { restore_p99: args.restore, ..Policy::default() };
+    let mut policy = Policy { restore_p99: args.restore, ..Policy::default() };
+    if args.measure {
+        policy.costs = Costs::measured(policy.level);
+        eprintln!("codecs take, µs in 99 of 100 cases: {}", costs(&policy.costs));
+    }
     let policy = if args.sharing_only { Policy::sharing_only() } else { policy };
     let mut scavenger = Scavenger::new(Arc::clone(&pool), Options { policy, ..Options::default() });
     let (mut ids, mut sets) = (Vec::new(), Vec::new());

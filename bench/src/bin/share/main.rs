@@ -10,6 +10,7 @@ use clap::Parser;
 use std::path::PathBuf;
 use vellum_bench::{Series, Table};
 use vellum_scavenger::content::Codec;
+use vellum_scavenger::{Costs, Policy};
 
 /// Sharing and compression of memory, beside KSM
 #[derive(Debug, Parser)]
@@ -24,6 +25,9 @@ struct Args {
     /// Measure one part only
     #[arg(long, value_enum)]
     only: Option<Part>,
+    /// Hold the restore budget against what codecs take on this machine, measured first
+    #[arg(long)]
+    measured: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,7 +52,7 @@ fn main() -> Result<()> {
         speed(&args, &images, pages, &mut table)?;
     }
     if args.only != Some(Part::Speed) {
-        size(&images, &mut table)?;
+        size(&images, args.measured, &mut table)?;
     }
     table.print(args.json)
 }
@@ -157,8 +161,12 @@ fn speed(args: &Args, images: &[Vec<u8>], pages: u64, table: &mut Table) -> Resu
     Ok(())
 }
 
-fn size(images: &[Vec<u8>], table: &mut Table) -> Result<()> {
-    let rest = ours::rest(images)?;
+fn size(images: &[Vec<u8>], measured: bool, table: &mut Table) -> Result<()> {
+    let mut policy = Policy::default();
+    if measured {
+        policy.costs = Costs::measured(policy.level);
+    }
+    let rest = ours::rest(images, policy)?;
     let metadata = rest.report.metadata;
     let a_page = metadata.total() as f64 / rest.pages as f64;
     row(

@@ -133,8 +133,7 @@ pub struct Rest {
     pub cpu: f64,
 }
 
-pub fn rest(images: &[Vec<u8>]) -> Result<Rest> {
-    let policy = Policy::default();
+pub fn rest(images: &[Vec<u8>], policy: Policy) -> Result<Rest> {
     let mut guests = Guests::new(images, policy)?;
     let mut times: BTreeMap<(Codec, Option<Codec>), Vec<u64>> = BTreeMap::new();
     let mut spent = 0.0;
