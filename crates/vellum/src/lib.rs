@@ -22,6 +22,7 @@ mod pager;
 mod paging;
 mod resolve;
 mod scavenge;
+mod scavenged_store;
 mod show;
 mod state;
 mod tables;
@@ -39,6 +40,7 @@ pub use guest_pages::GuestPages;
 pub use image_store::ImageStore;
 pub use owner::{GuardOwner, HostFault, PageSource, Resolution};
 pub use paging::Paging;
+pub use scavenged_store::ScavengedStore;
 pub use vm::VmMemory;
 
 /// The crates underneath, for whoever needs their types.

@@ -7,6 +7,7 @@ mod kept;
 mod keys;
 mod options;
 mod pager;
+mod remap;
 mod report;
 mod scavenge;
 mod script;
@@ -174,6 +175,7 @@ fn config(args: &Args, guest: &Guest) -> Result<Config> {
     config.initrd.clone_from(&guest.initrd);
     config.cmdline.clone_from(&guest.cmdline);
     config.disks = args.disk.iter().map(|text| disks::open(text)).collect::<Result<_>>()?;
+    config.remap_from = remap::threshold(args)?;
     Ok(config)
 }
 

@@ -53,6 +53,10 @@ pub struct Args {
     #[arg(long, value_name = "POLICY", default_value = "selector", requires = "pager",
         value_parser = clap::builder::PossibleValuesParser::new(vellum::vellum_pager::policy::NAMES))]
     pub evict: String,
+    /// Whole pages in a row from which on a disk's data is remapped and not copied; `measured`: as many as
+    /// this machine takes to gain by it. The guest does not notice
+    #[arg(long, value_name = "PAGES", default_value = "1")]
+    pub remap_from: RemapFrom,
     /// Record the page of every TLB miss, for `cargo xtask page-trace`
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     pub page_trace: Option<PathBuf>,
@@ -132,6 +136,8 @@ pub enum PagerKind {
     Memory,
     /// Memory, compressed with LZ4
     Pool,
+    /// Memory that is scavenged: shared, told as differences, compressed the better the longer nobody asks
+    Scavenged,
     /// A temporary file
     File,
     /// A model of a disk, with the time that it would take
@@ -143,6 +149,25 @@ pub enum PagerKind {
     /// A server of the Redis protocol
     #[cfg(feature = "redis")]
     Redis,
+}
+
+/// From how many pages in a row on data is remapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemapFrom {
+    Pages(usize),
+    Measured,
+}
+
+impl std::str::FromStr for RemapFrom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("measured", _) => Ok(RemapFrom::Measured),
+            (_, Ok(pages @ 1..)) => Ok(RemapFrom::Pages(pages)),
+            _ => Err(format!("`{text}`: a number of pages from 1 on, or `measured`")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

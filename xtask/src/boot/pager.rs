@@ -4,6 +4,7 @@ use super::options::{Args, PagerKind};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::BufWriter;
+use vellum::ScavengedStore;
 use vellum::vellum_pager::store::{
     CompressedPool, FileStore, NvmStore, PageStore, RamStore, VolumeStore,
 };
@@ -36,6 +37,7 @@ pub fn make(args: &Args) -> Result<Option<Pager>> {
         None => return Ok(None),
         Some(PagerKind::Memory) => Box::new(RamStore::new(pages.into())),
         Some(PagerKind::Pool) => Box::new(CompressedPool::new(args.memory)),
+        Some(PagerKind::Scavenged) => Box::new(ScavengedStore::new(pages, Default::default())?),
         Some(PagerKind::File) => {
             Box::new(FileStore::new(tempfile::tempfile()?, "temporary file", pages.into()))
         }

@@ -49,6 +49,9 @@ pub struct Config {
     pub cmdline: String,
     /// Disks: `/dev/vda` is the first. At most seven, beside the source of entropy.
     pub disks: Vec<Box<dyn Disk>>,
+    /// Whole pages in a row from which on a disk's data is remapped and not copied. What pays depends on
+    /// the host ([`vellum::remap::calibrate`]); the guest does not notice.
+    pub remap_from: usize,
 }
 
 /// Extensions of the instruction set, in the device tree's order.
@@ -73,6 +76,7 @@ impl Config {
             flat: false,
             cmdline: String::new(),
             disks: Vec::new(),
+            remap_from: 1,
         }
     }
 }
@@ -139,7 +143,9 @@ impl Machine {
         let date = outside.boot_clock(stamp).nanos();
         let mut seed = [0; SEED];
         outside.entropy(stamp, &mut seed)?;
-        let virtio = plug(core::mem::take(&mut config.disks), strict)?;
+        // Where frames are counted strictly, disks hold none.
+        let remap_from = if strict { usize::MAX } else { config.remap_from };
+        let virtio = plug(core::mem::take(&mut config.disks), remap_from)?;
         let begin = load(&config, &mut memory, virtio.taken(), &seed)?;
         Ok(Machine {
             cores: (0..config.harts as usize)
@@ -162,9 +168,8 @@ impl Machine {
     }
 }
 
-/// The virtio devices: the disks in order, then entropy. Where frames are counted strictly, disks hold
-/// none.
-fn plug(disks: Vec<Box<dyn Disk>>, strict: bool) -> Result<Slots, Error> {
+/// The virtio devices: the disks in order, then entropy.
+fn plug(disks: Vec<Box<dyn Disk>>, remap_from: usize) -> Result<Slots, Error> {
     let (found, limit) = (disks.len(), VIRTIO_SLOTS - 1);
     if found > limit {
         return Err(Error::Disks { found, limit });
@@ -172,8 +177,7 @@ fn plug(disks: Vec<Box<dyn Disk>>, strict: bool) -> Result<Slots, Error> {
     let mut slots = Slots::new();
     for (number, disk) in disks.into_iter().enumerate() {
         let name = format!("vellum-{number}");
-        let block = Block::new(disk, &name);
-        slots.plug(Box::new(if strict { block.copying() } else { block }));
+        slots.plug(Box::new(Block::new(disk, &name).remapping_from(remap_from)));
     }
     slots.plug(Box::new(Rng::new()));
     Ok(slots)

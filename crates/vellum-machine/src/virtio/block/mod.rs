@@ -78,9 +78,10 @@ impl Block {
         }
     }
 
-    /// The same, which copies what it moves.
-    pub fn copying(mut self) -> Self {
-        self.mover.copy_only();
+    /// The same, which remaps from so many whole pages in a row on and copies fewer;
+    /// [`usize::MAX`]: copies all.
+    pub fn remapping_from(mut self, pages: usize) -> Self {
+        self.mover.remap_from(pages);
         self
     }
 

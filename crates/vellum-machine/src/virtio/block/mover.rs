@@ -37,9 +37,9 @@ impl Default for Mover {
 }
 
 impl Mover {
-    /// Remaps nothing from here on.
-    pub(super) fn copy_only(&mut self) {
-        let policy = Policy { threshold_pages: usize::MAX, ..*self.transfers.policy() };
+    /// Remaps so many pages in a row and more, from here on.
+    pub(super) fn remap_from(&mut self, threshold_pages: usize) {
+        let policy = Policy { threshold_pages, ..*self.transfers.policy() };
         self.transfers.set_policy(policy);
     }
 

@@ -95,7 +95,7 @@ fn what_is_no_whole_page_is_copied_and_only_that() {
     request(&mut g, IN, 0, &[(BACK + 2048, 12288)]);
     assert_eq!(moved(&g), (8192, 4096 + 12288));
     assert_eq!(page(&mut g, BACK + PAGE), page(&mut g, DATA + PAGE));
-    let mut g = Guest::with(Block::new(Box::new(disk()), "copies").copying());
+    let mut g = Guest::with(Block::new(Box::new(disk()), "copies").remapping_from(usize::MAX));
     let offered = g.offered();
     g.start(offered);
     fill(&mut g, DATA, 1);
