@@ -5,10 +5,13 @@ mod evict;
 mod fault;
 mod limits;
 mod options;
+mod rights;
+mod versions;
 mod writeback;
 
 pub use counters::Counters;
 pub use options::{MAX_PAGES, Options};
+pub use versions::Stands;
 
 use crate::curve::MissRatioCurve;
 use crate::names::Names;
@@ -16,14 +19,13 @@ use crate::page::checksum;
 use crate::policy::Policy;
 use crate::prefetch::Prefetch;
 use crate::pressure::Pressure;
-use crate::rules::{Handler, Reason, Rules};
-use crate::space::Space;
+use crate::rules::Rules;
 use crate::store::{PageStore, Traffic};
-use crate::{Error, Page, PageNo, StoreError};
+use crate::{Error, Page, PageNo};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use vellum_translate::Access;
 use vellum_translate::host::Token;
-use vellum_translate::{Access, Rights};
 
 /// What is known of a page.
 mod flag {
@@ -47,17 +49,6 @@ mod flag {
     pub(super) const QUEUED: u16 = 256;
     /// Its entry names an older version than the store has, which the names have.
     pub(super) const OLDER: u16 = 512;
-}
-
-/// How a page stands in a kept root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stands {
-    /// In a frame.
-    Present,
-    /// On the shared frame of zeros.
-    Zeros,
-    /// Absent; its entry names this.
-    Absent(Token),
 }
 
 /// What became of a fault.
@@ -254,51 +245,6 @@ impl Pager {
             + self.twins.len() * size_of::<Page>()
     }
 
-    /// Registers a reason to withhold `rights` from pages, and who decides when it is in the way.
-    ///
-    /// # Errors
-    /// When there are [`Reason::MAX`] already.
-    pub fn register(
-        &mut self,
-        name: &str,
-        rights: Rights,
-        handler: Box<dyn Handler>,
-    ) -> Result<Reason, Error> {
-        self.rules.register(name, rights, handler).ok_or(Error::Option {
-            field: "reasons",
-            value: Reason::MAX as u64 + 1,
-            why: "all are taken",
-        })
-    }
-
-    /// Withholds a reason's rights from a page: a page that may not be read leaves the space, one
-    /// that may only not be written is protected.
-    ///
-    /// # Errors
-    /// When the page can't leave: it is pinned, or the store fails.
-    pub fn withhold(
-        &mut self,
-        space: &mut dyn Space,
-        page: PageNo,
-        reason: Reason,
-    ) -> Result<(), Error> {
-        self.check(page)?;
-        let rights = self.rules.withhold(page, reason);
-        if !self.is_present(page) {
-            return Ok(());
-        }
-        if rights.intersects(Rights::READ | Rights::EXECUTE) {
-            self.evict(space, page)
-        } else {
-            self.protect(space, page)
-        }
-    }
-
-    /// The reason no longer holds. What it withheld comes back with the next access.
-    pub fn lift(&mut self, page: PageNo, reason: Reason) {
-        self.rules.lift(page, reason);
-    }
-
     /// A present page is referenced, as far as anybody can see it. Costs a step of the policy.
     #[inline]
     pub fn touch(&mut self, page: PageNo) {
@@ -328,80 +274,6 @@ impl Pager {
         self.arrive(page, true);
     }
 
-    /// The host table behind the space went back to a kept root: this page stands as it did then,
-    /// whatever it was a moment ago. The caller tells of every page, and then makes room where the root
-    /// has more pages than the quota.
-    ///
-    /// # Errors
-    /// When there is no such page.
-    pub fn went_back(&mut self, page: PageNo, stands: Stands) -> Result<(), Error> {
-        self.check(page)?;
-        if self.is_present(page) {
-            self.policy.forget(page.get());
-        }
-        self.mark_clean(page);
-        self.older.remove(&page.get());
-        let gone = flag::PRESENT | flag::AHEAD | flag::PROTECTED | flag::LOST | flag::OLDER;
-        self.state[page.index()] &= !gone;
-        match stands {
-            // Whether the store has this content is not known any more.
-            Stands::Present => self.arrive(page, true),
-            Stands::Zeros => {}
-            Stands::Absent(token) => {
-                if self.names.as_ref().is_some_and(|names| names.is_older(token)) {
-                    self.state[page.index()] |= flag::OLDER;
-                    self.older.insert(page.get(), token);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads an older version of a page that its entry names.
-    fn get_older(&self, page: PageNo, into: &mut Page) -> Result<(), StoreError> {
-        let older = self.older.get(&page.get()).zip(self.names.as_ref());
-        match older.and_then(|(&token, names)| names.read(token, into).1) {
-            Some(read) => read,
-            None => Err(StoreError::Lost { store: self.store.name().into(), page }),
-        }
-    }
-
-    /// Reads a page of the store without bringing it: what a save of all memory needs. `None` when
-    /// nothing is stored.
-    ///
-    /// # Errors
-    /// As for a fault.
-    pub fn peek(&mut self, page: PageNo, into: &mut Page) -> Result<bool, Error> {
-        self.check(page)?;
-        if self.has(page, flag::OLDER) {
-            return Ok(self.get_older(page, into).map(|()| true)?);
-        }
-        self.peek_current(page, into)
-    }
-
-    /// Reads what a host table's entry of an absent page names, an older version of the page as well,
-    /// without bringing it. `false` when it is zeros.
-    ///
-    /// # Errors
-    /// As for a fault.
-    pub fn peek_named(&mut self, token: Token, into: &mut Page) -> Result<bool, Error> {
-        let named = self.names.as_ref().map(|names| names.read(token, into));
-        match named {
-            Some((_, Some(read))) => Ok(read.map(|()| true)?),
-            Some((page, None)) => self.peek_current(page, into),
-            None => self.peek_current(PageNo::new(token.get() as u32), into),
-        }
-    }
-
-    /// Reads what the store has of a page.
-    fn peek_current(&mut self, page: PageNo, into: &mut Page) -> Result<bool, Error> {
-        self.check(page)?;
-        if !self.has(page, flag::STORED | flag::FOREIGN) {
-            return Ok(false);
-        }
-        Ok(self.get_checked(page, into)?)
-    }
-
     fn check(&self, page: PageNo) -> Result<(), Error> {
         let pages = self.options.pages;
         if page.get() < pages { Ok(()) } else { Err(Error::Outside { page, pages }) }
@@ -409,18 +281,6 @@ impl Pager {
 
     fn has(&self, page: PageNo, flags: u16) -> bool {
         self.state.get(page.index()).is_some_and(|state| state & flags != 0)
-    }
-
-    fn protect(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
-        space.forbid_writes(page)?;
-        self.state[page.index()] |= flag::PROTECTED;
-        Ok(())
-    }
-
-    fn unprotect(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
-        space.allow_writes(page)?;
-        self.state[page.index()] &= !flag::PROTECTED;
-        Ok(())
     }
 
     /// A page has come into the space.

@@ -1,16 +1,15 @@
 //! Objects and their bytes: frames, records, spilled pages. Knows no pages of anybody's.
 
+mod frames;
+mod read;
+
 use super::objects::{Home, Object, Objects};
 use crate::content::{Codec, Coder, Page};
-use crate::index::{HashIndex, Similar, Target};
+use crate::index::{HashIndex, Similar};
 use crate::store::{Place, Spill, Store};
-use crate::{Domain, Error, ObjectId, Policy};
+use crate::{Domain, Error, ObjectId};
 use std::sync::Arc;
-use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
-
-/// Bytes over which an LZ4 page is not worth its decoding, and a zstd page is none either.
-const LZ4_LIMIT: usize = PAGE_SIZE * 3 / 4;
-const ZSTD_LIMIT: usize = PAGE_SIZE * 15 / 16;
+use vellum_frames::{FrameId, FramePool};
 
 #[derive(Debug)]
 pub(crate) struct Vault {
@@ -36,20 +35,6 @@ pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// A frame's number as a hash: Fibonacci hashing (Knuth, vol. 3, 6.4), which no guest controls.
-fn scatter(frame: FrameId) -> u64 {
-    (u64::from(frame.index()) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Whether an entry of the table of frames leads to an object that lives in the frame it is for.
-fn in_frame(objects: &Objects, hash: u64, target: Target) -> bool {
-    let Target::Object(number) = target else { return false };
-    objects.find(number).is_some_and(|object| match object.home {
-        Home::Frame { frame, .. } => scatter(frame) >> 32 == hash >> 32,
-        _ => false,
-    })
-}
-
 impl Vault {
     pub(crate) fn new(pool: Arc<FramePool>, level: i32, spill: Option<Box<dyn Spill>>) -> Self {
         Vault {
@@ -72,78 +57,6 @@ impl Vault {
             Home::Frame { frame, .. } => self.pool.references(frame).saturating_sub(1),
             _ => 0,
         }
-    }
-
-    /// The object that lives in `frame`, which a page has.
-    pub(crate) fn object_in(&self, frame: FrameId) -> Option<u32> {
-        // The page holds it once; without a second hold there is no need to look.
-        if self.pool.is_exclusive(frame) {
-            return None;
-        }
-        let mut next = self.frames.find(scatter(frame));
-        while let Some((slot, target)) = next {
-            if let Target::Object(number) = target
-                && let Some(Object { home: Home::Frame { frame: of, .. }, .. }) =
-                    self.objects.find(number)
-                && of == frame
-            {
-                return Some(number);
-            }
-            next = self.frames.find_after(scatter(frame), slot);
-        }
-        None
-    }
-
-    /// The frame that an object lives in, if it does.
-    pub(crate) fn frame(&self, number: u32) -> Option<FrameId> {
-        match self.objects.find(number)?.home {
-            Home::Frame { frame, .. } => Some(frame),
-            _ => None,
-        }
-    }
-
-    fn note_frame(&mut self, frame: FrameId, number: u32) {
-        let objects = &self.objects;
-        let target = Target::Object(number);
-        // The frame may have been another object's, which has left it.
-        let mut next = self.frames.find(scatter(frame));
-        while let Some((slot, found)) = next {
-            if !in_frame(objects, scatter(frame), found) {
-                self.frames.replace(slot, target);
-                return;
-            }
-            next = self.frames.find_after(scatter(frame), slot);
-        }
-        self.frames.insert(scatter(frame), target, |upper, target| {
-            in_frame(objects, u64::from(upper) << 32, target)
-        });
-    }
-
-    /// Shrinks the table of frames when most objects have left theirs.
-    pub(crate) fn shrink_frames(&mut self, live: usize) {
-        let objects = &self.objects;
-        self.frames.shrink(live, |upper, target| in_frame(objects, u64::from(upper) << 32, target));
-    }
-
-    /// Bytes of the table of frames.
-    pub(crate) fn frames_bytes(&self) -> usize {
-        self.frames.bytes()
-    }
-
-    /// Keeps a frame that somebody else holds too, and that no object lives in.
-    pub(crate) fn add_frame(
-        &mut self,
-        frame: FrameId,
-        reference: bool,
-        domain: Domain,
-    ) -> Result<u32, Error> {
-        let home = Home::Frame { frame, reference };
-        let object = Object { home, references: 0, base: None, age: 0, domain };
-        debug_assert_eq!(self.object_in(frame), None, "a frame has one object");
-        let number = self.objects.add(object, Similar::MAX_OBJECT)?;
-        self.pool.retain(frame);
-        self.note_frame(frame, number);
-        Ok(number)
     }
 
     /// Keeps encoded bytes, with no page yet.
@@ -313,47 +226,6 @@ impl Vault {
         self.slots_used - self.slots.len() as u64
     }
 
-    /// Reads an object's content.
-    pub(crate) fn content(&mut self, number: u32, page: &mut Page) -> Result<(), Error> {
-        let object = self.objects.get(number)?;
-        let Home::Record { codec, place } = object.home else { return self.plain(&object, page) };
-        let mut base = self.base.take().unwrap_or_else(|| Box::new([0; PAGE_SIZE]));
-        let read = match object.base {
-            Some(of) => self.base_content(of, &mut base),
-            None => Ok(()),
-        };
-        let decoded = read.and_then(|()| {
-            let bytes = self.store.get(number, place)?;
-            self.coder.decode(codec, bytes, object.base.map(|_| &*base), page)
-        });
-        self.base = Some(base);
-        decoded
-    }
-
-    fn plain(&mut self, object: &Object, page: &mut Page) -> Result<(), Error> {
-        match (object.home, &mut self.spill) {
-            (Home::Frame { frame, .. }, _) => {
-                self.pool.read(frame, 0, page);
-                Ok(())
-            }
-            (Home::Spilled { slot }, Some(spill)) => spill
-                .read(slot, page)
-                .map_err(|source| Error::Spill { action: "read", slot, source }),
-            _ => Err(Error::Damaged { codec: "spilled", bytes: 0 }),
-        }
-    }
-
-    /// A reference is never a delta itself: one step is all there is.
-    fn base_content(&mut self, number: u32, page: &mut Page) -> Result<(), Error> {
-        let object = self.objects.get(number)?;
-        match object.home {
-            Home::Record { codec, place } => {
-                self.coder.decode(codec, self.store.get(number, place)?, None, page)
-            }
-            _ => self.plain(&object, page),
-        }
-    }
-
     /// Empties segments that are mostly dead; how many.
     pub(crate) fn compact(&mut self) -> u64 {
         let (store, objects) = (&mut self.store, &mut self.objects);
@@ -376,29 +248,5 @@ impl Vault {
             Home::Spilled { .. } => Some(Codec::Raw),
             Home::Frame { .. } => None,
         }
-    }
-
-    /// A page in one codec, within `limit` bytes.
-    pub(crate) fn encode(
-        &mut self,
-        codec: Codec,
-        page: &Page,
-        base: Option<(u32, &Page)>,
-        limit: usize,
-    ) -> Option<Encoded> {
-        self.buffer.clear();
-        let limit = limit.min(PAGE_SIZE);
-        self.coder.encode(codec, page, base.map(|(_, page)| page), limit, &mut self.buffer)?;
-        Some(Encoded { codec, base: base.map(|(number, _)| number), bytes: self.buffer.clone() })
-    }
-
-    /// A page in the quickest codec that makes it smaller and that `policy` allows.
-    pub(crate) fn compress(&mut self, page: &Page, policy: &Policy) -> Option<Encoded> {
-        let try_one = |vault: &mut Self, codec, limit| {
-            policy.allows(codec, None).then(|| vault.encode(codec, page, None, limit))?
-        };
-        try_one(self, Codec::Same, 8)
-            .or_else(|| try_one(self, Codec::Lz4, LZ4_LIMIT))
-            .or_else(|| try_one(self, Codec::Zstd, ZSTD_LIMIT))
     }
 }

@@ -4,8 +4,11 @@
 //! writer gets the fresh frame, holds are counted, receiving never touches a shared frame, only heads
 //! and tails are copied, nothing is lost when either side goes, and every end says what was copied.
 
+mod deliver;
+mod give;
+
 use crate::policy::OverQuota;
-use crate::{Buffer, Data, Error, PAGE, Part, Piece, Policy, Run, Space, SpaceError, pieces};
+use crate::{Buffer, Data, Error, PAGE, Part, Piece, Policy, Run, Space, pieces};
 use core::fmt;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -212,168 +215,6 @@ impl<R: Run> Transfers<R> {
         Ok(self.begin(Flight::Posted { pieces, pages, remap }))
     }
 
-    /// Data for posted buffers, which fills them from the first on. Where held pages meet whole
-    /// pages of a buffer, the frames change places; the rest is copied. Returns the frames that the
-    /// pages had: they are the device's now.
-    ///
-    /// # Errors
-    /// When no such buffers are posted; or when the space refuses a piece: those before it are
-    /// filled, and the buffers are not posted any more.
-    pub fn deliver<S: Space<Run = R>>(
-        &mut self,
-        space: &mut S,
-        token: Token,
-        data: &Data<R>,
-    ) -> Result<(Completion, Vec<R>), Error> {
-        let Some(Flight::Posted { .. }) = self.flights.get(&token) else {
-            return Err(Error::Unknown(token));
-        };
-        let Some(Flight::Posted { pieces, pages, remap }) = self.flights.remove(&token) else {
-            return Err(Error::Unknown(token));
-        };
-        self.flying -= pages;
-        let mut back = Vec::new();
-        let mut end = Completion { token, remapped: 0, copied: 0 };
-        let filled = pieces
-            .iter()
-            .try_for_each(|&piece| self.fill(space, piece, remap, data, &mut back, &mut end));
-        if !back.is_empty() {
-            space.publish();
-            self.counters.published += 1;
-        }
-        let end = self.end(end);
-        filled.map(|()| (end, back))
-    }
-
-    /// As [`Transfers::deliver`], for one run of frames that the device does not keep: where the
-    /// buffers are one run of pages of that length, nothing is held twice, and the frames that the
-    /// pages had are exclusively the device's.
-    ///
-    /// # Errors
-    /// As for [`Transfers::deliver`].
-    pub fn deliver_owned<S: Space<Run = R>>(
-        &mut self,
-        space: &mut S,
-        token: Token,
-        mut run: R,
-    ) -> Result<(Completion, Vec<R>), Error> {
-        let alone = match self.flights.get(&token) {
-            Some(Flight::Posted { pieces, remap: true, .. }) => match pieces[..] {
-                [piece] if self.is_worth_it(piece) && piece.pages() == run.pages() => Some(piece),
-                _ => None,
-            },
-            _ => None,
-        };
-        let Some(piece) = alone else {
-            let mut data = Data::new();
-            data.push(Part::Pages(run));
-            return self.deliver(space, token, &data);
-        };
-        self.flights.remove(&token);
-        self.flying -= piece.pages();
-        let mut end = Completion { token, remapped: 0, copied: 0 };
-        let exchanged = space.exchange(piece.page(), &mut run);
-        if exchanged.is_ok() {
-            end.remapped = piece.bytes as u64;
-            space.publish();
-            self.counters.published += 1;
-        }
-        let end = self.end(end);
-        exchanged?;
-        Ok((end, vec![run]))
-    }
-
-    /// Fills one piece of a posted buffer.
-    fn fill<S: Space<Run = R>>(
-        &self,
-        space: &mut S,
-        piece: Piece,
-        remap: bool,
-        data: &Data<R>,
-        back: &mut Vec<R>,
-        end: &mut Completion,
-    ) -> Result<(), Error> {
-        let from = piece.offset as usize;
-        let bytes = piece.bytes.min(data.len().saturating_sub(from));
-        let mut done = 0;
-        while done < bytes {
-            let at = piece.at + done as u64;
-            if remap && self.is_worth_it(piece) && (bytes - done) >= PAGE {
-                let wanted = (bytes - done) / PAGE;
-                if let Some(mut run) = data.pages_at(from + done, wanted) {
-                    let moved = run.pages() * PAGE;
-                    match space.exchange(at / PAGE as u64, &mut run) {
-                        Ok(()) => {
-                            (done, end.remapped) = (done + moved, end.remapped + moved as u64);
-                            back.push(run);
-                            continue;
-                        }
-                        // A pinned frame is never replaced; its page is written like any other.
-                        Err(SpaceError::Pinned { .. }) => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            }
-            // Up to the end of the page: there the next pages may stand.
-            let n = (PAGE - at as usize % PAGE).min(bytes - done);
-            let mut copy = vec![0; n];
-            data.read(from + done, &mut copy);
-            space.write(at, &copy)?;
-            (done, end.copied) = (done + n, end.copied + n as u64);
-        }
-        Ok(())
-    }
-
-    /// Moves the bytes of one list to another space: whole pages that stand at the same place in
-    /// both lists change frames, so the giver has the taker's old pages afterwards; heads and tails
-    /// are copied to the taker, and the giver keeps them.
-    ///
-    /// # Errors
-    /// When the lists differ in length, or a space refuses; the pages up to there have moved.
-    pub fn give<S: Space<Run = R>>(
-        &mut self,
-        from: &mut S,
-        list: &[Buffer],
-        to: &mut S,
-        target: &[Buffer],
-    ) -> Result<Completion, Error> {
-        let limit = self.policy.limit_bytes;
-        let (ours, theirs) = (pieces(list, limit)?, pieces(target, limit)?);
-        let total = |list: &[Buffer]| list.iter().map(|buffer| buffer.bytes).sum::<u64>();
-        if total(list) != total(target) {
-            return Err(Error::Lengths { from: total(list), to: total(target) });
-        }
-        let remap = from.can_remap() && to.can_remap();
-        let token = self.name();
-        let mut end = Completion { token, remapped: 0, copied: 0 };
-        let moved = together(&ours, &theirs).into_iter().try_for_each(|(a, b, bytes, whole)| {
-            let whole = whole && remap && bytes / PAGE >= self.policy.threshold_pages;
-            let (mut at, mut left) = ((a, b), bytes);
-            if whole {
-                swap(from, to, (a / PAGE as u64, b / PAGE as u64), bytes / PAGE)?;
-                end.remapped += bytes as u64;
-                return Ok(());
-            }
-            let mut copy = [0; PAGE];
-            while left > 0 {
-                let n = left.min(PAGE);
-                from.read(at.0, &mut copy[..n])?;
-                to.write(at.1, &copy[..n])?;
-                (at, left) = ((at.0 + n as u64, at.1 + n as u64), left - n);
-                end.copied += n as u64;
-            }
-            Ok::<(), Error>(())
-        });
-        if end.remapped > 0 {
-            from.publish();
-            to.publish();
-            self.counters.published += 2;
-        }
-        self.counters.begun += 1;
-        let end = self.end(end);
-        moved.map(|()| end)
-    }
-
     /// The device of a transfer is gone: its holds end, its buffers are not posted any more.
     ///
     /// # Errors
@@ -483,38 +324,4 @@ fn settle<S: Space>(space: &mut S, lent: &[u64], data: &Data<S::Run>) {
         Part::Bytes(_) => None,
     });
     lent.iter().zip(runs).for_each(|(&first, run)| space.settle(first, run));
-}
-
-/// Cuts two lists of the same length into pieces that both have: address there and here, bytes, and
-/// whether they are whole pages on both sides.
-fn together(ours: &[Piece], theirs: &[Piece]) -> Vec<(u64, u64, usize, bool)> {
-    let mut out = Vec::new();
-    let (mut a, mut b) = (ours.iter().copied(), theirs.iter().copied());
-    let (mut x, mut y) = (a.next(), b.next());
-    while let (Some(p), Some(q)) = (x, y) {
-        let n = p.bytes.min(q.bytes);
-        let whole = p.whole
-            && q.whole
-            && n.is_multiple_of(PAGE)
-            && p.at.is_multiple_of(PAGE as u64)
-            && q.at.is_multiple_of(PAGE as u64);
-        out.push((p.at, q.at, n, whole));
-        let rest = |p: Piece| {
-            (p.bytes > n).then_some(Piece { at: p.at + n as u64, bytes: p.bytes - n, ..p })
-        };
-        x = rest(p).or_else(|| a.next());
-        y = rest(q).or_else(|| b.next());
-    }
-    out
-}
-
-/// Lets the frames of two runs of pages change places; on an error everything is as before.
-fn swap<S: Space>(from: &mut S, to: &mut S, (a, b): (u64, u64), count: usize) -> Result<(), Error> {
-    let mut run = from.zeros(count);
-    from.exchange(a, &mut run)?;
-    if let Err(error) = to.exchange(b, &mut run) {
-        from.exchange(a, &mut run)?;
-        return Err(error.into());
-    }
-    Ok(from.exchange(a, &mut run)?)
 }

@@ -1,0 +1,78 @@
+//! An object's content, and a page in some codec.
+
+use super::{Encoded, Vault};
+use crate::content::{Codec, Page};
+use crate::engine::objects::{Home, Object};
+use crate::{Error, Policy};
+use vellum_frames::PAGE_SIZE;
+
+/// Bytes over which an LZ4 page is not worth its decoding, and a zstd page is none either.
+const LZ4_LIMIT: usize = PAGE_SIZE * 3 / 4;
+const ZSTD_LIMIT: usize = PAGE_SIZE * 15 / 16;
+
+impl Vault {
+    /// Reads an object's content.
+    pub(crate) fn content(&mut self, number: u32, page: &mut Page) -> Result<(), Error> {
+        let object = self.objects.get(number)?;
+        let Home::Record { codec, place } = object.home else { return self.plain(&object, page) };
+        let mut base = self.base.take().unwrap_or_else(|| Box::new([0; PAGE_SIZE]));
+        let read = match object.base {
+            Some(of) => self.base_content(of, &mut base),
+            None => Ok(()),
+        };
+        let decoded = read.and_then(|()| {
+            let bytes = self.store.get(number, place)?;
+            self.coder.decode(codec, bytes, object.base.map(|_| &*base), page)
+        });
+        self.base = Some(base);
+        decoded
+    }
+
+    fn plain(&mut self, object: &Object, page: &mut Page) -> Result<(), Error> {
+        match (object.home, &mut self.spill) {
+            (Home::Frame { frame, .. }, _) => {
+                self.pool.read(frame, 0, page);
+                Ok(())
+            }
+            (Home::Spilled { slot }, Some(spill)) => spill
+                .read(slot, page)
+                .map_err(|source| Error::Spill { action: "read", slot, source }),
+            _ => Err(Error::Damaged { codec: "spilled", bytes: 0 }),
+        }
+    }
+
+    /// A reference is never a delta itself: one step is all there is.
+    fn base_content(&mut self, number: u32, page: &mut Page) -> Result<(), Error> {
+        let object = self.objects.get(number)?;
+        match object.home {
+            Home::Record { codec, place } => {
+                self.coder.decode(codec, self.store.get(number, place)?, None, page)
+            }
+            _ => self.plain(&object, page),
+        }
+    }
+
+    /// A page in one codec, within `limit` bytes.
+    pub(crate) fn encode(
+        &mut self,
+        codec: Codec,
+        page: &Page,
+        base: Option<(u32, &Page)>,
+        limit: usize,
+    ) -> Option<Encoded> {
+        self.buffer.clear();
+        let limit = limit.min(PAGE_SIZE);
+        self.coder.encode(codec, page, base.map(|(_, page)| page), limit, &mut self.buffer)?;
+        Some(Encoded { codec, base: base.map(|(number, _)| number), bytes: self.buffer.clone() })
+    }
+
+    /// A page in the quickest codec that makes it smaller and that `policy` allows.
+    pub(crate) fn compress(&mut self, page: &Page, policy: &Policy) -> Option<Encoded> {
+        let try_one = |vault: &mut Self, codec, limit| {
+            policy.allows(codec, None).then(|| vault.encode(codec, page, None, limit))?
+        };
+        try_one(self, Codec::Same, 8)
+            .or_else(|| try_one(self, Codec::Lz4, LZ4_LIMIT))
+            .or_else(|| try_one(self, Codec::Zstd, ZSTD_LIMIT))
+    }
+}
