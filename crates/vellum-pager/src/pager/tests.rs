@@ -7,6 +7,7 @@ use crate::space::PlainSpace;
 use crate::store::{Answer, CompressedPool, Get, Put, RamStore};
 use crate::{PAGE, StoreError};
 use proptest::prelude::*;
+use vellum_translate::Rights;
 
 const PAGES: u32 = 24;
 
