@@ -154,10 +154,10 @@ fn exhaustive(cell: CellKind, seed: u64, steps: u32, nested: bool) -> u32 {
 
 #[test]
 fn every_cut_of_every_operation_and_of_its_recovery_loses_nothing() {
-    let cuts = exhaustive(CellKind::Slc, 3, 24, true);
-    assert!(cuts > 1_000, "{cuts}");
-    assert!(exhaustive(CellKind::Slc, 4, 100, false) > 500);
-    assert!(exhaustive(CellKind::Mlc, 5, 10, true) > 300);
+    let cuts = exhaustive(CellKind::Slc, 3, 8, true);
+    assert!(cuts > 300, "{cuts}");
+    assert!(exhaustive(CellKind::Slc, 4, 60, false) > 300);
+    assert!(exhaustive(CellKind::Mlc, 5, 4, true) > 100);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn random_cuts_lose_nothing() {
     for (i, cell) in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc].into_iter().enumerate() {
         for seed in 0..4 {
             let (mut life, mut small) = Life::new(seed * 10 + i as u64, cell);
-            for round in 0..100 {
+            for round in 0..60 {
                 let name = format!("{cell:?}, seed {seed}, round {round}");
                 let mut cut = |reach| Cut {
                     after: life.rng.below(reach),
