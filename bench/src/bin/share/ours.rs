@@ -17,6 +17,9 @@ const SETTLED: usize = 12;
 const SAMPLES: usize = 4000;
 const TIMES: usize = 7;
 
+/// How a page is kept: its codec, and that of its reference.
+type Kind = (Codec, Option<Codec>);
+
 /// CPU seconds of this thread.
 pub fn cpu() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -128,14 +131,14 @@ pub struct Rest {
     pub alone: u64,
     /// Nanoseconds to read a page back, by codec and the codec of the reference: median and 99th
     /// percentile of each page's best of seven.
-    pub restore: BTreeMap<(Codec, Option<Codec>), (u64, u64)>,
+    pub restore: BTreeMap<Kind, (u64, u64)>,
     /// CPU seconds for all of it.
     pub cpu: f64,
 }
 
 pub fn rest(images: &[Vec<u8>], policy: Policy) -> Result<Rest> {
     let mut guests = Guests::new(images, policy)?;
-    let mut times: BTreeMap<(Codec, Option<Codec>), Vec<u64>> = BTreeMap::new();
+    let mut times: BTreeMap<Kind, Vec<u64>> = BTreeMap::new();
     let mut spent = 0.0;
     for _ in 0..SETTLED {
         let start = cpu();
@@ -161,8 +164,8 @@ pub fn rest(images: &[Vec<u8>], policy: Policy) -> Result<Rest> {
 
 /// Times the way back of pages of each kind, spread over memory: in sweeps over all of them, so that
 /// what else the machine does hits no page each time.
-fn time_restores(guests: &mut Guests, times: &mut BTreeMap<(Codec, Option<Codec>), Vec<u64>>) {
-    let mut samples: BTreeMap<(Codec, Option<Codec>), Vec<(ObjectId, u64)>> = BTreeMap::new();
+fn time_restores(guests: &mut Guests, times: &mut BTreeMap<Kind, Vec<u64>>) {
+    let mut samples: BTreeMap<Kind, Vec<(ObjectId, u64)>> = BTreeMap::new();
     for set in &guests.sets {
         for page in (0..set.pages()).map(|n| n * 7919 % set.pages()) {
             let Look::Packed(object) = set.look(page) else { continue };
