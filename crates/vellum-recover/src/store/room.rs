@@ -146,6 +146,21 @@ mod tests {
         prop::collection::vec((region, start, len), 0..60)
     }
 
+    /// Each in a region of its own, far from its begin: no entry of an index can be longer.
+    #[test]
+    fn entries_as_long_as_they_get_have_room() {
+        let (mut batch, limit, count) = (Batch::default(), 300_000, 1000_u32);
+        for number in 0..count {
+            batch.add(u32::MAX - number, (1 << 62) + 1, &[7; 200]);
+        }
+        batch.coalesce();
+        let (ranges, bytes) = batch.size();
+        assert_eq!(ranges, count as usize);
+        let (taken, promised) = (taken(&batch, limit), cost(limit, ranges, bytes));
+        assert!(taken > bytes + 16 * u64::from(count), "{taken}: the entries are long");
+        assert!(taken <= promised + FRAME, "{taken} of {promised}");
+    }
+
     proptest! {
         /// A commit is promised enough: however its ranges lie, whatever else is in its batch, and
         /// wherever frames are cut.
