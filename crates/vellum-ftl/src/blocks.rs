@@ -1,72 +1,11 @@
 //! What is known of each block: its role, its valid pages, its wear. Eight bytes a block, four more for
 //! cost-benefit placement, and a bit a page with a flat map.
 
+use crate::role::Tally;
+pub(crate) use crate::role::{Class, Role};
 use crate::{Config, MapMode, Placement};
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// The frontier that wrote a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    Hot,
-    Warm,
-    Cool,
-    Cold,
-}
-
-impl Class {
-    pub fn of(frontier: u8) -> Class {
-        match frontier {
-            0 => Class::Hot,
-            1 => Class::Warm,
-            2 => Class::Cool,
-            _ => Class::Cold,
-        }
-    }
-}
-
-/// What a block is used for. One byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Holds nothing; erased when it is opened, never before.
-    Free,
-    /// The same, but a cut could bring its content back until discards are durable.
-    FreeLater,
-    /// Erased for someone who tells soon what it is used for.
-    Taken,
-    /// Closed, with data of a frontier.
-    Data(Class),
-    /// A frontier writes it.
-    Open,
-    Meta,
-    Anchor,
-    Bad,
-    /// A program failed in it: its pages are moved, then it is tortured or retired.
-    Failing,
-}
-
-const _: () = assert!(size_of::<Role>() == 1);
-
-/// How many blocks have the roles that are asked for often.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tally {
-    free: u32,
-    later: u32,
-    closed: u32,
-    bad: u32,
-}
-
-impl Tally {
-    fn of(&mut self, role: Role) -> Option<&mut u32> {
-        match role {
-            Role::Free => Some(&mut self.free),
-            Role::FreeLater => Some(&mut self.later),
-            Role::Data(_) => Some(&mut self.closed),
-            Role::Bad => Some(&mut self.bad),
-            _ => None,
-        }
-    }
-}
 
 /// The block table. Valid pages are counted; which ones they are is kept by flat maps only.
 #[derive(Debug, Clone)]

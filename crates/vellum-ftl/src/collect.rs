@@ -1,19 +1,14 @@
-//! Collecting blocks: whom, when, and how much for one host operation.
+//! Collecting blocks: when, and how much for one host operation. `victim.rs` says whom.
 
 use crate::FtlError;
 use crate::blocks::Role;
 use crate::ftl::{Ftl, NewPage, Source, Victim};
-use crate::layout::{FRONTIERS, MOST_SPARE, NONE};
+use crate::layout::{FRONTIERS, MOST_SPARE};
 use crate::map::UNMAPPED;
 use crate::oob::{Kind, NO_LPN, Oob};
 use crate::stats::Cause;
 use alloc::vec::Vec;
 use vellum_nand::Nand;
-
-/// What a block gains in worth for each erase that it lags behind the mean under skewed traffic, in the
-/// unit of [`crate::place::Placer::worth`]: an eighth of a doubling. Cold blocks come to collection a
-/// little earlier, so levelling has less to do.
-const WEAR_BIAS: i64 = 1 << 13;
 
 impl<N: Nand> Ftl<N> {
     /// The most page moves that one host write waits for while no block fails. Where a cell holds one
@@ -35,7 +30,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Free blocks below which collection starts.
-    fn low(&self) -> u32 {
+    pub(crate) fn low(&self) -> u32 {
         let several = self.placer.skewed || self.shared();
         self.floor()
             + 1
@@ -44,12 +39,12 @@ impl<N: Nand> Ftl<N> {
             + 2 * u32::from(several)
     }
 
-    fn short(&self) -> bool {
+    pub(crate) fn short(&self) -> bool {
         self.sure_free() < self.low()
     }
 
     /// Makes discards durable when blocks are wanted that they emptied.
-    fn settle_trims(&mut self, wanted: u32) -> Result<(), FtlError> {
+    pub(crate) fn settle_trims(&mut self, wanted: u32) -> Result<(), FtlError> {
         if self.trimmed.is_some() && self.sure_free() < wanted && self.all_free() >= wanted {
             self.write_meta(false)?;
         }
@@ -123,134 +118,6 @@ impl<N: Nand> Ftl<N> {
             self.collect(u32::MAX)?;
             tries -= 1;
         }
-    }
-
-    /// Picks the next block to be emptied, if one is needed.
-    fn choose(&mut self) -> Result<(), FtlError> {
-        while let Some((block, cause)) = self.pending.pop() {
-            let role = self.blocks.role(block);
-            let class = match role {
-                Role::Data(class) => class as u8,
-                Role::Failing => 0,
-                _ => continue,
-            };
-            self.count_all()?;
-            let full = self.blocks.valid[block as usize].into();
-            if full > self.fits() && role != Role::Failing {
-                // Later: there is no room for it now.
-                self.pending.push((block, cause));
-                break;
-            }
-            return self.start(Victim { block, next: 0, class, cause, full });
-        }
-        self.settle_trims(self.low())?;
-        if !self.short() {
-            return Ok(());
-        }
-        self.count_all()?;
-        // Levelling frees little: every other victim at most, and only while there is room.
-        let room = |v: &Victim| self.sure_free() > self.floor() || self.levels_at_floor(v.full);
-        let worn = if self.levelled { None } else { self.worn_victim().filter(room) };
-        self.levelled = worn.is_some();
-        match worn.or_else(|| self.best_victim()) {
-            Some(victim) => self.start(victim),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether a block of so many valid pages may be moved for its wear while no frontier may open a
-    /// block: under uniform traffic, which never leaves more free, if the open blocks take it all. The
-    /// host's pages wait for it then, as for any victim.
-    fn levels_at_floor(&self, valid: u32) -> bool {
-        !self.placer.skewed && !self.shared() && valid < self.room()
-    }
-
-    fn start(&mut self, victim: Victim) -> Result<(), FtlError> {
-        if self.shared() {
-            // No metadata page in its midst, which would cost room.
-            self.meta_if_due(victim.full + 8)?;
-        }
-        self.gc = Some(victim);
-        Ok(())
-    }
-
-    /// The block whose collection is worth most. O(blocks), once a victim.
-    pub(crate) fn best_victim(&self) -> Option<Victim> {
-        let pages = self.l.g.pages_per_block;
-        if !self.placer.skewed {
-            // The emptiest, whatever its age.
-            let (block, class, full) = self.blocks.emptiest().filter(|e| e.2 < pages)?;
-            return Some(Victim {
-                block,
-                next: 0,
-                class: class as u8,
-                cause: Cause::Collect,
-                full,
-            });
-        }
-        let clock = self.clock as u32;
-        // Of those that fit, and no fuller than the mean: so a host write never waits for more.
-        let most = self.fits().min(pages - 1).min(self.mean_full());
-        let levels = self.config.wear.spread > 0;
-        let mean = if levels { i64::from(self.blocks.spread().1) } else { 0 };
-        let bias = if levels { WEAR_BIAS } else { 0 };
-        let mut best: Option<(i64, u32, Victim)> = None;
-        let mut least: Option<(u32, Victim)> = None;
-        for (block, role) in self.blocks.roles() {
-            let Role::Data(class) = role else { continue };
-            let full = u32::from(self.blocks.valid[block as usize]);
-            let class = class as u8;
-            let victim = || Victim { block, next: 0, class, cause: Cause::Collect, full };
-            if least.is_none_or(|(f, _)| full < f) && full < pages {
-                least = Some((full, victim()));
-            }
-            if full > most {
-                continue;
-            }
-            let age = clock.wrapping_sub(self.blocks.birth(block));
-            let erases = self.blocks.erases(block);
-            let worth = self.placer.worth(pages, full, age) + bias * (mean - i64::from(erases));
-            // Among equals the least worn.
-            if best.is_none_or(|(w, e, _)| worth > w || (worth == w && erases < e)) {
-                best = Some((worth, erases, victim()));
-            }
-        }
-        best.map(|b| b.2).or(least.map(|l| l.1))
-    }
-
-    /// Valid pages of a closed block on average, rounded up.
-    fn mean_full(&self) -> u32 {
-        let closed = self.closed_blocks().max(1);
-        let open = self.heads.iter().filter(|h| h.block != NONE);
-        let open: u32 = open.map(|h| u32::from(self.blocks.valid[h.block as usize])).sum();
-        (self.l.logical + self.snapshot.kept).saturating_sub(open).div_ceil(closed)
-    }
-
-    /// The least worn data block, when it lags too far behind and the budget allows.
-    fn worn_victim(&self) -> Option<Victim> {
-        let policy = self.config.wear;
-        if policy.spread == 0 {
-            return None;
-        }
-        let spent = self.stats.programs_wear + u64::from(self.l.g.pages_per_block);
-        if spent * 1000 > self.stats.programs() * u64::from(policy.budget_permille) {
-            return None;
-        }
-        let (erases, most) = self.blocks.extremes()?;
-        // Below the bound, so that it holds while this block is emptied; under skewed traffic the gap
-        // grows by itself and is closed early, under uniform traffic an early move is lost work.
-        let margin = if self.placer.skewed { 6 } else { 2 };
-        if most - erases + margin <= policy.spread {
-            return None;
-        }
-        let lagging = self.blocks.roles().find_map(|(block, role)| match role {
-            Role::Data(class) if self.blocks.erases(block) == erases => Some((block, class as u8)),
-            _ => None,
-        });
-        let (block, class) = lagging?;
-        let full = self.blocks.valid[block as usize].into();
-        let fits = full <= self.fits();
-        fits.then_some(Victim { block, next: 0, class, cause: Cause::Wear, full })
     }
 
     /// Moves up to `most` pages of the victim; frees it when it is empty.

@@ -34,12 +34,14 @@ mod places;
 mod record;
 mod repair;
 mod reserve;
+mod role;
 mod settle;
 mod small;
 mod snapshot;
 mod stats;
 mod tail;
 pub mod theory;
+mod victim;
 
 pub use crate::ftl::Ftl;
 pub use config::{Config, MapMode, Placement, ScrubPolicy, WearPolicy};
