@@ -89,7 +89,7 @@ pub fn run(data: &[u8]) {
     let prepare = |pages| if pages <= PAGES { Ok(()) } else { Err("too many".to_owned()) };
     let mut put = |page: u64, bytes: &[u8]| assert!(page < PAGES && bytes.len() == PAGE);
     if let Ok((arrived, pending)) = receive(tape, prepare, &mut put) {
-        assert!(arrived.pages <= PAGES && pending.missing() as u64 <= PAGES);
+        assert!(arrived.pages <= PAGES && pending.missing() <= PAGES);
         let _ = pending.finish(&mut put);
     }
 }
