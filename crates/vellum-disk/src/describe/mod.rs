@@ -80,6 +80,7 @@ mod tests {
             ("vellum drive 1", "vellum drive 9", "`vellum drive 1` is expected"),
             ("command 200 us", "command 200", "`command` is 200"),
             ("write-back yes", "write-back maybe", "`write-back` is maybe"),
+            ("name 7200", "name 72\r00", "text without control characters"),
         ];
         for (from, to, says) in rows {
             let text = good.replacen(from, to, 1);

@@ -177,7 +177,10 @@ fn set(slot: Slot<'_>, text: &str) -> Option<&'static str> {
     }
     let pair = |s: &str| s.split_once(' ').map(|(a, b)| (a.to_string(), b.trim().to_string()));
     match slot {
-        Slot::Text(t) => put(t, Some(text.to_string()), ""),
+        Slot::Text(t) => {
+            let plain = !text.contains(char::is_control);
+            put(t, plain.then(|| text.to_string()), "text without control characters is expected")
+        }
         Slot::Time(t) => put(t, value::time(text), "a time with its unit is expected"),
         Slot::Signed(t) => {
             let (minus, rest) = text.strip_prefix('-').map_or((1, text), |r| (-1, r));
@@ -244,7 +247,7 @@ impl Fields for Writer {
     fn field(&mut self, key: &'static str, _: bool, slot: Slot<'_>) -> Result<(), Error> {
         let time = |d: &Duration| value::print_time(*d);
         let text = match slot {
-            Slot::Text(t) => t.replace(['\n', '\r'], " ").trim().to_string(),
+            Slot::Text(t) => t.replace(char::is_control, " ").trim().to_string(),
             Slot::Time(t) => time(t),
             Slot::Signed(ps) => {
                 let sign = if *ps < 0 { "-" } else { "" };
