@@ -137,6 +137,16 @@ pub(crate) struct Outside {
     pub knocks: bool,
 }
 
+impl Outside {
+    /// The last instant at which nobody comes, if the host has its answer at `end`: a request that waits,
+    /// or comes before, is let in then.
+    #[inline]
+    fn quiet_until(self, end: u64) -> u64 {
+        let before = end.saturating_sub(1);
+        if self.waits { before } else { before.max(self.until) }
+    }
+}
+
 impl Control {
     pub fn new(fixed: &Fixed, spindle: Spindle) -> Control {
         let n = fixed.config.buffer.segments as usize;

@@ -21,17 +21,13 @@ impl Control {
         let width = self.sector_ps;
         let room = quiet.saturating_sub(start);
         if let Some(to) = self.reads_on(fixed, n) {
-            let last = self.track_high;
             let s = &mut self.segments[n];
             let jump = fitting(room, width, to - s.end);
             (s.time, s.arm_time) = (start, start + width * jump as u64);
             (s.arm_count, s.arm_jump) = (1, jump as u32);
             s.arm_lbn += jump;
             s.arm_sector += jump as u32;
-            if s.arm_lbn > last {
-                (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
-            }
-            return;
+            return self.go_round(n);
         }
         let (j, s) = (self.job(id), &self.segments[n]);
         let coming = s.arm_lbn;
@@ -59,6 +55,13 @@ impl Control {
         s.arm_count = count;
         s.arm_jump = jump as u32;
         (s.arm_lbn, s.arm_sector) = (lbn + more, spot + more as u32);
+        self.go_round(n);
+    }
+
+    /// Behind a track's last sector its first comes.
+    #[inline]
+    pub(super) fn go_round(&mut self, n: usize) {
+        let s = &mut self.segments[n];
         if s.arm_lbn > self.track_high {
             (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
         }
@@ -119,15 +122,7 @@ impl Control {
             None => u64::MAX,
             Some((at, event)) => match self.answered(fixed, id, at, event) {
                 None => at - at.min(1),
-                // A request that waits, or comes before, is let in then.
-                Some(end) => {
-                    let before = end.saturating_sub(1);
-                    return if self.outside.waits {
-                        before
-                    } else {
-                        before.max(self.outside.until)
-                    };
-                }
+                Some(end) => return self.outside.quiet_until(end),
             },
         };
         let extra = self.extra_event.map_or(u64::MAX, |e| e.0.saturating_sub(1));

@@ -9,7 +9,7 @@
 
 use crate::config::ReadAhead;
 use crate::controller::types::{Arm, Bus, BusEvent, JobId, Out, SegOut, SegState};
-use crate::controller::{Control, Fixed, Outside};
+use crate::controller::{Control, Fixed};
 use crate::geometry::Angle;
 
 impl Control {
@@ -158,9 +158,7 @@ impl Control {
         }
         self.bus_event = Some((told, BusEvent::Completed(id)));
         if s.background {
-            let before = told.saturating_sub(1);
-            let Outside { waits, until, .. } = self.outside;
-            let quiet = if waits { before } else { before.max(until) };
+            let quiet = self.outside.quiet_until(told);
             self.read_ahead_from(fixed, id, n, passed, quiet);
         }
         true
@@ -245,8 +243,6 @@ impl Control {
         (s.arm_count, s.arm_jump) = (1, 1);
         s.arm_lbn += 1;
         s.arm_sector += 1;
-        if s.arm_lbn > self.track_high {
-            (s.arm_lbn, s.arm_sector) = (self.track_low, self.low_sector);
-        }
+        self.go_round(n);
     }
 }
