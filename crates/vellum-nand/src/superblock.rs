@@ -47,6 +47,11 @@ struct Row {
     xor: Vec<u8>,
 }
 
+/// XORs bytes into others, as far as both go.
+fn add_bytes<'a>(xor: &mut [u8], bytes: impl IntoIterator<Item = &'a u8>) {
+    xor.iter_mut().zip(bytes).for_each(|(x, b)| *x ^= b);
+}
+
 /// A chip of superblocks over another chip.
 #[derive(Debug, Clone)]
 pub struct Superblocks<N> {
@@ -115,8 +120,14 @@ impl<N: Nand> Superblocks<N> {
 
     /// Where a page lies on the chip below.
     pub fn place(&self, ppa: Ppa) -> Ppa {
+        let (block, row, column) = self.spot(ppa);
+        self.at(block, row, column)
+    }
+
+    /// Block, row and column of a page.
+    fn spot(&self, ppa: Ppa) -> (u32, u32, u32) {
         let (block, page) = (self.geometry.block_of(ppa).0, self.geometry.page_of(ppa));
-        self.at(block, page / self.columns(), page % self.columns())
+        (block, page / self.columns(), page % self.columns())
     }
 
     /// Pages of a row that hold data.
@@ -148,7 +159,7 @@ impl<N: Nand> Superblocks<N> {
         let (data, oob) = page.split_at_mut(self.geometry.page_bytes as usize);
         let status = self.chip.read(from, 0, data, oob)?;
         if status.is_readable() {
-            xor.iter_mut().zip(&page).for_each(|(x, b)| *x ^= b);
+            add_bytes(xor, &page);
         }
         Ok(status)
     }
@@ -203,15 +214,12 @@ impl<N: Nand> Superblocks<N> {
         let (data, oob) = page.split_at_mut(self.geometry.page_bytes as usize);
         let from = self.at(block, row, self.columns());
         let readable = self.chip.read(from, 0, data, oob)?.is_readable();
-        let [.., a, b, c, d] = page[..] else { return Ok(None) };
-        page.truncate(page.len() - 4);
-        if !readable || crc32fast::hash(&page).to_le_bytes() != [a, b, c, d] {
+        let Some((body, crc)) = page.split_last_chunk() else { return Ok(None) };
+        if !readable || crc32fast::hash(body) != u32::from_le_bytes(*crc) {
             return Ok(None);
         }
-        let [.., a, b, c, d] = page[..] else { return Ok(None) };
-        page.truncate(page.len() - 4);
-        page.iter_mut().for_each(|b| *b = !*b);
-        Ok(Some((page, u32::from_le_bytes([a, b, c, d]))))
+        let Some((body, columns)) = body.split_last_chunk() else { return Ok(None) };
+        Ok(Some((body.iter().map(|b| !b).collect(), u32::from_le_bytes(*columns))))
     }
 
     /// A page from its row's parity and the row's other pages, if all of these can be read.
@@ -263,9 +271,8 @@ impl<N: Nand> Nand for Superblocks<N> {
         if status.is_readable() || status.is_erased() {
             return Ok(status);
         }
-        let (block, page) = (self.geometry.block_of(ppa).0, self.geometry.page_of(ppa));
-        let rebuilt = self.rebuild(block, page / self.columns(), page % self.columns())?;
-        let Some(page) = rebuilt else { return Ok(status) };
+        let (block, row, column) = self.spot(ppa);
+        let Some(page) = self.rebuild(block, row, column)? else { return Ok(status) };
         let (whole, beside) = page.split_at(self.geometry.page_bytes as usize);
         data.copy_from_slice(&whole[at as usize..][..data.len()]);
         oob.copy_from_slice(&beside[..oob.len()]);
@@ -274,8 +281,8 @@ impl<N: Nand> Nand for Superblocks<N> {
 
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
         self.geometry.check_program(ppa, data.len(), oob.len())?;
-        let (block, page) = (self.geometry.block_of(ppa).0, self.geometry.page_of(ppa));
-        let (row, column) = (page / self.columns(), page % self.columns());
+        let (block, row, column) = self.spot(ppa);
+        let page = self.geometry.page_of(ppa);
         let last = self.rows.iter().find(|r| r.block == block && r.columns != 0).map(|r| r.last);
         if let Some(last) = last.filter(|&last| page <= last) {
             return Err(NandError::Order { ppa, next: last + 1 });
@@ -285,10 +292,9 @@ impl<N: Nand> Nand for Superblocks<N> {
         done.map_err(|e| self.outward(e, ppa))?;
         let Some(mut open) = self.rows.pop() else { return Ok(()) };
         let (whole, beside) = open.xor.split_at_mut(data.len());
-        whole.iter_mut().zip(data).for_each(|(x, b)| *x ^= b);
+        add_bytes(whole, data);
         // What is not given stays 0xff.
-        let rest = core::iter::repeat(&0xff);
-        beside.iter_mut().zip(oob.iter().chain(rest)).for_each(|(x, b)| *x ^= b);
+        add_bytes(beside, oob.iter().chain(core::iter::repeat(&0xff)));
         open.columns |= 1 << column;
         open.last = page;
         open.done = column + 1 == self.columns();
