@@ -7,7 +7,7 @@ use super::log::{Append, By, From};
 use crate::FtlError;
 use crate::oob::{Kind, Oob};
 use alloc::vec::Vec;
-use vellum_nand::{Nand, Ppa};
+use vellum_nand::Nand;
 
 /// Free blocks that collection keeps; below the second number it is not put off.
 const LOW: u32 = 6;
@@ -42,7 +42,7 @@ impl<N: Nand> Small<N> {
         }
         self.tail = slot + 1;
         if self.tail.is_multiple_of(pages) {
-            self.tail = self.after(slot / pages) * pages;
+            self.tail = self.after(self.shape.block_of(slot)) * pages;
             self.count_free();
         }
         Ok(true)
@@ -63,7 +63,7 @@ impl<N: Nand> Small<N> {
     /// A data page's record, from beside it or, when that can't be read, as far as its entry tells.
     pub(super) fn record_of(&mut self, slot: u32) -> Result<Option<Oob>, FtlError> {
         let mut oob = [0; 64];
-        let from = Ppa(self.shape.ppn(slot).into());
+        let from = self.shape.place(slot);
         self.stats.chip_reads += 1;
         let status = self.nand.read(from, 0, &mut [], &mut oob[..self.shape.oob])?;
         if status.is_erased() {

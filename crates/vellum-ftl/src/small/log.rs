@@ -3,6 +3,7 @@
 use super::shape::{Entry, HEADER};
 use super::{Small, VERSION};
 use crate::FtlError;
+use crate::anchor::numbers;
 use crate::meta::put;
 use crate::oob::{Kind, Oob};
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
@@ -60,14 +61,23 @@ impl<N: Nand> Small<N> {
         at
     }
 
+    /// The page that is programmed next, or past its block's last.
+    fn next_slot(&self) -> u32 {
+        self.block * self.shape.per_block + self.next
+    }
+
     pub(super) fn is_bad(&self, block: u32) -> bool {
         self.bad[block as usize / 8] >> (block % 8) & 1 != 0
+    }
+
+    pub(super) fn set_bad(&mut self, block: u32) {
+        self.bad[block as usize / 8] |= 1 << (block % 8);
     }
 
     /// Good blocks between the one that is written and the oldest one. O(blocks), once a block.
     pub(super) fn count_free(&mut self) {
         let (mut at, mut free) = (self.after(self.block), 0);
-        while at != self.tail / self.shape.per_block && at != self.block {
+        while at != self.shape.block_of(self.tail) && at != self.block {
             free += 1;
             at = self.after(at);
         }
@@ -77,7 +87,7 @@ impl<N: Nand> Small<N> {
     /// Has the next page be one for data: opens a block, writes a group's metadata.
     pub(super) fn ready(&mut self) -> Result<(), FtlError> {
         loop {
-            let slot = self.block * self.shape.per_block + self.next;
+            let slot = self.next_slot();
             if self.next >= self.shape.per_block {
                 self.open()?;
             } else if self.shape.is_meta(slot) {
@@ -103,14 +113,16 @@ impl<N: Nand> Small<N> {
             }
             (self.block, self.next) = (block, 0);
             self.count_free();
-            if block == 0 {
-                // Number 0 stands for no page, and a group is whole or not used.
-                for _ in 0..self.shape.group {
-                    self.pad(0)?;
-                }
-            }
-            return Ok(());
+            return self.pass_page_0();
         }
+    }
+
+    /// In a fresh block: number 0 stands for no page, and a group is whole or not used.
+    pub(super) fn pass_page_0(&mut self) -> Result<(), FtlError> {
+        for _ in 0..if self.block == 0 { self.shape.group } else { 0 } {
+            self.pad()?;
+        }
+        Ok(())
     }
 
     pub(super) fn erase(&mut self, block: u32) -> Result<bool, FtlError> {
@@ -129,7 +141,7 @@ impl<N: Nand> Small<N> {
 
     /// A block that holds nothing is used no more.
     pub(super) fn retire(&mut self, block: u32) -> Result<(), FtlError> {
-        self.bad[block as usize / 8] |= 1 << (block % 8);
+        self.set_bad(block);
         self.stats.grown_bad += 1;
         self.read_only |= self.shape.capacity(self.good()) < self.pages();
         self.count_free();
@@ -141,7 +153,7 @@ impl<N: Nand> Small<N> {
 
     /// Programs the next page; when that fails the rest of the block is not used.
     fn program(&mut self, record: &Oob, from: From<'_>) -> Result<Outcome, FtlError> {
-        let to = Ppa(self.shape.ppn(self.block * self.shape.per_block + self.next).into());
+        let to = self.shape.place(self.next_slot());
         let mut oob = [0; 64];
         let oob = &mut oob[..self.shape.oob];
         record.encode(oob, 32);
@@ -175,7 +187,7 @@ impl<N: Nand> Small<N> {
         oob: &mut [u8],
         must: bool,
     ) -> Result<bool, NandError> {
-        let from = Ppa(self.shape.ppn(from).into());
+        let from = self.shape.place(from);
         self.stats.chip_reads += 1;
         match self.nand.copy_back(from, to, oob) {
             Ok(status) if status.is_readable() => return Ok(true),
@@ -238,7 +250,7 @@ impl<N: Nand> Small<N> {
             record.batch = what.without.map_or(0, |d| d + 1);
             record.lost = lost;
             record.birth = what.by as u16;
-            let slot = self.block * self.shape.per_block + self.next;
+            let slot = self.next_slot();
             match self.program(&record, from)? {
                 Outcome::Done => {
                     self.recent.push(&self.shape, slot, &Entry { lpn: what.lpn, alt });
@@ -251,13 +263,23 @@ impl<N: Nand> Small<N> {
         }
     }
 
-    /// Programs a page that holds nothing; whether that worked. `mark` 1: the tree is empty from here on.
-    pub(super) fn pad(&mut self, mark: u8) -> Result<bool, FtlError> {
-        self.mark(mark, By::Use)
+    /// Programs a page that holds nothing.
+    pub(super) fn pad(&mut self) -> Result<(), FtlError> {
+        self.mark(0, By::Use).map(|_| ())
     }
 
-    /// The same, also as a mount's repetition.
-    pub(super) fn mark(&mut self, mark: u8, by: By) -> Result<bool, FtlError> {
+    /// Programs a page that says that the tree is empty from here on.
+    pub(super) fn empty(&mut self, by: By) -> Result<(), FtlError> {
+        self.ready()?;
+        while !self.mark(1, by)? {
+            self.ready()?;
+        }
+        self.root = 0;
+        Ok(())
+    }
+
+    /// Programs a page without data; whether that worked.
+    fn mark(&mut self, mark: u8, by: By) -> Result<bool, FtlError> {
         let page = core::mem::take(&mut self.page);
         let mut record = Oob::plain(Kind::Parity, 0, self.seq, crc32fast::hash(&page));
         (record.batch, record.birth) = (mark, by as u16);
@@ -271,14 +293,14 @@ impl<N: Nand> Small<N> {
     /// is missing were copied before.
     fn write_meta(&mut self) -> Result<(), FtlError> {
         let shape = self.shape;
-        let first = (self.block * shape.per_block + self.next) / shape.group * shape.group;
-        let within = move |slot: u32| slot / shape.group == first / shape.group;
+        let group = self.next_slot() / shape.group;
+        let within = move |slot: u32| slot / shape.group == group;
         let mut page = core::mem::take(&mut self.page);
         page.fill(0);
         let mut at = 0;
         put(&mut page, &mut at, MAGIC.into(), 4);
         put(&mut page, &mut at, VERSION.into(), 4);
-        for (_, v) in self.numbers() {
+        for (_, v) in numbers(&shape.g) {
             put(&mut page, &mut at, v.into(), 4);
         }
         put(&mut page, &mut at, shape.logical.into(), 4);
@@ -295,10 +317,7 @@ impl<N: Nand> Small<N> {
         page[end..].copy_from_slice(&crc.to_le_bytes());
         let crc = crc32fast::hash(&page);
         let mut whole = true;
-        while whole
-            && self.next < shape.per_block
-            && shape.is_meta(self.block * shape.per_block + self.next)
-        {
+        while whole && self.next < shape.per_block && shape.is_meta(self.next_slot()) {
             let record = Oob::plain(Kind::Meta, 0, self.seq, crc);
             match self.program(&record, From::Data(&page)) {
                 Ok(done) => whole = done == Outcome::Done,

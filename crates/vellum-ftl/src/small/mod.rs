@@ -32,7 +32,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use log::{Append, By, From};
 use shape::{Recent, Shape};
-use vellum_nand::{Geometry, Nand, Ppa};
+use vellum_nand::{Geometry, Nand};
 
 /// The on-flash format's version.
 pub(crate) const VERSION: u32 = 1;
@@ -162,7 +162,7 @@ impl<N: Nand> Small<N> {
         } else {
             let mut oob = [0; 64];
             let oob = &mut oob[..self.shape.oob];
-            let ppa = Ppa(self.shape.ppn(slot).into());
+            let ppa = self.shape.place(slot);
             let readable = self.read_page(ppa, out, oob)?;
             let record = Oob::decode_own(oob).filter(|r| {
                 r.kind == Kind::Data
@@ -222,19 +222,13 @@ impl<N: Nand> Small<N> {
             match (0..self.shape.depth).rev().find(|&d| path.alt[d] != 0) {
                 Some(d) => {
                     let beside = path.alt[d];
-                    let ppa = Ppa(self.shape.ppn(beside).into());
+                    let ppa = self.shape.place(beside);
                     let record = self.record_of(beside)?;
                     let record = record.ok_or(FtlError::Unreadable { lpn: Lpn(lpn), ppa })?;
                     let what = Append { lpn: record.lpn, by: By::Use, without: Some(d as u8) };
                     self.append(what, From::Slot(beside), record.data_crc, record.lost)?;
                 }
-                None => {
-                    while !{
-                        self.ready()?;
-                        self.pad(1)?
-                    } {}
-                    self.root = 0;
-                }
+                None => self.empty(By::Use)?,
             }
             self.stats.programs_meta += 1;
             self.stats.host_trims += 1;

@@ -5,11 +5,11 @@ use super::shape::{DEPTH, Entry, HEADER, Recent, Shape};
 use super::{Small, VERSION};
 use crate::FtlError;
 use crate::anchor::numbers;
-use crate::layout::{safe_page, safe_pages};
+use crate::layout::safe_pages;
 use crate::meta::get;
 use crate::oob::{Kind, Oob};
 use alloc::vec::Vec;
-use vellum_nand::{EraseBlock, Geometry, Nand, NandError, Ppa};
+use vellum_nand::{EraseBlock, Geometry, Nand, NandError};
 
 /// Blocks written last that a mount looks for metadata in.
 const LATEST: usize = 16;
@@ -67,10 +67,6 @@ fn decode(g: &Geometry, slot: u32, page: &[u8]) -> Result<Option<Meta>, FtlError
 }
 
 impl<N: Nand> Small<N> {
-    pub(super) fn numbers(&self) -> [(&'static str, u32); 5] {
-        numbers(&self.shape.g)
-    }
-
     /// Makes an empty device of a chip. Everything on it is lost.
     ///
     /// # Errors
@@ -82,7 +78,7 @@ impl<N: Nand> Small<N> {
         for block in 0..shape.g.blocks {
             // What was there before must not be taken for newer.
             if small.nand.is_marked_bad(EraseBlock(block))? || !small.erase(block)? {
-                small.bad[block as usize / 8] |= 1 << (block % 8);
+                small.set_bad(block);
             }
         }
         let (good, logical) = (small.good(), logical_pages.into());
@@ -93,13 +89,11 @@ impl<N: Nand> Small<N> {
         small.block = small.after(shape.g.blocks - 1);
         small.tail = small.block * shape.per_block;
         small.count_free();
-        for _ in 0..if small.block == 0 { shape.group } else { 0 } {
-            small.pad(0)?;
-        }
+        small.pass_page_0()?;
         // The first metadata: what is before it in its group stays blank, but for what shows that the block is
         // in use.
         small.ready()?;
-        small.pad(0)?;
+        small.pad()?;
         small.next = small.next / shape.group * shape.group + shape.group - 2;
         small.ready()?;
         Ok(small)
@@ -167,7 +161,7 @@ impl<N: Nand> Small<N> {
     fn peek(&mut self, slot: u32) -> Result<(bool, Option<Oob>), NandError> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.shape.oob];
-        let from = Ppa(self.shape.ppn(slot).into());
+        let from = self.shape.place(slot);
         self.stats.chip_reads += 1;
         let status = self.nand.read(from, 0, &mut [], oob)?;
         let record = Oob::decode_own(oob).filter(|_| status.is_readable());
@@ -209,9 +203,7 @@ impl<N: Nand> Small<N> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.shape.oob];
         let mut page = core::mem::take(&mut self.page);
-        let from =
-            Ppa(safe_page(&self.shape.g, slot / self.shape.per_block, slot % self.shape.per_block)
-                .into());
+        let from = self.shape.place(slot);
         let read = self.read_page(from, &mut page, oob);
         let crc = crc32fast::hash(&page);
         self.page = page;
@@ -297,7 +289,7 @@ impl<N: Nand> Small<N> {
         let fresh = others || (at > 0 && at + 3 >= group);
         let pads = if fresh { group - at } else { 1 };
         for _ in 0..pads.min(pages - self.next) {
-            self.pad(0)?;
+            self.pad()?;
         }
         if self.next == pages {
             self.ready()?;
@@ -311,7 +303,7 @@ impl<N: Nand> Small<N> {
         if fresh {
             // So there is metadata again, however often the power goes.
             while (self.next % group) + 2 < group && self.next < pages {
-                self.pad(0)?;
+                self.pad()?;
             }
             self.ready()?;
         }
@@ -326,11 +318,7 @@ impl<N: Nand> Small<N> {
             let copy = self.append(what, From::Fragile(found.slot), found.crc, found.lost)?;
             return Ok(copy != 0);
         }
-        while !{
-            self.ready()?;
-            self.mark(1, By::Mount)?
-        } {}
-        self.root = 0;
+        self.empty(By::Mount)?;
         Ok(true)
     }
 }

@@ -5,7 +5,7 @@ use crate::bits::width_of;
 use crate::layout::{safe_page, safe_pages};
 use crate::oob::FIXED;
 use alloc::vec::Vec;
-use vellum_nand::Geometry;
+use vellum_nand::{Geometry, Ppa};
 
 /// Most bits of a logical page number: levels of the tree.
 pub(super) const DEPTH: usize = 26;
@@ -60,15 +60,14 @@ impl Shape {
             g: *g,
             logical,
             per_block: pages,
-            group: 64,
+            // At most, because the entries are held in RAM until the group is complete.
+            group: 32,
             depth: width_of(logical.into()).max(1) as usize,
             lpn_bytes: bytes(logical.into()),
             slot_bytes: bytes(slots),
             oob: FIXED,
         };
         let room = (g.page_bytes as usize).saturating_sub(HEADER + shape.table() + 4);
-        // 32 at most: their entries are held in RAM until the group is complete.
-        shape.group = 32;
         while shape.group >= 4
             && (!pages.is_multiple_of(shape.group)
                 || (shape.group - 2) as usize * shape.stride() > room)
@@ -106,9 +105,9 @@ impl Shape {
         slot / self.per_block
     }
 
-    /// A used page's number on the chip.
-    pub fn ppn(&self, slot: u32) -> u32 {
-        safe_page(&self.g, slot / self.per_block, slot % self.per_block)
+    /// Where a used page lies on the chip.
+    pub fn place(&self, slot: u32) -> Ppa {
+        Ppa(safe_page(&self.g, self.block_of(slot), slot % self.per_block).into())
     }
 
     /// Whether a page is one of its group's two metadata pages.

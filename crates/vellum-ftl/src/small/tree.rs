@@ -8,7 +8,7 @@
 use super::Small;
 use super::shape::{DEPTH, Entry};
 use crate::{FtlError, Lpn};
-use vellum_nand::{Nand, Ppa};
+use vellum_nand::Nand;
 
 /// Where a logical page is, and what a new page for it would point at.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ impl<N: Nand> Small<N> {
     /// A page's entry: from RAM, or from its group's metadata or the copy of it.
     pub(super) fn entry_of(&mut self, slot: u32, lpn: u32) -> Result<Entry, FtlError> {
         let found = self.find_entry(slot)?;
-        let ppa = Ppa(self.shape.ppn(slot).into());
+        let ppa = self.shape.place(slot);
         found.ok_or(FtlError::Unreadable { lpn: Lpn(lpn), ppa })
     }
 
@@ -61,7 +61,7 @@ impl<N: Nand> Small<N> {
         let mut bytes = [0; 8 + 4 * DEPTH];
         let bytes = &mut bytes[..shape.stride()];
         for copy in 0..2 {
-            let from = Ppa(shape.ppn(shape.meta_of(slot) + copy).into());
+            let from = shape.place(shape.meta_of(slot) + copy);
             self.stats.chip_reads += 1;
             let status = self.nand.read(from, shape.entry_at(slot) as u32, bytes, &mut [])?;
             if status.is_readable()
