@@ -3,7 +3,7 @@
 //! whose memory is small, in front of a file or a server.
 
 use std::sync::Arc;
-use vellum_frames::{FramePool, Options as PoolOptions};
+use vellum_frames::{FramePool, Options as PoolOptions, PAGE_SIZE};
 use vellum_pager::store::{Answer, Get, PageStore, Put, Traffic};
 use vellum_pager::{PageNo, StoreError};
 use vellum_scavenger::{
@@ -133,7 +133,7 @@ impl PageStore for ScavengedStore {
         for &page in pages.iter() {
             if self.holds(page) {
                 self.pages
-                    .write(&mut self.scavenger, self.set, page.get().into(), 0, &[0; 4096])
+                    .write(&mut self.scavenger, self.set, page.get().into(), 0, &[0; PAGE_SIZE])
                     .map_err(failed("discarding", page))?;
                 self.held[page.get() as usize] = false;
             }
