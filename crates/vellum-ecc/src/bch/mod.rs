@@ -18,6 +18,7 @@ mod closed;
 mod division;
 mod find;
 mod generator;
+mod lines;
 mod locator;
 mod params;
 mod remainder;
@@ -211,10 +212,9 @@ fn load(bytes: &[u8], i: usize) -> u64 {
     let tail = bytes.get(i * 8..).unwrap_or_default();
     match tail.first_chunk::<8>() {
         Some(word) => u64::from_be_bytes(*word),
+        // Few bytes: cheaper one by one than a copy of unknown length.
         None => {
-            let mut word = [0; 8];
-            word[..tail.len()].copy_from_slice(tail);
-            u64::from_be_bytes(word)
+            tail.iter().zip(0..).fold(0, |word, (byte, i)| word | u64::from(*byte) << (56 - 8 * i))
         }
     }
 }
@@ -235,12 +235,14 @@ impl Codec for Bch {
     fn encode(&self, data: &[u8], parity: &mut [u8]) -> Result<(), EccError> {
         check_lengths(self, data.len(), parity.len())?;
         self.divided(data, |remainder| {
-            let mut bytes = parity.chunks_mut(8);
-            for ((word, mask), to) in remainder.iter().zip(&self.mask).zip(&mut bytes) {
-                to.copy_from_slice(&(word ^ mask).to_be_bytes()[..to.len()]);
+            let mut words = remainder.iter().zip(&self.mask).map(|(word, mask)| word ^ mask);
+            let (whole, tail) = parity.as_chunks_mut::<8>();
+            for to in whole {
+                // A degenerate code has fewer parity bits than the bytes that m·t asks for.
+                *to = words.next().map_or([self.filler(); 8], u64::to_be_bytes);
             }
-            // A degenerate code has fewer parity bits than the bytes that m·t asks for.
-            bytes.for_each(|rest| rest.fill(self.filler()));
+            let last = words.next().map_or([self.filler(); 8], u64::to_be_bytes);
+            tail.iter_mut().zip(last).for_each(|(to, byte)| *to = byte);
         });
         Ok(())
     }

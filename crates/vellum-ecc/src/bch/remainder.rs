@@ -7,10 +7,12 @@
 //!
 //! One step takes the top word *w* = state ⊕ data and replaces the state by (state ≪ 64) ⊕ w·x^(64L)
 //! mod g; the second term is a sum of table rows, one a byte of *w*, or one a nibble where memory is
-//! dear or the remainder long. The technique is Sarwate's with "slicing-by-8" (Kounavis and Berry,
+//! dear or the remainder long. Remainders of six to nine words have tables of their own shape
+//! ([`super::lines`]). The technique is Sarwate's with "slicing-by-8" (Kounavis and Berry,
 //! 2005) widened to a remainder of any length.
 
 use super::generator::BitPoly;
+use super::lines::Lines;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -20,7 +22,7 @@ const MAX_BYTE_WORDS: usize = 16;
 /// What one table row covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slice {
-    /// A byte: 16 KiB of tables a word of remainder.
+    /// A byte: 16 KiB of tables a word of remainder; 144 KiB for six to nine words.
     Byte,
     /// A nibble: 2 KiB of tables a word of remainder.
     Nibble,
@@ -35,6 +37,8 @@ pub(crate) struct Divider {
     /// `rows[(s · values + value) * words..]`: value·x^(bits·s)·x^(64·words) mod g' for slice s of
     /// *w*, the lowest bits first.
     rows: Vec<u64>,
+    /// What takes the place of `rows`.
+    lines: Option<Lines>,
 }
 
 impl Divider {
@@ -61,7 +65,14 @@ impl Divider {
                 }
             }
         }
-        Self { words, slice, rows }
+        let lines = match slice {
+            Slice::Byte => Lines::new(words, &rows),
+            Slice::Nibble => None,
+        };
+        if lines.is_some() {
+            rows = Vec::new();
+        }
+        Self { words, slice, rows, lines }
     }
 
     /// Words of a remainder.
@@ -73,16 +84,15 @@ impl Divider {
     /// data·x^(64·words) mod g' into `state`, which is `words` long and goes on from what it holds.
     /// (From zero, the division of `data` alone.)
     pub(crate) fn divide(&self, data: &[u8], state: &mut [u64]) {
+        if let Some(lines) = &self.lines {
+            return lines.divide(data, state);
+        }
         match (self.slice, self.words) {
             (Slice::Byte, 1) => self.bytes::<1>(data, state),
             (Slice::Byte, 2) => self.bytes::<2>(data, state),
             (Slice::Byte, 3) => self.bytes::<3>(data, state),
             (Slice::Byte, 4) => self.bytes::<4>(data, state),
             (Slice::Byte, 5) => self.bytes::<5>(data, state),
-            (Slice::Byte, 6) => self.bytes::<6>(data, state),
-            (Slice::Byte, 7) => self.bytes::<7>(data, state),
-            (Slice::Byte, 8) => self.bytes::<8>(data, state),
-            (Slice::Byte, 9) => self.bytes::<9>(data, state),
             (Slice::Byte, 10) => self.bytes::<10>(data, state),
             (Slice::Byte, 11) => self.bytes::<11>(data, state),
             (Slice::Byte, 12) => self.bytes::<12>(data, state),
@@ -148,14 +158,15 @@ fn shifted<const L: usize>(state: &[u64; L]) -> [u64; L] {
 /// Hands out `data` as big-endian words, the first one padded with zeros in front (a shortened
 /// code: leading zeros change no remainder).
 #[inline(always)]
-fn step_words(data: &[u8], mut step: impl FnMut(u64)) {
+pub(super) fn step_words(data: &[u8], mut step: impl FnMut(u64)) {
     let (head, body) = data.split_at(data.len() % 8);
-    if !head.is_empty() {
-        step(head.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
-    }
-    let (words, _) = body.as_chunks::<8>();
-    for word in words {
-        step(u64::from_be_bytes(*word));
+    let first = head.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let first = (!head.is_empty()).then_some(first);
+    let words = body.as_chunks::<8>().0.iter().map(|word| u64::from_be_bytes(*word));
+    // One place that calls `step`, so that it is compiled into the loop and keeps its state in
+    // registers.
+    for word in first.into_iter().chain(words) {
+        step(word);
     }
 }
 
@@ -211,7 +222,20 @@ mod tests {
     #[test]
     fn divides_like_a_shift_register() {
         let data: Vec<u8> = (0..97u32).map(|i| (i * i * 7 + 5 * i + 1) as u8).collect();
-        for (m, t) in [(5, 1), (8, 3), (13, 4), (13, 8), (13, 10), (14, 40), (15, 64), (12, 100)] {
+        for (m, t) in [
+            (5, 1),
+            (8, 3),
+            (13, 4),
+            (13, 8),
+            (13, 10),
+            (13, 28),
+            (13, 32),
+            (14, 36),
+            (14, 40),
+            (13, 48),
+            (15, 64),
+            (12, 100),
+        ] {
             let poly = generator(&Field::new(m, None).unwrap(), t);
             for slice in [Slice::Byte, Slice::Nibble] {
                 let divider = Divider::new(&poly, slice);
