@@ -13,6 +13,7 @@
 use super::graph::{Edge, Graph};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// What a bit that was read once is believed: large enough that ¾ of it differs, small enough that
 /// many checks together overrule it before the eight bits saturate.
@@ -31,7 +32,7 @@ pub(crate) struct Beliefs {
     /// What each check said to each of its bits: row after row and 64 checks after 64 checks, those of
     /// one circulant beside those of the next, so that they are read and written one after the other.
     pub(crate) messages: Vec<[i8; LANES]>,
-    /// Nobody said anything yet, whatever `messages` hold.
+    /// This is the first iteration: no row said anything before, whatever `messages` hold.
     pub(crate) fresh: bool,
     /// Room for the circulants of one row.
     pub(crate) scratch: Vec<[i8; LANES]>,
@@ -97,18 +98,25 @@ impl Beliefs {
         }
     }
 
-    /// One iteration over all rows. Inlined, so that a caller compiled for wider vectors gets them.
+    /// Where the messages of row `row` begin.
+    pub(crate) fn first_message(graph: &Graph, row: usize) -> usize {
+        graph.rows[..row].iter().map(Vec::len).sum::<usize>() * graph.z / LANES
+    }
+
+    /// Goes through some rows of an iteration. Inlined, so that a caller compiled for wider vectors
+    /// gets them.
     #[inline(always)]
-    pub(crate) fn iterate(&mut self, graph: &Graph) {
-        let mut first = 0;
-        for row in &graph.rows {
+    pub(crate) fn iterate(&mut self, graph: &Graph, rows: Range<usize>) {
+        let mut first = Self::first_message(graph, rows.start);
+        let last = rows.end == graph.rows.len();
+        for row in &graph.rows[rows] {
             for z in (0..graph.z).step_by(LANES) {
                 self.checks(graph, row, first, z);
                 first += row.len();
             }
             self.mend(graph, row);
         }
-        self.fresh = false;
+        self.fresh &= !last;
     }
 
     /// The checks z … z + 63 of `row`, whose messages begin at `first`.

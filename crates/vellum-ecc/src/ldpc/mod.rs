@@ -17,10 +17,14 @@ use crate::simd::MinSum;
 use alloc::vec;
 use alloc::vec::Vec;
 pub(crate) use bits::is_codeword;
+use core::ops::Range;
 pub(crate) use graph::Graph;
 pub(crate) use minsum::Beliefs;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use {graph::Edge, minsum::HARD_BELIEF, minsum::LANES, minsum::place};
+
+/// How often an iteration looks whether it has come to a codeword.
+const LOOKS: usize = 4;
 
 /// Which LDPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -183,14 +187,20 @@ impl Ldpc {
         self.is_codeword(bits).then_some(Outcome::Corrected { bits: 0 })
     }
 
-    /// Iterates until the bits are a codeword, and stores it.
+    /// Iterates until the bits are a codeword, and stores it. Few rows of an iteration may be enough,
+    /// so the bits are looked at [`LOOKS`] times in each: where they are no codeword yet, the first
+    /// row that is odd tells.
     fn run(&self, workspace: &mut LdpcWorkspace, data: &mut [u8], parity: &mut [u8]) -> Outcome {
         let LdpcWorkspace { beliefs, bits, iterations } = workspace;
+        let rows = self.graph.rows.len();
+        let part = rows.div_ceil(LOOKS);
         for iteration in 1..=self.params.iterations {
-            self.iterate(beliefs, bits);
             *iterations = iteration;
-            if self.is_codeword(bits) {
-                return Outcome::Corrected { bits: store(bits, data, parity) };
+            for start in (0..rows).step_by(part) {
+                self.iterate(beliefs, bits, start..rows.min(start + part));
+                if self.is_codeword(bits) {
+                    return Outcome::Corrected { bits: store(bits, data, parity) };
+                }
             }
         }
         Outcome::Uncorrectable
@@ -214,14 +224,14 @@ impl Ldpc {
         beliefs.start_hard(&self.graph, bits);
     }
 
-    /// One iteration; `bits` become the signs.
-    fn iterate(&self, beliefs: &mut Beliefs, bits: &mut [u64]) {
+    /// Some rows of an iteration; `bits` become the signs.
+    fn iterate(&self, beliefs: &mut Beliefs, bits: &mut [u64], rows: Range<usize>) {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         if let Some(wide) = &self.wide {
-            wide.iterate(&self.graph, beliefs, bits);
+            wide.iterate(&self.graph, beliefs, bits, rows);
             return;
         }
-        beliefs.iterate(&self.graph);
+        beliefs.iterate(&self.graph, rows);
         beliefs.signs(&self.graph, bits);
     }
 }
@@ -293,7 +303,7 @@ pub struct LdpcWorkspace {
 }
 
 impl LdpcWorkspace {
-    /// Iterations that the last decode took; zero if the bits were a codeword or erased.
+    /// Iterations that the last decode took, one begun counted as one; zero if the bits were a codeword or erased.
     #[must_use]
     pub fn iterations(&self) -> u32 {
         self.iterations

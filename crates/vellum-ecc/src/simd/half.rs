@@ -3,6 +3,7 @@
 use super::minsum::{lanes, lanes_mut};
 use crate::ldpc::{self, Beliefs, Edge, Graph, HARD_BELIEF, LANES, place};
 use core::arch::x86_64::*;
+use core::ops::Range;
 
 /// 64 beliefs.
 type Pair = [__m256i; 2];
@@ -41,11 +42,12 @@ fn hard(bits: u32) -> __m256i {
     _mm256_sub_epi8(_mm256_xor_si256(size, ones), ones)
 }
 
-/// One iteration over all rows; `bits` become the signs.
+/// Goes through some rows of an iteration; `bits` become the signs.
 #[target_feature(enable = "avx2")]
-pub(super) fn iterate(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
-    let mut first = 0;
-    for row in &graph.rows {
+pub(super) fn iterate(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64], rows: Range<usize>) {
+    let mut first = Beliefs::first_message(graph, rows.start);
+    let last = rows.end == graph.rows.len();
+    for row in &graph.rows[rows] {
         for z in (0..graph.z).step_by(LANES) {
             if beliefs.fresh {
                 checks::<true>(graph, beliefs, row, first, z);
@@ -56,7 +58,7 @@ pub(super) fn iterate(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
         }
         mend(graph, beliefs, row);
     }
-    beliefs.fresh = false;
+    beliefs.fresh &= !last;
     let columns = beliefs.columns.chunks_exact(beliefs.stride);
     for (to, column) in bits.chunks_exact_mut(graph.z / 64).zip(columns) {
         for (to, lanes) in to.iter_mut().zip(column.as_chunks::<LANES>().0) {

@@ -5,6 +5,7 @@ use super::half;
 use crate::kernels::Kernels;
 use crate::ldpc::{Beliefs, Edge, Graph, HARD_BELIEF, LANES, is_codeword, place};
 use core::arch::x86_64::*;
+use core::ops::Range;
 
 /// Which of the kernels below; the proof that the processor can.
 #[derive(Debug, Clone)]
@@ -42,15 +43,21 @@ impl MinSum {
         }
     }
 
-    /// One iteration over all rows; `bits` become the signs.
-    pub(crate) fn iterate(&self, graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
+    /// Goes through some rows of an iteration; `bits` become the signs.
+    pub(crate) fn iterate(
+        &self,
+        graph: &Graph,
+        beliefs: &mut Beliefs,
+        bits: &mut [u64],
+        rows: Range<usize>,
+    ) {
         if self.wide {
             // SAFETY: `wide` is set only if `Kernels::detect` found every feature that the function
             // is compiled for.
-            unsafe { wide(graph, beliefs, bits) }
+            unsafe { wide(graph, beliefs, bits, rows) }
         } else {
             // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2.
-            unsafe { half::iterate(graph, beliefs, bits) }
+            unsafe { half::iterate(graph, beliefs, bits, rows) }
         }
     }
 }
@@ -75,15 +82,16 @@ fn wide_start(graph: &Graph, beliefs: &mut Beliefs, bits: &[u64]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-fn wide(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64]) {
-    iterate(graph, beliefs);
+fn wide(graph: &Graph, beliefs: &mut Beliefs, bits: &mut [u64], rows: Range<usize>) {
+    iterate(graph, beliefs, rows);
     signs(graph, beliefs, bits);
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-fn iterate(graph: &Graph, beliefs: &mut Beliefs) {
-    let mut first = 0;
-    for row in &graph.rows {
+fn iterate(graph: &Graph, beliefs: &mut Beliefs, rows: Range<usize>) {
+    let mut first = Beliefs::first_message(graph, rows.start);
+    let last = rows.end == graph.rows.len();
+    for row in &graph.rows[rows] {
         for z in (0..graph.z).step_by(LANES) {
             let messages = &mut beliefs.messages[first..first + row.len()];
             first += row.len();
@@ -115,7 +123,7 @@ fn iterate(graph: &Graph, beliefs: &mut Beliefs) {
         }
         mend(graph, beliefs, row);
     }
-    beliefs.fresh = false;
+    beliefs.fresh &= !last;
 }
 
 /// [`Beliefs::mend`] by masks.
