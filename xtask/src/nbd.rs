@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use vellum_block::nbd::{NbdConfig, NbdServer};
 use vellum_block::{Device, Duration, Instant, Media, Overlay, Ram, Serial, SparseFile, Volume};
 use vellum_disk::{Disk, Policy};
-use vellum_ftl::Ftl;
+use vellum_ftl::{Ftl, Layer, Small};
 use vellum_nand::{Geometry, Model, ModelConfig};
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +20,10 @@ pub struct Args {
     /// or flash: the translation layer over a modelled 1 Gbit chip
     #[arg(long, default_value = "hp97560")]
     device: String,
+    /// For flash, the translation layer: `tables` in RAM, or `small`, for 4 KiB of RAM. An image keeps the one that
+    /// it was made with
+    #[arg(long, value_enum, default_value = "tables")]
+    layer: crate::powercut::Layer,
     /// Keep the content in this sparse file (for flash: the chip's image, saved when a connection
     /// ends); without it, in memory
     #[arg(long)]
@@ -50,7 +54,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         if args.diff.is_some() {
             bail!("--diff is for disks; flash keeps an image of the whole chip");
         }
-        return flash(args);
+        return match args.layer {
+            crate::powercut::Layer::Tables => flash::<Ftl<Model>>(args),
+            crate::powercut::Layer::Small => flash::<Small<Model>>(args),
+        };
     }
     let disk = Disk::new(&crate::trace::device(&args.device)?, Policy::Sptf)?;
     let shape = disk.shape();
@@ -172,7 +179,7 @@ fn told<M: Media>(args: &Args, serial: &Serial<Disk, M>) -> Result<ExitCode> {
 }
 
 /// Serves the translation layer over a chip's image.
-fn flash(args: &Args) -> Result<ExitCode> {
+fn flash<L: Layer<Chip = Model> + Media>(args: &Args) -> Result<ExitCode> {
     // What a data sheet allows: two blocks in a hundred leave the factory bad.
     let chip =
         ModelConfig { factory_bad_permille: 20, ..ModelConfig::perfect(Geometry::slc_1gbit()) };
@@ -182,9 +189,9 @@ fn flash(args: &Args) -> Result<ExitCode> {
         Some(path) if path.exists() => {
             let image = std::fs::read(path).with_context(|| at(path))?;
             let chip = Model::from_image(chip, &image).with_context(|| at(path))?;
-            Ftl::mount(chip, config).with_context(|| at(path))?
+            L::mount(chip, config).with_context(|| at(path))?
         }
-        _ => Ftl::format(Model::new(chip)?, config)?,
+        _ => L::format(Model::new(chip)?, config)?,
     };
     let net = NbdConfig { address: args.address, read_only: args.read_only, ..Default::default() };
     let server = NbdServer::bind(net).with_context(|| args.address.to_string())?;
@@ -198,7 +205,7 @@ fn flash(args: &Args) -> Result<ExitCode> {
         }
         served += 1;
         if let Some(path) = &args.file {
-            ftl.flush()?;
+            Layer::flush(&mut ftl)?;
             let image = ftl.nand().to_image();
             replace(path, |out| Ok(out.write_all(&image)?)).with_context(|| at(path))?;
         }

@@ -4,14 +4,14 @@
 
 use std::error::Error;
 use vellum_block::Rng;
-use vellum_ftl::{Lpn, Small};
+use vellum_ftl::{Config, Lpn, Small};
 use vellum_nand::{Geometry, Model, ModelConfig};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let percent: u64 = std::env::args().nth(1).map_or(Ok(80), |s| s.parse())?;
     let geometry = Geometry::slc_1gbit();
     let pages = (geometry.pages() * percent / 100) as u32;
-    let mut small = Small::format(Model::new(ModelConfig::perfect(geometry))?, pages)?;
+    let mut small = Small::format(Model::new(ModelConfig::perfect(geometry))?, Config::new(pages))?;
     let (mut rng, mut page) = (Rng::new(1), vec![0; 2048]);
     for lpn in 0..pages {
         small.write(Lpn(lpn), &page)?;
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let waf = 1.0 + (moved(now) - moved(before)) as f64 / host;
     let reads = (now.chip_reads - before.chip_reads) as f64 / host;
     let ram = small.ram_bytes();
-    let mut small = Small::mount(small.into_nand())?;
+    let mut small = Small::mount(small.into_nand(), Config::new(pages))?;
     for _ in 0..10_000 {
         small.read(Lpn(rng.below(pages.into()) as u32), &mut page)?;
     }

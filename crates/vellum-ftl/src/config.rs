@@ -33,9 +33,14 @@ pub struct WearPolicy {
     pub budget_permille: u32,
 }
 
+impl WearPolicy {
+    /// Eight erases, thirty programs in a thousand.
+    pub const USUAL: WearPolicy = WearPolicy { spread: 8, budget_permille: 30 };
+}
+
 impl Default for WearPolicy {
     fn default() -> Self {
-        WearPolicy { spread: 8, budget_permille: 30 }
+        WearPolicy::USUAL
     }
 }
 
@@ -54,9 +59,15 @@ pub struct ScrubPolicy {
     pub retry: bool,
 }
 
+impl ScrubPolicy {
+    /// What fits a code that corrects four bits.
+    pub const USUAL: ScrubPolicy =
+        ScrubPolicy { corrected_bits: 3, block_reads: 100_000, retention_days: 0, retry: true };
+}
+
 impl Default for ScrubPolicy {
     fn default() -> Self {
-        ScrubPolicy { corrected_bits: 3, block_reads: 100_000, retention_days: 0, retry: true }
+        ScrubPolicy::USUAL
     }
 }
 
@@ -188,15 +199,15 @@ impl Config {
     }
 
     /// `logical_pages` with everything else as usual.
-    pub fn new(logical_pages: u32) -> Config {
+    pub const fn new(logical_pages: u32) -> Config {
         Config {
             logical_pages,
             snapshot_pages: 0,
             map: MapMode::Flat,
             meta_interval: 70,
-            placement: Placement::default(),
-            wear: WearPolicy::default(),
-            scrub: ScrubPolicy::default(),
+            placement: Placement::Adaptive,
+            wear: WearPolicy::USUAL,
+            scrub: ScrubPolicy::USUAL,
             verify_reads: true,
             torture: true,
         }

@@ -2,12 +2,12 @@
 //!
 //! One request is served after the other, each for as long as the chip takes for all that it brings
 //! about: its own pages, collection, metadata. Content is another matter: [`vellum_block::Volume`]
-//! joins the device with a medium, and [`Ftl`] is itself a [`vellum_block::Media`] where content and
+//! joins the device with a medium, and a [`Layer`] is itself a [`vellum_block::Media`] where content and
 //! flash shall be one. Here pages carry the number of the request that wrote them.
 //!
 //! When the power goes, pages of a request in service that the chip holds already count as kept.
 
-use crate::{Config, Ftl, FtlError, Lpn};
+use crate::{Config, Ftl, FtlError, Layer, Lpn};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use vellum_block::{
     Breakdown, Completion, Device, Duration, Fate, Flags, Instant, Landed, Lba, Loss, Op, Phase,
     Request, Shape, Sink, Status, SubmitError,
 };
-use vellum_nand::{Model, Nand};
+use vellum_nand::Model;
 
 /// Requests that a device holds.
 const QUEUE: usize = 32;
@@ -28,11 +28,11 @@ struct Serving {
     landed: VecDeque<Landed>,
 }
 
-/// A flash device in virtual time.
+/// A flash device in virtual time, over either layer.
 #[derive(Debug)]
-pub struct FlashDevice {
+pub struct FlashDevice<L = Ftl<Model>> {
     /// `None` while the power is off, or when the chip can't be mounted.
-    ftl: Option<Ftl<Model>>,
+    ftl: Option<L>,
     /// The chip while the power is off.
     chip: Option<Model>,
     config: Config,
@@ -47,15 +47,15 @@ pub struct FlashDevice {
     cached: Vec<Landed>,
 }
 
-impl FlashDevice {
+impl<L: Layer<Chip = Model>> FlashDevice<L> {
     /// A device over a mounted layer, idle at [`Instant::ZERO`].
-    pub fn new(ftl: Ftl<Model>) -> FlashDevice {
+    pub fn new(ftl: L) -> FlashDevice<L> {
         let shape = Shape {
             sectors: ftl.pages().into(),
             sector_bytes: ftl.page_bytes() as u32,
             physical_bytes: ftl.page_bytes() as u32,
             queue_depth: QUEUE as u32,
-            volatile_cache: ftl.nand().geometry().pair_distance() > 0,
+            volatile_cache: ftl.writes_are_cached(),
         };
         FlashDevice {
             config: ftl.config(),
@@ -73,12 +73,12 @@ impl FlashDevice {
     }
 
     /// The layer; `None` while the power is off, or when the chip could not be mounted.
-    pub fn ftl(&self) -> Option<&Ftl<Model>> {
+    pub fn ftl(&self) -> Option<&L> {
         self.ftl.as_ref()
     }
 
     /// Gives the layer back.
-    pub fn into_ftl(self) -> Option<Ftl<Model>> {
+    pub fn into_ftl(self) -> Option<L> {
         self.ftl
     }
 
@@ -145,7 +145,7 @@ impl FlashDevice {
                         own += timing.read;
                         ftl.read(Lpn(lpn), &mut page)
                     };
-                    own += timing.transfer(page.len() + ftl.l.oob);
+                    own += timing.transfer(page.len() + ftl.oob_bytes());
                     note(done, lpn, &mut status);
                     if !status.is_ok() {
                         break;
@@ -172,7 +172,7 @@ impl FlashDevice {
     /// Makes everything durable that is not.
     fn flush(
         &mut self,
-        ftl: &mut Ftl<Model>,
+        ftl: &mut L,
         begin: Instant,
         starts: Instant,
         landed: &mut VecDeque<Landed>,
@@ -197,7 +197,7 @@ fn note(result: Result<(), FtlError>, lpn: u32, status: &mut Status) {
     }
 }
 
-impl Device for FlashDevice {
+impl<L: Layer<Chip = Model>> Device for FlashDevice<L> {
     fn shape(&self) -> Shape {
         self.shape
     }
@@ -264,7 +264,7 @@ impl Device for FlashDevice {
         let Some(mut chip) = self.chip.take() else { return };
         chip.power_on();
         let begin = chip.settle();
-        self.ftl = Ftl::mount(chip, self.config).ok();
+        self.ftl = L::mount(chip, self.config).ok();
         if let Some(ftl) = &mut self.ftl {
             self.free = self.now + ftl.nand_mut().settle().since(begin);
         }

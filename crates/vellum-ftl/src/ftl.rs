@@ -148,6 +148,16 @@ impl<N: Nand> Ftl<N> {
         self.l.page_bytes()
     }
 
+    /// Bytes beside each page that the layer writes.
+    pub fn oob_bytes(&self) -> usize {
+        self.l.oob
+    }
+
+    /// Whether a write may be gone after a loss of power until [`Ftl::flush`]: where pages share cells.
+    pub fn writes_are_cached(&self) -> bool {
+        self.shared()
+    }
+
     /// What was done so far, by cause.
     pub fn stats(&self) -> Stats {
         self.stats

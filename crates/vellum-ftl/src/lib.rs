@@ -22,6 +22,7 @@ mod error;
 mod ftl;
 mod health;
 mod host;
+mod layer;
 mod layout;
 mod log;
 mod map;
@@ -48,6 +49,7 @@ pub use config::{Config, MapMode, Placement, ScrubPolicy, WearPolicy};
 #[cfg(feature = "model")]
 pub use device::FlashDevice;
 pub use error::{FtlError, Lpn};
+pub use layer::Layer;
 pub use reserve::Reserve;
 pub use small::Small;
 pub use stats::{Health, Stats};

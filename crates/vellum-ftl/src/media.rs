@@ -1,47 +1,58 @@
-//! The layer as a medium of `vellum-block`: sectors are logical pages. So the NBD server, a file
+//! The layers as media of `vellum-block`: sectors are logical pages. So the NBD server, a file
 //! system in a test, or an overlay can stand on flash.
 
-use crate::{Ftl, FtlError, Lpn};
+use crate::{Ftl, FtlError, Layer, Lpn, Small};
 use vellum_block::{Lba, Media, MediaError, Op};
 use vellum_nand::Nand;
 
-impl<N: Nand> Media for Ftl<N> {
-    fn sector_bytes(&self) -> u32 {
-        self.page_bytes() as u32
-    }
-
-    fn sectors(&self) -> u64 {
-        self.pages().into()
-    }
-
-    fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
-        self.check(lba, out.len())?;
-        let bytes = self.page_bytes();
-        for (lpn, page) in (lba.get() as u32..).zip(out.chunks_mut(bytes)) {
-            Ftl::read(self, Lpn(lpn), page).map_err(|e| refused(e, Op::Read, lpn))?;
+/// The contract is foreign, so it can't be given to every [`Layer`] at once.
+macro_rules! media {
+    ($layer:ident) => {
+        impl<N: Nand> Media for $layer<N> {
+            fn sector_bytes(&self) -> u32 {
+                self.page_bytes() as u32
+            }
+            fn sectors(&self) -> u64 {
+                self.pages().into()
+            }
+            fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+                self.check(lba, out.len())?;
+                read(self, lba, out)
+            }
+            fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
+                self.check(lba, data.len())?;
+                write(self, lba, data)
+            }
+            fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
+                self.check_sectors(lba, sectors)?;
+                // The range lies inside the device, whose pages are numbered in 32 bits.
+                let (first, count) = (lba.get() as u32, sectors as u32);
+                Layer::trim(self, Lpn(first), count).map_err(|e| refused(e, Op::Discard, first))
+            }
+            fn flush(&mut self) -> Result<(), MediaError> {
+                Layer::flush(self).map_err(|e| refused(e, Op::Flush, 0))
+            }
         }
-        Ok(())
-    }
+    };
+}
 
-    fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
-        self.check(lba, data.len())?;
-        let bytes = self.page_bytes();
-        for (lpn, page) in (lba.get() as u32..).zip(data.chunks(bytes)) {
-            Ftl::write(self, Lpn(lpn), page).map_err(|e| refused(e, Op::Write, lpn))?;
-        }
-        Ok(())
-    }
+media!(Ftl);
+media!(Small);
 
-    fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
-        self.check_sectors(lba, sectors)?;
-        // The range lies inside the device, whose pages are numbered in 32 bits.
-        let (first, count) = (lba.get() as u32, sectors as u32);
-        self.trim(Lpn(first), count).map_err(|e| refused(e, Op::Discard, first))
+fn read(layer: &mut impl Layer, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+    let bytes = layer.page_bytes();
+    for (lpn, page) in (lba.get() as u32..).zip(out.chunks_mut(bytes)) {
+        layer.read(Lpn(lpn), page).map_err(|e| refused(e, Op::Read, lpn))?;
     }
+    Ok(())
+}
 
-    fn flush(&mut self) -> Result<(), MediaError> {
-        Ftl::flush(self).map_err(|e| refused(e, Op::Flush, 0))
+fn write(layer: &mut impl Layer, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
+    let bytes = layer.page_bytes();
+    for (lpn, page) in (lba.get() as u32..).zip(data.chunks(bytes)) {
+        layer.write(Lpn(lpn), page).map_err(|e| refused(e, Op::Write, lpn))?;
     }
+    Ok(())
 }
 
 /// What the contract calls a refusal.

@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 use vellum_block::Rng;
-use vellum_ftl::{FtlError, Lpn, Small};
-use vellum_nand::model::Flaw;
-use vellum_nand::{
-    CellKind, Cut, CutMode, EraseBlock, Geometry, Model, ModelConfig, Nand, NandError,
-};
+use vellum_ftl::campaign::{Campaign, exhaustive, random};
+use vellum_ftl::{Config, FtlError, Lpn, MapMode, Small};
+use vellum_nand::model::{Flaw, PowerLaw, Reliability};
+use vellum_nand::{CellKind, EccSpec, EraseBlock, Geometry, Model, ModelConfig, Nand};
 
 const PAGE: usize = 512;
+/// For mounting, where only policies count.
+const CONFIG: Config = Config::new(1);
 
 fn chip(cell: CellKind) -> Model {
     let pages = if cell == CellKind::Slc { 16 } else { 32 };
@@ -25,163 +26,35 @@ fn content(lpn: u32, version: u32) -> Vec<u8> {
     page
 }
 
-/// A device and the versions that each page may show.
-#[derive(Clone)]
-struct Life {
-    may: Vec<Vec<u32>>,
-    version: u32,
-    rng: Rng,
+fn campaign(cell: CellKind) -> Campaign {
+    Campaign::small(cell, MapMode::Flat).with_small_layer()
 }
 
-impl Life {
-    fn new(seed: u64, cell: CellKind) -> (Life, Small<Model>) {
-        let pages = Small::<Model>::most_pages(chip(cell).geometry());
-        let mut small = Small::format(chip(cell), pages).unwrap();
-        let mut life = Life { may: vec![vec![0]; pages as usize], version: 0, rng: Rng::new(seed) };
-        (0..pages).for_each(|lpn| life.write(&mut small, lpn).unwrap());
-        (life, small)
-    }
-
-    fn write(&mut self, small: &mut Small<Model>, lpn: u32) -> Result<(), FtlError> {
-        self.version += 1;
-        self.may[lpn as usize].push(self.version);
-        small.write(Lpn(lpn), &content(lpn, self.version))?;
-        self.may[lpn as usize] = vec![self.version];
-        Ok(())
-    }
-
-    fn step(&mut self, small: &mut Small<Model>) -> Result<(), FtlError> {
-        let pages = self.may.len() as u64;
-        let any = self.rng.below(pages) as u32;
-        match self.rng.below(10) {
-            0..=4 => self.write(small, any),
-            5..=8 => self.write(small, any % 10),
-            _ => {
-                let count = (1 + self.rng.below(3) as u32).min(pages as u32 - any);
-                for lpn in any..any + count {
-                    self.may[lpn as usize].push(0);
-                }
-                small.trim(Lpn(any), count)?;
-                for lpn in any..any + count {
-                    self.may[lpn as usize] = vec![0];
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads every page; what is seen must stay.
-    fn check(&mut self, small: &mut Small<Model>, name: &str) -> Result<(), FtlError> {
-        let mut page = vec![0; PAGE];
-        for (lpn, may) in (0..).zip(&mut self.may) {
-            small.read(Lpn(lpn), &mut page)?;
-            let found = u32::from_le_bytes([page[0], page[1], page[2], page[3]]);
-            assert!(may.contains(&found), "{name}: page {lpn} is {found}, not in {may:?}");
-            assert_eq!(page, content(lpn, found), "{name}: page {lpn}");
-            *may = vec![found];
-        }
-        Ok(())
-    }
-
-    /// Mounts and reads everything, with a cut on the way if there is one.
-    fn recover(&mut self, chip: &mut Model, cut: Option<Cut>, name: &str) -> bool {
-        chip.disarm();
-        chip.power_on();
-        if let Some(cut) = cut {
-            chip.arm(cut);
-        }
-        let result = Small::mount(chip.clone());
-        let done = match result {
-            Ok(mut small) => {
-                self.check(&mut small, name).unwrap_or_else(|e| panic!("{name}: {e}"));
-                *chip = small.into_nand();
-                true
-            }
-            Err(FtlError::Nand(NandError::PowerLost)) => {
-                // The mount took the chip with it: the same again by reference.
-                drop(Small::mount(&mut *chip));
-                false
-            }
-            Err(error) => panic!("{name}: {error}"),
-        };
-        chip.disarm();
-        done
-    }
-}
-
-fn operations(chip: &Model) -> u64 {
-    let c = chip.counters();
-    c.programs + c.erases + c.erase_fails
-}
-
-fn exhaustive(cell: CellKind, seed: u64, steps: u32, nested: bool) -> u32 {
-    let (mut life, mut small) = Life::new(seed, cell);
-    let mut cuts = 0;
-    for step in 0..steps {
-        let (before, chip) = (life.clone(), small.clone());
-        let done = operations(small.nand());
-        life.step(&mut small).unwrap();
-        for after in 0..operations(small.nand()) - done {
-            for mode in CutMode::ALL {
-                let name = format!("{cell:?}, step {step}, {} at {after}", mode.name());
-                let (mut case, mut dying) = (before.clone(), chip.clone());
-                dying.nand_mut().arm(Cut { after, mode, seed: seed ^ after });
-                let error = case.step(&mut dying).unwrap_err();
-                assert_eq!(error, NandError::PowerLost.into(), "{name}");
-                cuts += 1;
-                let dead = dying.into_nand();
-                let (mut whole, mut left) = (case.clone(), dead.clone());
-                let start = operations(&dead);
-                assert!(whole.recover(&mut left, None, &name));
-                let end = operations(&left);
-                whole.recover(&mut left, None, &name);
-                for after in (0..end - start).filter(|_| nested) {
-                    for mode in CutMode::ALL {
-                        let name = format!("{name}, then {} at {after}", mode.name());
-                        let (mut again, mut chip) = (case.clone(), dead.clone());
-                        let cut = Cut { after, mode, seed: after + 7 };
-                        again.recover(&mut chip, Some(cut), &name);
-                        assert!(again.recover(&mut chip, None, &name));
-                        again.recover(&mut chip, None, &name);
-                        cuts += 1;
-                    }
-                }
-            }
-        }
-    }
-    cuts
+fn tiny(cell: CellKind) -> Campaign {
+    Campaign::tiny(cell, MapMode::Flat).with_small_layer()
 }
 
 #[test]
 fn every_cut_of_every_operation_and_of_its_recovery_loses_nothing() {
-    let cuts = exhaustive(CellKind::Slc, 3, 8, true);
-    assert!(cuts > 300, "{cuts}");
-    assert!(exhaustive(CellKind::Slc, 4, 60, false) > 300);
-    assert!(exhaustive(CellKind::Mlc, 5, 4, true) > 100);
+    for (cell, seed, steps, nested, least) in [
+        (CellKind::Slc, 3, 8, true, 300),
+        (CellKind::Slc, 4, 60, false, 300),
+        (CellKind::Mlc, 5, 4, true, 100),
+    ] {
+        let tally = exhaustive(tiny(cell), seed, steps, nested, |_, _| {});
+        let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
+        assert!(tally.cuts > least && tally.by_mode.iter().all(|&n| n > 0), "{tally:?}");
+    }
 }
 
 #[test]
-fn random_cuts_lose_nothing() {
+fn random_cuts_lose_nothing_and_no_host_operation_waits_longer_than_promised() {
     for (i, cell) in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc].into_iter().enumerate() {
-        for seed in 0..4 {
-            let (mut life, mut small) = Life::new(seed * 10 + i as u64, cell);
-            for round in 0..60 {
-                let name = format!("{cell:?}, seed {seed}, round {round}");
-                let mut cut = |reach| Cut {
-                    after: life.rng.below(reach),
-                    mode: CutMode::ALL[life.rng.below(5) as usize],
-                    seed: life.rng.next_u64(),
-                };
-                let (first, nested) = (cut(60), [cut(8), cut(30)]);
-                small.nand_mut().arm(first);
-                while life.step(&mut small).is_ok() {}
-                let mut chip = small.into_nand();
-                for cut in nested {
-                    life.recover(&mut chip, Some(cut), &name);
-                }
-                assert!(life.recover(&mut chip, None, &name));
-                small = Small::mount(chip).unwrap_or_else(|e| panic!("{name}: {e}"));
-            }
+        for seed in 0..3 {
+            let tally = random(campaign(cell), seed * 10 + i as u64, 100, |_| {});
+            let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
+            let (moves, most) = tally.moves;
+            assert!(tally.nested > 20 && moves > 4 && moves <= most, "{tally:?}");
         }
     }
 }
@@ -211,7 +84,7 @@ proptest! {
     ) {
         let chip = chip(if slc { CellKind::Slc } else { CellKind::Tlc });
         let pages = pages.min(Small::<Model>::most_pages(chip.geometry()));
-        let mut small = Small::format(chip, pages).unwrap();
+        let mut small = Small::format(chip, Config::new(pages)).unwrap();
         let mut truth = vec![0; pages as usize];
         for (version, step) in (1..).zip(&steps) {
             match step {
@@ -226,10 +99,10 @@ proptest! {
                     small.trim(Lpn(first), n).unwrap();
                     truth[first as usize..(first + n) as usize].fill(0);
                 }
-                Step::Remount => small = Small::mount(small.into_nand()).unwrap(),
+                Step::Remount => small = Small::mount(small.into_nand(), CONFIG).unwrap(),
             }
         }
-        let mut small = Small::mount(small.into_nand()).unwrap();
+        let mut small = Small::mount(small.into_nand(), CONFIG).unwrap();
         let mut page = vec![0; PAGE];
         for (lpn, &version) in (0..).zip(&truth) {
             small.read(Lpn(lpn), &mut page).unwrap();
@@ -238,10 +111,31 @@ proptest! {
     }
 }
 
+/// A device as full as it can be, written all over and then at random, and what it must show.
+fn worn_in(geometry: Geometry, writes: u32) -> (Small<Model>, Vec<u32>) {
+    let pages = Small::<Model>::most_pages(&geometry);
+    let chip = Model::new(ModelConfig::perfect(geometry)).unwrap();
+    let mut small = Small::format(chip, Config::new(pages)).unwrap();
+    let (mut rng, mut versions) = (Rng::new(9), vec![0; pages as usize]);
+    for version in 1..=pages + writes {
+        let lpn = if version <= pages { version - 1 } else { rng.below(pages.into()) as u32 };
+        small.write(Lpn(lpn), &content(lpn, version)).unwrap();
+        versions[lpn as usize] = version;
+    }
+    (small, versions)
+}
+
+fn check(small: &mut Small<Model>, versions: &[u32]) {
+    let mut page = vec![0; PAGE];
+    for (lpn, &version) in (0..).zip(versions) {
+        small.read(Lpn(lpn), &mut page).unwrap();
+        assert_eq!(page, content(lpn, version), "page {lpn}");
+    }
+}
+
 #[test]
-fn a_metadata_page_that_can_not_be_read_and_blocks_that_fail_lose_nothing() {
-    let (mut life, mut small) = Life::new(9, CellKind::Slc);
-    (0..500).for_each(|_| life.step(&mut small).unwrap());
+fn a_metadata_page_that_can_not_be_read_loses_nothing_and_is_written_anew_elsewhere() {
+    let (mut small, versions) = worn_in(Geometry::tiny(24, 16), 500);
     // The first metadata page of every group: the copy stands in.
     for block in 0..24 {
         let ppa = small.nand().geometry().ppa(EraseBlock(block), 14);
@@ -249,17 +143,88 @@ fn a_metadata_page_that_can_not_be_read_and_blocks_that_fail_lose_nothing() {
             small.nand_mut().spoil(ppa, Flaw::Unreadable);
         }
     }
-    life.check(&mut small, "spoilt").unwrap();
+    check(&mut small, &versions);
     assert!(small.stats().meta_rebuilt > 0);
-    let mut small = Small::mount(small.into_nand()).unwrap();
-    life.check(&mut small, "spoilt and mounted").unwrap();
+    let mut small = Small::mount(small.into_nand(), CONFIG).unwrap();
+    check(&mut small, &versions);
+    // Entries of which one copy is left are moved by scrubbing, so that then none is missed.
+    assert_eq!(small.scrub(Lpn(0), versions.len() as u32), Ok(Lpn(0)));
+    assert!(small.stats().programs_refresh > 50, "{:?}", small.stats());
+    let rebuilt = small.stats().meta_rebuilt;
+    check(&mut small, &versions);
+    assert_eq!(small.stats().meta_rebuilt, rebuilt);
+}
+
+/// A TLC chip behind a code for 72 bits in 1 KiB lies in a drawer, and 250 days later is read, or has been scrubbed
+/// every four days.
+#[test]
+fn scrubbing_keeps_what_retention_would_take() {
+    let geometry = Geometry {
+        page_bytes: 2048,
+        oob_bytes: 320,
+        ecc: EccSpec { codeword_bytes: 1024, correctable: 72, parity_bytes: 126 },
+        ..Geometry::tiny(40, 32).with_cell(CellKind::Tlc)
+    };
+    let reliability = Reliability::PowerLaw(PowerLaw::TLC_72);
+    let chip = ModelConfig { reliability, ..ModelConfig::perfect(geometry) };
+    let mut config = Config::new(Small::<Model>::most_pages(&geometry));
+    config.scrub.corrected_bits = 48;
+    let mut lost = [0, 0];
+    for (lost, scrub) in lost.iter_mut().zip([false, true]) {
+        let mut small = Small::format(Model::new(chip).unwrap(), config).unwrap();
+        let pages = config.logical_pages;
+        (0..pages).for_each(|lpn| small.write(Lpn(lpn), &[lpn as u8; 2048]).unwrap());
+        for _ in 0..60 {
+            small.nand_mut().age(100.0, 30.0);
+            if scrub {
+                small.scrub(Lpn(0), pages).unwrap();
+            }
+        }
+        assert_eq!(small.stats().programs_refresh > u64::from(pages), scrub);
+        let mut page = vec![0; 2048];
+        *lost = (0..pages)
+            .filter(|&lpn| match small.read(Lpn(lpn), &mut page) {
+                Ok(()) => {
+                    assert_eq!(page, [lpn as u8; 2048]);
+                    false
+                }
+                Err(FtlError::Unreadable { .. }) => true,
+                Err(error) => panic!("{error}"),
+            })
+            .count();
+    }
+    assert!(lost[0] > 50 && lost[1] == 0, "{lost:?}");
+}
+
+/// The adversary's traffic: everything once, in order, so that nothing in the log is outdated; then one page
+/// over and over. The tail meets nothing but valid pages for a whole turn.
+#[test]
+fn the_wait_is_bounded_at_the_worst_time() {
+    for (geometry, rounds) in [
+        (Geometry::tiny(40, 16), 6),
+        (Geometry::tiny(200, 64), 3),
+        (Geometry::tiny(64, 32).with_cell(CellKind::Tlc), 4),
+    ] {
+        let (mut small, versions) = worn_in(geometry, 0);
+        let (pages, mut worst) = (versions.len() as u32, 0);
+        for i in 0..rounds * pages {
+            // Now and then another page, so that each round ends with other pages valid.
+            let lpn = if i % 50 == 49 { i / 50 % pages } else { pages / 2 };
+            small.write(Lpn(lpn), &content(lpn, 1)).unwrap();
+            worst = worst.max(small.stats().worst_moves);
+        }
+        let most = small.most_moves();
+        assert!(worst <= most && worst * 2 > most, "{worst} moves, {most} are the most");
+        let data = geometry.pages_per_block;
+        assert!(most <= 2 * data + 1, "{most} moves at most, {data} pages a block");
+    }
 }
 
 #[test]
 fn blocks_that_fail_lose_nothing_until_the_device_is_worn_out() {
     let geometry = Geometry::tiny(40, 16);
     let chip = ModelConfig { factory_bad_permille: 40, ..ModelConfig::perfect(geometry) };
-    let mut small = Small::format(Model::new(chip).unwrap(), 300).unwrap();
+    let mut small = Small::format(Model::new(chip).unwrap(), Config::new(300)).unwrap();
     let (mut rng, mut versions) = (Rng::new(4), vec![0; 300]);
     let mut version = 0;
     let error = loop {
@@ -271,7 +236,7 @@ fn blocks_that_fail_lose_nothing_until_the_device_is_worn_out() {
         }
         if version % 900 == 0 {
             small.nand_mut().doom(EraseBlock(1 + rng.below(39) as u32), 0);
-            small = Small::mount(small.into_nand()).unwrap();
+            small = Small::mount(small.into_nand(), CONFIG).unwrap();
         }
         assert!(version < 200_000);
     };
@@ -286,16 +251,16 @@ fn blocks_that_fail_lose_nothing_until_the_device_is_worn_out() {
 
 #[test]
 fn what_can_not_work_is_refused() {
-    let refused = Small::format(chip(CellKind::Slc), 5_000).unwrap_err();
+    let refused = Small::format(chip(CellKind::Slc), Config::new(5_000)).unwrap_err();
     assert!(matches!(refused, FtlError::Capacity { logical: 5_000, good: 24, most } if most < 384));
-    let blank = Small::mount(chip(CellKind::Slc)).unwrap_err();
+    let blank = Small::mount(chip(CellKind::Slc), CONFIG).unwrap_err();
     assert_eq!(blank, FtlError::NotFormatted { probed: 24 });
-    let mut small = Small::format(chip(CellKind::Slc), 100).unwrap();
+    let mut small = Small::format(chip(CellKind::Slc), Config::new(100)).unwrap();
     assert_eq!(small.write(Lpn(100), &[0; 512]), Err(FtlError::PastEnd { lpn: 100, pages: 100 }));
     assert_eq!(small.write(Lpn(1), &[0; 5]), Err(FtlError::Length { found: 5, expected: 512 }));
     // A device of the larger layer is none of this one, and the other way round.
-    let config = vellum_ftl::Config::new(100);
+    let config = Config::new(100);
     let large = vellum_ftl::Ftl::format(chip(CellKind::Slc), config).unwrap().into_nand();
-    assert!(Small::mount(large).is_err());
+    assert!(Small::mount(large, CONFIG).is_err());
     assert!(vellum_ftl::Ftl::mount(small.into_nand(), config).is_err());
 }

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use vellum_block::Rng;
-use vellum_ftl::{Lpn, Small};
+use vellum_ftl::{Config, Lpn, Small};
 use vellum_nand::{EraseBlock, Geometry, Model, ModelConfig, Nand, NandError, Ppa, ReadStatus};
 
 thread_local! {
@@ -86,7 +86,7 @@ fn four_kibibytes_are_enough_for_a_chip_of_a_thousand_blocks() {
     let (mut rng, mut page, mut versions) =
         (Rng::new(1), vec![0; 2048], vec![0u32; pages as usize]);
     OWN.set(true);
-    let mut small = Small::format(chip, pages).unwrap();
+    let mut small = Small::format(chip, Config::new(pages)).unwrap();
     let mut before = small.stats();
     for version in 1..=pages + 20_000 {
         if version == pages + 10_000 {
@@ -102,7 +102,7 @@ fn four_kibibytes_are_enough_for_a_chip_of_a_thousand_blocks() {
     let moved = moved - before.programs_collect - before.programs_meta - before.programs_pad;
     let waf = 1.0 + moved as f64 / (now.host_writes - before.host_writes) as f64;
     let said = small.ram_bytes();
-    let mut small = Small::mount(small.into_nand()).unwrap();
+    let mut small = Small::mount(small.into_nand(), Config::new(pages)).unwrap();
     let mount_reads = small.stats().mount_reads;
     for (lpn, &version) in (0..).zip(&versions) {
         small.read(Lpn(lpn), &mut page).unwrap();

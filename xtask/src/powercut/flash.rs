@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use std::process::ExitCode;
 use vellum_ftl::MapMode;
-use vellum_ftl::campaign::{Campaign, Tally, exhaustive, random};
+use vellum_ftl::campaign::{Campaign, Kind, Tally, exhaustive, random};
 use vellum_nand::{CellKind, CutMode};
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -15,6 +15,23 @@ pub enum Cell {
     Mlc,
     /// Three
     Tlc,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Layer {
+    /// `Ftl`, with tables in RAM
+    Tables,
+    /// `Small`, for 4 KiB of RAM
+    Small,
+}
+
+impl From<Layer> for Kind {
+    fn from(layer: Layer) -> Self {
+        match layer {
+            Layer::Tables => Self::Tables,
+            Layer::Small => Self::Small,
+        }
+    }
 }
 
 /// Host operations of the exhaustive part: at each of their programs and erases a cut in each mode,
@@ -31,24 +48,17 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
         Cell::Tlc => CellKind::Tlc,
     };
     let bar = indicatif::ProgressBar::new(args.cycles);
-    let tiny = Campaign::tiny(cell, MapMode::Flat);
+    let layer = Kind::from(args.layer);
+    let mut tiny = Campaign::tiny(cell, MapMode::Flat);
+    if layer == Kind::Small {
+        tiny = tiny.with_small_layer();
+    }
     let mut all = exhaustive(tiny, args.seed, STEPS, true, |_, tally| bar.set_position(tally.cuts))
         .context("exhaustive part")?;
     let (mut broken, mut seed) = (0u64, args.seed);
     while all.cuts < args.cycles {
         let base = all.cuts;
-        // Every fourth device keeps its map on flash, every fourth has snapshots, every eighth parity.
-        let map = if seed % 4 == 3 {
-            MapMode::Demand { cached_slices: 1, changed: 0 }
-        } else {
-            MapMode::Flat
-        };
-        let mut campaign = Campaign::small(cell, map);
-        if seed % 4 == 1 {
-            campaign = campaign.with_snapshots(SNAPSHOT);
-        } else if seed % 8 == 2 {
-            campaign = campaign.with_superblocks(3);
-        }
+        let campaign = campaign(cell, layer, seed);
         match random(campaign, seed, 500, |n| bar.set_position(base + n)) {
             Ok(tally) => all.merge(&tally),
             Err(error) => {
@@ -67,11 +77,30 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A device of the random part. Of those with tables every fourth keeps its map on flash, every fourth has snapshots,
+/// every eighth parity.
+fn campaign(cell: CellKind, layer: Kind, seed: u64) -> Campaign {
+    let map = if seed % 4 == 3 {
+        MapMode::Demand { cached_slices: 1, changed: 0 }
+    } else {
+        MapMode::Flat
+    };
+    let campaign = Campaign::small(cell, map);
+    match (layer, seed % 4, seed % 8) {
+        (Kind::Small, ..) => campaign.with_small_layer(),
+        (Kind::Tables, 1, _) => campaign.with_snapshots(SNAPSHOT),
+        (Kind::Tables, _, 2) => campaign.with_superblocks(3),
+        (Kind::Tables, ..) => campaign,
+    }
+}
+
 fn show(args: &super::Args, all: &Tally, broken: u64) {
     if args.json {
         let out = serde_json::json!({
             "cuts": all.cuts, "nested": all.nested, "by_mode": all.by_mode,
-            "pages_checked": all.checked, "snapshots": all.snapshots, "meta_rebuilt": all.meta_rebuilt, "last_resorts": all.last_resorts, "broken": broken,
+            "pages_checked": all.checked, "snapshots": all.snapshots, "meta_rebuilt": all.meta_rebuilt,
+            "mount_reads": all.mount_reads, "most_moves": all.moves.0, "moves_promised": all.moves.1,
+            "last_resorts": all.last_resorts, "broken": broken,
         });
         println!("{out}");
         return;
@@ -84,6 +113,10 @@ fn show(args: &super::Args, all: &Tally, broken: u64) {
     println!("pages checked   {:>12}", all.checked);
     println!("snapshots compared{:>10}", all.snapshots);
     println!("most page reads of a mount {}", all.mount_reads);
+    let (moves, most) = all.moves;
+    // Where there are snapshots nothing is promised.
+    let most = if most == u32::MAX { String::new() } else { format!(", {most} promised") };
+    println!("most page moves that a host operation waited for {moves}{most}");
     println!("last block opened {:>10} times", all.last_resorts);
     println!("lives broken    {broken:>12}");
 }

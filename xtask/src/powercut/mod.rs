@@ -7,6 +7,8 @@
 mod ext4;
 mod flash;
 
+pub use flash::Layer;
+
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,9 @@ pub struct Args {
     /// Kind of cell, for flash
     #[arg(long, value_enum, default_value = "slc")]
     cell: flash::Cell,
+    /// The translation layer, for flash
+    #[arg(long, value_enum, default_value = "tables")]
+    layer: Layer,
     /// First seed, for flash
     #[arg(long, default_value_t = 0)]
     seed: u64,

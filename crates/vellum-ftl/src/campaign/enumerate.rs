@@ -3,8 +3,9 @@
 
 use super::chip::Chip;
 use super::life::{Owed, Stop};
-use super::{Broken, Campaign, Tally};
-use crate::Ftl;
+use super::subject::Subject;
+use super::{Broken, Campaign, Kind, Tally};
+use crate::{Ftl, Small};
 use vellum_nand::{Cut, CutMode, Model, Superblocks};
 
 /// Lives one life of `steps` host operations, and beside each of them all that a cut could have made
@@ -19,20 +20,23 @@ pub fn exhaustive(
     nested: bool,
     progress: impl FnMut(u32, &Tally),
 ) -> Result<Tally, Broken> {
-    match campaign.superblock {
-        0 => exhaustive_on::<Model>(campaign, seed, steps, nested, progress),
-        _ => exhaustive_on::<Superblocks<Model>>(campaign, seed, steps, nested, progress),
-    }
+    let run = match (campaign.layer, campaign.superblock) {
+        (Kind::Tables, 0) => exhaustive_on::<Ftl<Model>, _>,
+        (Kind::Tables, _) => exhaustive_on::<Ftl<Superblocks<Model>>, _>,
+        (Kind::Small, 0) => exhaustive_on::<Small<Model>, _>,
+        (Kind::Small, _) => exhaustive_on::<Small<Superblocks<Model>>, _>,
+    };
+    run(campaign, seed, steps, nested, progress)
 }
 
-fn exhaustive_on<C: Chip>(
+fn exhaustive_on<L: Subject, P: FnMut(u32, &Tally)>(
     campaign: Campaign,
     seed: u64,
     steps: u32,
     nested: bool,
-    mut progress: impl FnMut(u32, &Tally),
+    mut progress: P,
 ) -> Result<Tally, Broken> {
-    let (mut owed, mut ftl) = Owed::new::<C>(campaign, seed)?;
+    let (mut owed, mut ftl) = Owed::new::<L>(campaign, seed)?;
     let mut tally = Tally::default();
     for step in 0..steps {
         let (before, chip) = (owed.clone(), ftl.clone());
@@ -56,10 +60,10 @@ fn exhaustive_on<C: Chip>(
     Ok(tally)
 }
 
-fn cut_step<C: Chip>(
+fn cut_step<L: Subject>(
     case: &mut Owed,
     rng: vellum_block::Rng,
-    mut ftl: Ftl<C>,
+    mut ftl: L,
     cut: Cut,
     nested: bool,
 ) -> Result<(), Broken> {
@@ -73,10 +77,10 @@ fn cut_step<C: Chip>(
     let chip = ftl.into_nand();
     let before = chip.operations();
     let mut whole = case.clone();
-    let after = whole.recover_through(chip.clone(), &[])?;
+    let after = whole.recover_through::<L>(chip.clone(), &[])?;
     let operations = after.operations() - before;
     // And the state that it left recovers to itself.
-    whole.recover_through(after, &[])?;
+    whole.recover_through::<L>(after, &[])?;
     if nested {
         for after in 0..operations {
             for mode in CutMode::ALL {
@@ -84,7 +88,7 @@ fn cut_step<C: Chip>(
                 again.name.push_str(&alloc::format!(", then {} at {after}", mode.name()));
                 again.tally = Tally::default();
                 let second = Cut { after, mode, seed: cut.seed.rotate_left(after as u32 + 7) };
-                again.recover_through(chip.clone(), &[second])?;
+                again.recover_through::<L>(chip.clone(), &[second])?;
                 case.tally.merge(&again.tally);
             }
         }

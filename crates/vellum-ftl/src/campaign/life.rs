@@ -1,8 +1,9 @@
 //! One device's life, and what it owes the host.
 
 use super::chip::Chip;
-use super::{Broken, Campaign, Tally};
-use crate::{Ftl, FtlError, Lpn};
+use super::subject::Subject;
+use super::{Broken, Campaign, Kind, Tally};
+use crate::{Ftl, FtlError, Layer, Lpn, Small};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -60,7 +61,7 @@ fn content(lpn: u32, version: u32, bytes: usize) -> Vec<u8> {
 
 impl Owed {
     /// A formatted device, written once all over and flushed.
-    pub fn new<C: Chip>(campaign: Campaign, seed: u64) -> Result<(Owed, Ftl<C>), Broken> {
+    pub fn new<L: Subject>(campaign: Campaign, seed: u64) -> Result<(Owed, L), Broken> {
         let mut owed = Owed {
             campaign,
             allowed: BTreeMap::new(),
@@ -71,9 +72,9 @@ impl Owed {
             tally: Tally::default(),
             name: alloc::format!("seed {seed}, formatting"),
         };
-        let start = |owed: &mut Owed| -> Result<Ftl<C>, FtlError> {
-            let chip = C::fresh(&campaign, seed)?;
-            let mut ftl = Ftl::format(chip, campaign.config)?;
+        let start = |owed: &mut Owed| -> Result<L, FtlError> {
+            let chip = L::Chip::fresh(&campaign, seed)?;
+            let mut ftl = L::format(chip, campaign.config)?;
             for lpn in 0..campaign.config.logical_pages {
                 owed.write(&mut ftl, lpn)?;
             }
@@ -95,14 +96,14 @@ impl Owed {
         }
     }
 
-    fn write<C: Chip>(&mut self, ftl: &mut Ftl<C>, lpn: u32) -> Result<(), FtlError> {
+    fn write<L: Subject>(&mut self, ftl: &mut L, lpn: u32) -> Result<(), FtlError> {
         self.version += 1;
         self.allowed.entry(lpn).or_default().push(self.version);
         self.snapshot.changed.insert(lpn);
         ftl.write(Lpn(lpn), &content(lpn, self.version, ftl.page_bytes()))
     }
 
-    fn flush<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), FtlError> {
+    fn flush<L: Subject>(&mut self, ftl: &mut L) -> Result<(), FtlError> {
         ftl.flush()?;
         for allowed in self.allowed.values_mut() {
             allowed.drain(..allowed.len() - 1);
@@ -111,7 +112,7 @@ impl Owed {
     }
 
     /// One host operation, by chance.
-    pub fn step<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), Stop> {
+    pub fn step<L: Subject>(&mut self, ftl: &mut L) -> Result<(), Stop> {
         let resorts = ftl.stats().last_resorts;
         let pages = u64::from(self.campaign.config.logical_pages);
         let any = self.rng.below(pages) as u32;
@@ -126,7 +127,7 @@ impl Owed {
                 }
                 ftl.trim(Lpn(any), count)
             }
-            90..=93 => self.write_batch(ftl),
+            90..=93 if ftl.batch_limit() > 0 => self.write_batch(ftl),
             94..=95 if self.campaign.config.snapshot_pages > 0 => self.take_or_drop(ftl),
             _ => self.flush(ftl),
         };
@@ -136,6 +137,7 @@ impl Owed {
         let most =
             if self.campaign.config.snapshot_pages > 0 { u32::MAX } else { ftl.most_moves() };
         let moves = ftl.stats().worst_moves;
+        self.tally.moves = self.tally.moves.max((moves, most));
         if moves > most {
             return Err(Stop::Broken(Broken::Latency { moves, most, life: self.name.clone() }));
         }
@@ -143,7 +145,7 @@ impl Owed {
     }
 
     /// Takes a snapshot, or drops the one that there is.
-    fn take_or_drop<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), FtlError> {
+    fn take_or_drop<L: Subject>(&mut self, ftl: &mut L) -> Result<(), FtlError> {
         if ftl.has_snapshot() {
             self.snapshot.may_not = true;
             ftl.drop_snapshot()?;
@@ -159,7 +161,7 @@ impl Owed {
     }
 
     /// Whether there is a snapshot as it must be, and, if asked for, what it shows.
-    fn check_snapshot<C: Chip>(&mut self, ftl: &mut Ftl<C>, pages: bool) -> Result<(), Stop> {
+    fn check_snapshot<L: Subject>(&mut self, ftl: &mut L, pages: bool) -> Result<(), Stop> {
         let there = ftl.has_snapshot();
         let full = self.snapshot.changed.len() > self.campaign.config.snapshot_pages as usize;
         let missing = !(there || self.snapshot.may_not || full);
@@ -186,7 +188,7 @@ impl Owed {
         Ok(())
     }
 
-    fn write_batch<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), FtlError> {
+    fn write_batch<L: Subject>(&mut self, ftl: &mut L) -> Result<(), FtlError> {
         let count = 2 + self.rng.below(ftl.batch_limit().saturating_sub(1).clamp(1, 4) as u64);
         let pages = self.campaign.config.logical_pages;
         let first = self.rng.below(pages.into()) as u32;
@@ -206,16 +208,21 @@ impl Owed {
     }
 
     /// Mounts after a cut, reads every page, and flushes; `cut` may fall on it.
-    pub fn recover<C: Chip>(&mut self, chip: C, cut: Option<Cut>) -> (C, Result<(), Stop>) {
+    pub fn recover<L: Subject>(
+        &mut self,
+        chip: L::Chip,
+        cut: Option<Cut>,
+    ) -> (L::Chip, Result<(), Stop>) {
         let mut chip = match chip.clone().restart(cut) {
             Ok(chip) => chip,
             Err(error) => return (chip, Err(self.stop(error))),
         };
-        let mut ftl = match Ftl::mount(chip.clone(), self.campaign.config) {
+        let mut ftl = match L::mount(chip.clone(), self.campaign.config) {
             Ok(ftl) => ftl,
             // The mount took the chip with it: do the same again by reference.
             Err(_) => {
-                let error = Ftl::mount(&mut chip, self.campaign.config).map(drop).err();
+                let again = L::Over::<&mut L::Chip>::mount(&mut chip, self.campaign.config);
+                let error = again.map(drop).err();
                 let stop = error.map_or(Ok(()), |e| Err(self.stop(e)));
                 return (chip, stop);
             }
@@ -229,7 +236,7 @@ impl Owed {
     }
 
     /// Reads every page, then flushes. What is seen must stay.
-    fn check<C: Chip>(&mut self, ftl: &mut Ftl<C>) -> Result<(), Stop> {
+    fn check<L: Subject>(&mut self, ftl: &mut L) -> Result<(), Stop> {
         let bytes = ftl.page_bytes();
         let mut page = vec![0; bytes];
         let mut there = Vec::new();
@@ -261,9 +268,13 @@ impl Owed {
     }
 
     /// Recovers with the power going again during the first attempts, and once in peace.
-    pub fn recover_through<C: Chip>(&mut self, mut chip: C, nested: &[Cut]) -> Result<C, Broken> {
+    pub fn recover_through<L: Subject>(
+        &mut self,
+        mut chip: L::Chip,
+        nested: &[Cut],
+    ) -> Result<L::Chip, Broken> {
         for &cut in nested {
-            let (after, result) = self.recover(chip, Some(cut));
+            let (after, result) = self.recover::<L>(chip, Some(cut));
             chip = after;
             match result {
                 Ok(()) => return Ok(chip),
@@ -274,7 +285,7 @@ impl Owed {
                 Err(Stop::Broken(broken)) => return Err(broken),
             }
         }
-        match self.recover(chip, None) {
+        match self.recover::<L>(chip, None) {
             (chip, Ok(())) => Ok(chip),
             (_, Err(Stop::Broken(broken))) => Err(broken),
             (_, Err(Stop::Cut)) => Err(self.failed(NandError::PowerLost.into())),
@@ -292,19 +303,23 @@ pub fn random(
     rounds: u32,
     progress: impl FnMut(u64),
 ) -> Result<Tally, Broken> {
-    match campaign.superblock {
-        0 => random_on::<Model>(campaign, seed, rounds, progress),
-        _ => random_on::<Superblocks<Model>>(campaign, seed, rounds, progress),
+    match (campaign.layer, campaign.superblock) {
+        (Kind::Tables, 0) => random_on::<Ftl<Model>>(campaign, seed, rounds, progress),
+        (Kind::Tables, _) => random_on::<Ftl<Superblocks<Model>>>(campaign, seed, rounds, progress),
+        (Kind::Small, 0) => random_on::<Small<Model>>(campaign, seed, rounds, progress),
+        (Kind::Small, _) => {
+            random_on::<Small<Superblocks<Model>>>(campaign, seed, rounds, progress)
+        }
     }
 }
 
-fn random_on<C: Chip>(
+fn random_on<L: Subject>(
     campaign: Campaign,
     seed: u64,
     rounds: u32,
     mut progress: impl FnMut(u64),
 ) -> Result<Tally, Broken> {
-    let (mut owed, mut ftl) = Owed::new::<C>(campaign, seed)?;
+    let (mut owed, mut ftl) = Owed::new::<L>(campaign, seed)?;
     for round in 0..rounds {
         let rng = &mut owed.rng;
         let reach = if rng.one_in(4) { 12 } else { 160 };
@@ -329,8 +344,8 @@ fn random_on<C: Chip>(
             }
         }
         owed.tally.count(mode);
-        let chip = owed.recover_through(ftl.into_nand(), &nested)?;
-        ftl = Ftl::mount(chip, campaign.config).map_err(|e| owed.failed(e))?;
+        let chip = owed.recover_through::<L>(ftl.into_nand(), &nested)?;
+        ftl = L::mount(chip, campaign.config).map_err(|e| owed.failed(e))?;
         progress(owed.tally.cuts);
     }
     Ok(owed.tally)

@@ -11,16 +11,26 @@ mod chip;
 mod enumerate;
 mod life;
 mod steady;
+mod subject;
 
 pub use enumerate::exhaustive;
 pub use life::random;
 pub use steady::{Steady, steady};
 
 use crate::layout::Layout;
-use crate::{Config, FtlError, MapMode};
+use crate::{Config, FtlError, MapMode, Small};
 use alloc::string::String;
 use alloc::vec::Vec;
 use vellum_nand::{CellKind, CutMode, Geometry, Model, ModelConfig, Nand, Superblocks};
+
+/// Which layer is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// [`crate::Ftl`].
+    Tables,
+    /// [`crate::Small`].
+    Small,
+}
 
 /// What a campaign runs on.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +38,8 @@ pub struct Campaign {
     /// The chip.
     pub chip: ModelConfig,
     /// The layer.
+    pub layer: Kind,
+    /// Its parameters.
     pub config: Config,
     /// Blocks of a superblock, one of which holds parity; 0: the bare chip.
     pub superblock: u32,
@@ -44,6 +56,20 @@ impl Campaign {
     /// A very small one, for trying everything: 27 blocks of 16 pages.
     pub fn tiny(cell: CellKind, map: MapMode) -> Campaign {
         Campaign::full(Geometry::tiny(27, 16).with_cell(cell), map, 1)
+    }
+
+    /// The same with the layer for little RAM, also as full as it can be. Where pages share cells blocks have
+    /// twice as many, for it uses those only that no later one endangers.
+    pub fn with_small_layer(self) -> Campaign {
+        let mut geometry = self.chip.geometry;
+        geometry.pages_per_block *= 1 + u32::from(geometry.cell != CellKind::Slc);
+        Campaign {
+            chip: ModelConfig::perfect(geometry),
+            layer: Kind::Small,
+            config: Config::new(Small::<Model>::most_pages(&geometry)),
+            superblock: 0,
+            nested: self.nested,
+        }
     }
 
     /// The same with room for a snapshot of so many pages, which lives take and drop.
@@ -84,7 +110,8 @@ impl Campaign {
         while config.logical_pages > 1 && !fits(&config) {
             config.logical_pages -= 1;
         }
-        Campaign { chip: ModelConfig::perfect(geometry), config, superblock: 0, nested }
+        let chip = ModelConfig::perfect(geometry);
+        Campaign { chip, layer: Kind::Tables, config, superblock: 0, nested }
     }
 }
 
@@ -99,6 +126,8 @@ pub struct Tally {
     pub nested: u64,
     /// Pages read back and compared.
     pub checked: u64,
+    /// Most page moves that a host operation waited for, and the bound that held it.
+    pub moves: (u32, u32),
     /// Most page reads of a mount.
     pub mount_reads: u64,
     /// Mounts that found a snapshot, which was compared.
@@ -123,6 +152,7 @@ impl Tally {
         self.snapshots += more.snapshots;
         self.meta_rebuilt += more.meta_rebuilt;
         self.last_resorts += more.last_resorts;
+        self.moves = self.moves.max(more.moves);
         self.mount_reads = self.mount_reads.max(more.mount_reads);
         self.by_mode.iter_mut().zip(more.by_mode).for_each(|(a, b)| *a += b);
     }

@@ -10,23 +10,16 @@ use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
 
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"VLS1");
 
+/// In a page without data: nothing, that the tree is empty from here on, that the copy before it is complete.
+pub(super) const PADDING: u8 = 0;
+pub(super) const EMPTY: u8 = 1;
+pub(super) const COMMIT: u8 = 2;
+
 /// Where an appended page's data comes from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum From<'a> {
     Data(&'a [u8]),
     Slot(u32),
-    /// The same of a page that may be gone at this very look; nothing is appended then.
-    Fragile(u32),
-}
-
-/// What became of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Done,
-    /// The block is given up.
-    Failed,
-    /// There is nothing to copy.
-    Gone,
 }
 
 /// Who appends a page, as its record says where a larger layer's tells the page's age.
@@ -34,26 +27,25 @@ enum Outcome {
 pub(super) enum By {
     /// The host, or collection.
     Use = 0,
-    /// A mount: it copies the page that was written last before it.
-    Mount = 1,
-    /// A mount: it copies a page whose group has no metadata.
-    Rescue = 2,
+    /// A mount, into a block that holds the copy of another.
+    Away = 1,
+    /// A mount, back into the log.
+    Home = 2,
 }
 
 /// What a page is appended for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Append {
     pub lpn: u32,
-    pub by: By,
     /// What differs first in this bit was discarded with it.
     pub without: Option<u8>,
 }
 
 impl<N: Nand> Small<N> {
-    /// The next good block, round the chip.
+    /// The next good block, round the chip. Block 0 is left out: number 0 stands for no page.
     pub(super) fn after(&self, block: u32) -> u32 {
         let blocks = self.shape.g.blocks;
-        let next = |b: u32| if b + 1 == blocks { 0 } else { b + 1 };
+        let next = |b: u32| if b + 1 == blocks { 1 } else { b + 1 };
         let mut at = next(block);
         while self.is_bad(at) && at != block {
             at = next(at);
@@ -62,7 +54,7 @@ impl<N: Nand> Small<N> {
     }
 
     /// The page that is programmed next, or past its block's last.
-    fn next_slot(&self) -> u32 {
+    pub(super) fn next_slot(&self) -> u32 {
         self.block * self.shape.per_block + self.next
     }
 
@@ -84,25 +76,29 @@ impl<N: Nand> Small<N> {
         self.free = free;
     }
 
-    /// Has the next page be one for data: opens a block, writes a group's metadata.
+    /// Has the next page be one for data: opens a block, writes a group's metadata. Saves what a failed block
+    /// holds of pages whose entries are only in RAM, before anything else is appended: they fit in one group.
     pub(super) fn ready(&mut self) -> Result<(), FtlError> {
         loop {
-            let slot = self.next_slot();
             if self.next >= self.shape.per_block {
                 self.open()?;
-            } else if self.shape.is_meta(slot) {
+            } else if self.shape.is_meta(self.next_slot()) {
                 self.write_meta()?;
+            } else if self.stranded {
+                self.stranded = false;
+                self.save_recent()?;
             } else {
                 return Ok(());
             }
         }
     }
 
-    /// Goes on in the next block.
+    /// Goes on in the next block. The one after that stays free, as far as the last metadata tells: a mount
+    /// copies the block there.
     fn open(&mut self) -> Result<(), FtlError> {
         loop {
-            let block = self.after(self.block);
-            if block == self.shape.block_of(self.tail) || self.free == 0 {
+            let (block, oldest) = (self.after(self.block), self.shape.block_of(self.kept));
+            if block == oldest || self.after(block) == oldest || self.free == 0 {
                 self.read_only = true;
                 return Err(self.worn_out());
             }
@@ -111,18 +107,11 @@ impl<N: Nand> Small<N> {
                 self.retire(block)?;
                 continue;
             }
+            self.turns += u32::from(block < self.block);
             (self.block, self.next) = (block, 0);
             self.count_free();
-            return self.pass_page_0();
+            return Ok(());
         }
-    }
-
-    /// In a fresh block: number 0 stands for no page, and a group is whole or not used.
-    pub(super) fn pass_page_0(&mut self) -> Result<(), FtlError> {
-        for _ in 0..if self.block == 0 { self.shape.group } else { 0 } {
-            self.pad()?;
-        }
-        Ok(())
     }
 
     pub(super) fn erase(&mut self, block: u32) -> Result<bool, FtlError> {
@@ -151,8 +140,8 @@ impl<N: Nand> Small<N> {
         }
     }
 
-    /// Programs the next page; when that fails the rest of the block is not used.
-    fn program(&mut self, record: &Oob, from: From<'_>) -> Result<Outcome, FtlError> {
+    /// Programs the next page; when that fails the rest of the block is not used. Whether it worked.
+    pub(super) fn program(&mut self, record: &Oob, from: From<'_>) -> Result<bool, FtlError> {
         let to = self.shape.place(self.next_slot());
         let mut oob = [0; 64];
         let oob = &mut oob[..self.shape.oob];
@@ -160,86 +149,79 @@ impl<N: Nand> Small<N> {
         self.next += 1;
         self.seq += 1;
         let result = match from {
-            From::Data(data) => self.nand.program(to, data, oob).map(|()| true),
-            From::Slot(from) => self.copy(from, to, record, oob, true),
-            From::Fragile(from) => self.copy(from, to, record, oob, false),
+            From::Data(data) => self.nand.program(to, data, oob),
+            From::Slot(from) => self.copy(from, to, record, oob),
         };
         match result {
-            Ok(true) => Ok(Outcome::Done),
-            Ok(false) => Ok(Outcome::Gone),
+            Ok(()) => Ok(true),
             Err(NandError::ProgramFailed { .. } | NandError::BadBlock { .. }) => {
                 self.stats.program_fails += 1;
                 self.failing.push(self.block);
                 self.next = self.shape.per_block;
-                Ok(Outcome::Failed)
+                self.stranded = true;
+                Ok(false)
             }
             Err(e) => Err(e.into()),
         }
     }
 
-    /// Copies a page inside the chip, or through RAM; what can't be read goes on as lost, if it must.
-    /// Whether there is a copy.
-    fn copy(
-        &mut self,
-        from: u32,
-        to: Ppa,
-        record: &Oob,
-        oob: &mut [u8],
-        must: bool,
-    ) -> Result<bool, NandError> {
+    /// Copies a page inside the chip, or through RAM; what can't be read goes on as lost.
+    fn copy(&mut self, from: u32, to: Ppa, record: &Oob, oob: &mut [u8]) -> Result<(), NandError> {
         let from = self.shape.place(from);
         self.stats.chip_reads += 1;
         match self.nand.copy_back(from, to, oob) {
-            Ok(status) if status.is_readable() => return Ok(true),
+            Ok(status) if status.is_readable() => return Ok(()),
             Ok(_) | Err(NandError::Unsupported { .. } | NandError::CopyBack { .. }) => {}
             Err(e) => return Err(e),
         }
         let mut page = core::mem::take(&mut self.page);
         let read = self.read_page(from, &mut page, &mut []);
-        let there = !matches!(read, Ok(false));
-        if !there && must {
+        if matches!(read, Ok(None)) {
             let lost = Oob { lost: true, ..*record };
             lost.encode(oob, 32);
             self.stats.lost += 1;
         }
-        let result = match read {
-            Ok(_) if there || must => self.nand.program(to, &page, oob).map(|()| true),
-            Ok(_) => Ok(false),
-            Err(e) => Err(e),
-        };
+        let result = read.and_then(|_| self.nand.program(to, &page, oob));
         self.page = page;
         result
     }
 
-    /// Reads a page, with the chip's read-retry levels if need be; whether it could be.
+    /// Reads a page, with the chip's read-retry levels if need be. How much effort that took, in bits corrected
+    /// in one codeword; `None` if it could not be read.
     pub(super) fn read_page(
         &mut self,
         from: Ppa,
         data: &mut [u8],
         oob: &mut [u8],
-    ) -> Result<bool, NandError> {
+    ) -> Result<Option<u8>, NandError> {
         self.stats.chip_reads += 1;
         let mut status = self.nand.read(from, 0, data, oob)?;
+        let mut effort = status.worst();
         for level in 1..=self.nand.retry_levels() {
             if status.is_readable() || status.is_erased() {
                 break;
             }
             self.nand.set_retry(level)?;
+            self.stats.chip_reads += 1;
             let again = self.nand.read(from, 0, data, oob);
             self.nand.set_retry(0)?;
             status = again?;
+            if status.is_readable() {
+                self.stats.retried += 1;
+                effort = u8::MAX;
+            }
         }
-        Ok(status.is_readable())
+        Ok(status.is_readable().then_some(effort))
     }
 
-    /// Appends a data page, which becomes the root; where it is, 0 if what is fragile was gone. `crc` is that of its content.
+    /// Appends a data page, which becomes the root. `crc` is that of its content.
     pub(super) fn append(
         &mut self,
         what: Append,
         from: From<'_>,
         crc: u32,
         lost: bool,
-    ) -> Result<u32, FtlError> {
+    ) -> Result<(), FtlError> {
         loop {
             self.ready()?;
             let mut alt = self.trace(what.lpn)?.alt;
@@ -249,29 +231,24 @@ impl<N: Nand> Small<N> {
             let mut record = Oob::plain(Kind::Data, what.lpn, self.seq, crc);
             record.batch = what.without.map_or(0, |d| d + 1);
             record.lost = lost;
-            record.birth = what.by as u16;
             let slot = self.next_slot();
-            match self.program(&record, from)? {
-                Outcome::Done => {
-                    self.recent.push(&self.shape, slot, &Entry { lpn: what.lpn, alt });
-                    self.root = slot;
-                    return Ok(slot);
-                }
-                Outcome::Failed => {}
-                Outcome::Gone => return Ok(0),
+            if self.program(&record, from)? {
+                self.recent.push(&self.shape, slot, &Entry { lpn: what.lpn, alt });
+                self.root = slot;
+                return Ok(());
             }
         }
     }
 
     /// Programs a page that holds nothing.
     pub(super) fn pad(&mut self) -> Result<(), FtlError> {
-        self.mark(0, By::Use).map(|_| ())
+        self.mark(PADDING, 0, By::Use).map(|_| ())
     }
 
     /// Programs a page that says that the tree is empty from here on.
-    pub(super) fn empty(&mut self, by: By) -> Result<(), FtlError> {
+    pub(super) fn empty(&mut self) -> Result<(), FtlError> {
         self.ready()?;
-        while !self.mark(1, by)? {
+        while !self.mark(EMPTY, 0, By::Use)? {
             self.ready()?;
         }
         self.root = 0;
@@ -279,19 +256,19 @@ impl<N: Nand> Small<N> {
     }
 
     /// Programs a page without data; whether that worked.
-    fn mark(&mut self, mark: u8, by: By) -> Result<bool, FtlError> {
+    pub(super) fn mark(&mut self, mark: u8, lpn: u32, by: By) -> Result<bool, FtlError> {
         let page = core::mem::take(&mut self.page);
-        let mut record = Oob::plain(Kind::Parity, 0, self.seq, crc32fast::hash(&page));
+        let mut record = Oob::plain(Kind::Parity, lpn, self.seq, crc32fast::hash(&page));
         (record.batch, record.birth) = (mark, by as u16);
         let done = self.program(&record, From::Data(&page));
         self.page = page;
         self.stats.programs_pad += 1;
-        Ok(done? == Outcome::Done)
+        done
     }
 
     /// Writes the metadata of the group that ends here, and its copy. Pages of other groups whose metadata
     /// is missing were copied before.
-    fn write_meta(&mut self) -> Result<(), FtlError> {
+    pub(super) fn write_meta(&mut self) -> Result<(), FtlError> {
         let shape = self.shape;
         let group = self.next_slot() / shape.group;
         let within = move |slot: u32| slot / shape.group == group;
@@ -306,7 +283,7 @@ impl<N: Nand> Small<N> {
         put(&mut page, &mut at, shape.logical.into(), 4);
         put(&mut page, &mut at, self.root.into(), 4);
         put(&mut page, &mut at, self.tail.into(), 4);
-        put(&mut page, &mut at, self.seq, 8);
+        put(&mut page, &mut at, self.turns.into(), 4);
         debug_assert!(at <= HEADER);
         page[HEADER..HEADER + shape.table()].copy_from_slice(&self.bad);
         for (slot, entry) in self.recent.all().filter(|e| within(e.0)) {
@@ -320,7 +297,7 @@ impl<N: Nand> Small<N> {
         while whole && self.next < shape.per_block && shape.is_meta(self.next_slot()) {
             let record = Oob::plain(Kind::Meta, 0, self.seq, crc);
             match self.program(&record, From::Data(&page)) {
-                Ok(done) => whole = done == Outcome::Done,
+                Ok(done) => whole = done,
                 Err(e) => {
                     self.page = page;
                     return Err(e);
@@ -332,6 +309,7 @@ impl<N: Nand> Small<N> {
         if whole {
             // Pages of groups that never got theirs stay until they were copied.
             self.recent.retain(|slot| !within(slot));
+            self.kept = self.tail;
         }
         Ok(())
     }

@@ -10,32 +10,38 @@
 //!   just before. Where pages share cells only those are used that no later one endangers.
 //! * *The tree* (`tree.rs`) is in the entries of its pages. The last two pages of each group hold the
 //!   group's entries, each the copy of the other: one that can't be read is a normal event.
-//! * *Cuts.* A page counts when its out-of-band record and the CRC of its data are right. The page programmed
-//!   last before a cut may fade, so a mount copies it before anything is served; and the page after it may
-//!   only look blank, so that is programmed with padding. A group whose metadata a cut fell on has its pages
-//!   copied.
-//! * *Collection* copies valid pages from the log's tail to its head. A block never gives more of them than
-//!   one takes, so that always ends; how long a host write waits for it depends on how many blocks in
-//!   a row are full of valid pages.
+//! * *Cuts.* A page counts when its out-of-band record and the CRC of its data are right. A mount copies the block
+//!   that was being written away and back (`recover.rs`), so that nothing is served that may fade, and cuts take no
+//!   room.
+//! * *Collection* copies valid pages from the log's tail to its head; a host write waits for two blocks' pages at
+//!   most (`collect.rs` has the argument).
+//! * *Scrubbing*: a page that was read with effort, or whose entry was, is moved before the next host write. There
+//!   is no room for counters of reads or days a block; how many bits were corrected tells of both.
 //!
-//! Writes and discards are single and atomic, and durable when the call returns.
+//! Writes and discards are single and atomic, and durable when the call returns. There are no atomic batches: a
+//! page counts as soon as it stands there with its record, and the metadata of its group makes it count for good, so a
+//! batch could be no longer than the rest of a group. Snapshots would need a second root that collection follows,
+//! which doubles the reads of every move.
 
 mod collect;
 mod log;
 mod mount;
+mod recover;
 mod shape;
 mod tree;
 
 use crate::oob::{Kind, Oob};
-use crate::{FtlError, Lpn, Stats};
+use crate::{Config, FtlError, Health, Lpn, ScrubPolicy, Stats};
 use alloc::vec;
 use alloc::vec::Vec;
-use log::{Append, By, From};
+use log::{Append, From};
 use shape::{Recent, Shape};
 use vellum_nand::{Geometry, Nand};
 
 /// The on-flash format's version.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// No page.
+const NONE: u32 = u32::MAX;
 
 /// A translation layer in about two pages' worth of RAM. See the module's text.
 #[derive(Debug, Clone)]
@@ -47,34 +53,49 @@ pub struct Small<N> {
     next: u32,
     /// The oldest page that may be valid.
     tail: u32,
+    /// The same, as the last metadata tells.
+    kept: u32,
     /// Free blocks behind the one that is written.
     free: u32,
     /// The page that was written last; 0: the tree is empty.
     root: u32,
     seq: u64,
+    /// How often the log has gone round the chip.
+    turns: u32,
+    /// A page to be moved soon, for it was read with effort.
+    due: u32,
+    /// Bits corrected in one codeword that are too many.
+    corrected_bits: u8,
     recent: Recent,
     bad: Vec<u8>,
     /// Blocks in which a program failed.
     failing: Vec<u32>,
+    /// In one of them are pages whose entries are only in RAM.
+    stranded: bool,
     read_only: bool,
     page: Vec<u8>,
     stats: Stats,
 }
 
 impl<N: Nand> Small<N> {
-    fn bare(nand: N, shape: Shape) -> Small<N> {
+    fn bare(nand: N, shape: Shape, policy: ScrubPolicy) -> Small<N> {
         Small {
             nand,
             shape,
             block: 0,
             next: 0,
             tail: 0,
+            kept: 0,
             free: 0,
             root: 0,
             seq: 1,
+            turns: 0,
+            due: NONE,
+            corrected_bits: policy.corrected_bits,
             recent: Recent::empty(),
             bad: vec![0; shape.table()],
             failing: Vec::new(),
+            stranded: false,
             read_only: false,
             page: vec![0; shape.g.page_bytes as usize],
             stats: Stats::default(),
@@ -91,7 +112,24 @@ impl<N: Nand> Small<N> {
         self.shape.g.page_bytes as usize
     }
 
-    /// What was done since the mount. A host write's moves are pages of the log that were looked at.
+    /// Bytes beside each page that the layer writes.
+    pub fn oob_bytes(&self) -> usize {
+        self.shape.oob
+    }
+
+    /// Writes are durable when the call returns.
+    pub fn writes_are_cached(&self) -> bool {
+        false
+    }
+
+    /// The parameters in force; those that the layer has no use for are as usual.
+    pub fn config(&self) -> Config {
+        let mut config = Config::new(self.pages());
+        config.scrub.corrected_bits = self.corrected_bits;
+        config
+    }
+
+    /// What was done since the formatting or the mount, by cause.
     pub fn stats(&self) -> Stats {
         self.stats
     }
@@ -111,9 +149,39 @@ impl<N: Nand> Small<N> {
         self.nand
     }
 
+    /// Gives the chip back. Nothing is held that is not on it.
+    ///
+    /// # Errors
+    /// The chip's failures, when a block has failed whose pages are to be saved.
+    pub fn shut_down(mut self) -> Result<N, FtlError> {
+        if !self.read_only {
+            self.heal()?;
+        }
+        Ok(self.nand)
+    }
+
     /// Whether the device only reads: too few good blocks are left.
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// The state of health. Erase counts follow from the turns of the log, for each turn erases each good
+    /// block once. O(blocks).
+    pub fn health(&self) -> Health {
+        let good = self.good();
+        // Formatting erased all of them, and this turn those up to the one that is written.
+        let (least, before) =
+            (1 + self.turns, (0..=self.block).filter(|&b| !self.is_bad(b)).count());
+        Health {
+            blocks: self.shape.g.blocks,
+            good,
+            spares: good.saturating_sub(self.least_good()),
+            erases_least: least,
+            erases_mean: least + u32::from(before as u32 * 2 > good),
+            erases_most: least + 1,
+            read_only: self.read_only,
+            ram_bytes: self.ram_bytes(),
+        }
     }
 
     /// Bytes of RAM that the layer holds.
@@ -137,11 +205,14 @@ impl<N: Nand> Small<N> {
     }
 
     fn worn_out(&self) -> FtlError {
-        let good = self.good();
-        let needed = (0..=self.shape.g.blocks)
-            .find(|&blocks| self.shape.capacity(blocks) >= self.pages())
-            .unwrap_or(self.shape.g.blocks);
-        FtlError::ReadOnly { good, needed }
+        FtlError::ReadOnly { good: self.good(), needed: self.least_good() }
+    }
+
+    /// Good blocks without which writing stops.
+    fn least_good(&self) -> u32 {
+        let blocks = self.shape.g.blocks;
+        let enough = |&good: &u32| self.shape.capacity(good) >= self.pages();
+        (0..=blocks).find(enough).unwrap_or(blocks)
     }
 
     fn good(&self) -> u32 {
@@ -163,18 +234,28 @@ impl<N: Nand> Small<N> {
             let mut oob = [0; 64];
             let oob = &mut oob[..self.shape.oob];
             let ppa = self.shape.place(slot);
-            let readable = self.read_page(ppa, out, oob)?;
+            let effort = self.read_page(ppa, out, oob)?;
             let record = Oob::decode_own(oob).filter(|r| {
                 r.kind == Kind::Data
                     && r.lpn == lpn.0
                     && !r.lost
                     && r.data_crc == crc32fast::hash(out)
             });
-            if !readable || record.is_none() {
+            let (Some(effort), Some(_)) = (effort, record) else {
                 return Err(FtlError::Unreadable { lpn, ppa });
-            }
+            };
+            self.note_effort(slot, effort);
         }
         self.stats.read_reads += self.stats.chip_reads - before;
+        Ok(())
+    }
+
+    /// Everything is durable already.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn flush(&mut self) -> Result<(), FtlError> {
+        self.stats.flushes += 1;
         Ok(())
     }
 
@@ -185,14 +266,15 @@ impl<N: Nand> Small<N> {
         self.make_room()
     }
 
-    /// Writes a logical page. Durable when the call returns.
+    /// Writes a logical page. Durable when the call returns. Moves at most as many pages for collection as
+    /// [`Small::most_moves`] says.
     ///
     /// # Errors
     /// [`FtlError::ReadOnly`] when the device is worn out; the chip's failures.
     pub fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError> {
         self.check(lpn, Some(data.len()))?;
         self.ready_to_change()?;
-        let what = Append { lpn: lpn.0, by: By::Use, without: None };
+        let what = Append { lpn: lpn.0, without: None };
         self.append(what, From::Data(data), crc32fast::hash(data), false)?;
         self.stats.programs_host += 1;
         self.stats.host_writes += 1;
@@ -225,10 +307,10 @@ impl<N: Nand> Small<N> {
                     let ppa = self.shape.place(beside);
                     let record = self.record_of(beside)?;
                     let record = record.ok_or(FtlError::Unreadable { lpn: Lpn(lpn), ppa })?;
-                    let what = Append { lpn: record.lpn, by: By::Use, without: Some(d as u8) };
+                    let what = Append { lpn: record.lpn, without: Some(d as u8) };
                     self.append(what, From::Slot(beside), record.data_crc, record.lost)?;
                 }
-                None => self.empty(By::Use)?,
+                None => self.empty()?,
             }
             self.stats.programs_meta += 1;
             self.stats.host_trims += 1;

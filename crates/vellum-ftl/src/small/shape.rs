@@ -11,9 +11,11 @@ use vellum_nand::{Geometry, Ppa};
 pub(super) const DEPTH: usize = 26;
 /// Bytes of a metadata page before the bad-block table.
 pub(super) const HEADER: usize = 64;
-/// Blocks that hold no data in the long run: the one that is written, five free ones, and four that
-/// cuts may leave half empty.
-const RESERVE: u32 = 10;
+/// Free blocks that collection leaves: one to open, one that a mount copies to, two for blocks that fail.
+const SPARE: u32 = 4;
+/// Blocks that are neither free nor full: the one that is written, the oldest one, block 0, and the one in
+/// which collection goes at a gentle pace.
+const PARTIAL: u32 = 4;
 
 /// What is known of one page: its logical page, and for each bit of that number the page where those
 /// logical pages are found that share the bits before it and differ in it; 0 for none.
@@ -93,12 +95,30 @@ impl Shape {
         HEADER + self.table() + (slot % self.group) as usize * self.stride()
     }
 
+    /// Data pages of a block.
+    pub fn data(&self) -> u32 {
+        self.per_block / self.group * (self.group - 2)
+    }
+
+    /// Pages of the log that a host write looks at, at most, and so most that it moves: two blocks'.
+    pub fn pace(&self) -> u32 {
+        2 * self.data()
+    }
+
+    /// Free blocks below which each host write looks at as many pages. Above [`SPARE`] they are what the log
+    /// grows by while there is nothing but valid pages at its tail; there are no more of them than logical
+    /// ones, each is moved once in a turn, and one page is written for each [`Shape::pace`] of them.
+    pub fn floor(&self) -> u32 {
+        SPARE + 1 + self.logical.div_ceil(self.pace()).div_ceil(self.data())
+    }
+
     /// Logical pages that so many good blocks carry.
     pub fn capacity(&self, good: u32) -> u32 {
-        let data = self.per_block / self.group * (self.group - 2);
-        // The log must hold some garbage, or collecting it gains nothing; each mount after a cut adds two
-        // pages of it.
-        (u64::from(good.saturating_sub(RESERVE)) * u64::from(data) * 9 / 10) as u32
+        let log = u64::from(good.saturating_sub(PARTIAL + self.floor())) * u64::from(self.data());
+        // By the end of a turn as much must be found outdated as was written in it, or the log would grow from
+        // turn to turn. And it must hold some garbage, or collecting it gains nothing.
+        let pace = u64::from(self.pace());
+        (log * (pace - 1) / pace).min(log * 9 / 10) as u32
     }
 
     pub fn block_of(&self, slot: u32) -> u32 {
@@ -192,6 +212,11 @@ impl Recent {
 
     pub fn get(&self, shape: &Shape, slot: u32) -> Option<Entry> {
         self.all().find(|e| e.0 == slot).and_then(|e| shape.get(slot, e.1))
+    }
+
+    /// The first page of some.
+    pub fn first(&self, of: impl Fn(u32) -> bool) -> Option<u32> {
+        self.all().map(|e| e.0).find(|&slot| of(slot))
     }
 
     /// Forgets all but some.

@@ -68,6 +68,8 @@ impl<N: Nand> Small<N> {
                 && let Some(entry) = shape.get(slot, bytes)
             {
                 self.stats.meta_rebuilt += copy;
+                // Of two copies one is left.
+                self.note_effort(slot, if copy > 0 { u8::MAX } else { status.worst() });
                 return Ok(Some(entry));
             }
         }
