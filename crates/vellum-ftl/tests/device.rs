@@ -4,19 +4,26 @@ use vellum_block::{
     Completion, Device, Duration, Fate, Instant, Lba, Loss, Media, MediaError, Op, Phase, Ram,
     Request, Status, Tag, TornPolicy, Volume, drain,
 };
-use vellum_ftl::{Config, FlashDevice, Ftl};
+use vellum_ftl::{Config, FlashDevice, Ftl, Layer, Small};
 use vellum_nand::{CellKind, Geometry, Model, ModelConfig};
 
+fn any<L: Layer<Chip = Model>>(cell: CellKind) -> L {
+    // The layer for little RAM uses those pages only that no later one endangers.
+    let pages = if cell == CellKind::Slc { 16 } else { 32 };
+    let geometry = Geometry::tiny(64, pages).with_cell(cell);
+    L::format(Model::new(ModelConfig::perfect(geometry)).unwrap(), Config::new(300)).unwrap()
+}
+
 fn layer(cell: CellKind) -> Ftl<Model> {
-    let chip = Model::new(ModelConfig::perfect(Geometry::tiny(64, 16).with_cell(cell))).unwrap();
-    Ftl::format(chip, Config::new(300)).unwrap()
+    any(cell)
 }
 
 #[test]
 fn sectors_hold_what_a_plain_medium_holds() {
     let mut flash = layer(CellKind::Slc);
+    let mut small: Small<Model> = any(CellKind::Tlc);
     let mut plain = Ram::new(300, 512).unwrap();
-    let media: [&mut dyn Media; 2] = [&mut flash, &mut plain];
+    let media: [&mut dyn Media; 3] = [&mut flash, &mut small, &mut plain];
     let mut all = Vec::new();
     for medium in media {
         for i in 0..900u64 {
@@ -35,7 +42,7 @@ fn sectors_hold_what_a_plain_medium_holds() {
         ));
         all.push(out);
     }
-    assert!(all[0] == all[1]);
+    assert!(all[0] == all[2] && all[1] == all[2]);
 }
 
 #[test]
@@ -60,13 +67,18 @@ fn a_request_takes_the_chips_time_and_its_parts_sum_up() {
 
 #[test]
 fn what_a_loss_of_power_takes_is_told() {
-    for cell in [CellKind::Slc, CellKind::Tlc] {
-        let mut device = FlashDevice::new(layer(cell));
+    told::<Ftl<Model>>([3_000, 8_000]);
+    told::<Small<Model>>([1_500, 4_000]);
+}
+
+/// The power goes after so many microseconds of eight writes.
+fn told<L: Layer<Chip = Model>>(at: [u64; 2]) {
+    for (cell, at) in [CellKind::Slc, CellKind::Tlc].into_iter().zip(at) {
+        let mut device = FlashDevice::new(any::<L>(cell));
         for i in 0..8 {
             device.submit(Instant::ZERO, Request::write(Tag(i), Lba::new(i), 1)).unwrap();
         }
-        let at =
-            Instant::ZERO + Duration::from_us(if cell == CellKind::Slc { 3_000 } else { 8_000 });
+        let at = Instant::ZERO + Duration::from_us(at);
         let (mut ended, mut lost) = (0u64, Vec::new());
         device.power_loss(at, &mut |_: Completion| ended += 1, &mut |l: Loss| lost.push(l));
         assert!(ended > 0 && ended < 8, "{ended}");

@@ -55,6 +55,7 @@ fn exhaustive_on<L: Subject, P: FnMut(u32, &Tally)>(
                 tally.merge(&case.tally);
             }
         }
+        tally.moves = tally.moves.max(owed.tally.moves);
         progress(step, &tally);
     }
     Ok(tally)

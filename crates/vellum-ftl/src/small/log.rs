@@ -1,14 +1,10 @@
 //! The log: pages appended block after block, round the chip, each group with its metadata at its end.
 
-use super::shape::{Entry, HEADER};
-use super::{Small, VERSION};
+use super::Small;
+use super::shape::Entry;
 use crate::FtlError;
-use crate::anchor::numbers;
-use crate::meta::put;
 use crate::oob::{Kind, Oob};
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
-
-pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"VLS1");
 
 /// In a page without data: nothing, that the tree is empty from here on, that the copy before it is complete.
 pub(super) const PADDING: u8 = 0;
@@ -132,7 +128,7 @@ impl<N: Nand> Small<N> {
     pub(super) fn retire(&mut self, block: u32) -> Result<(), FtlError> {
         self.set_bad(block);
         self.stats.grown_bad += 1;
-        self.read_only |= self.shape.capacity(self.good()) < self.pages();
+        self.read_only |= !self.shape.carried_by(self.good());
         self.count_free();
         match self.nand.mark_bad(EraseBlock(block)) {
             Err(NandError::PowerLost) => Err(NandError::PowerLost.into()),
@@ -264,53 +260,5 @@ impl<N: Nand> Small<N> {
         self.page = page;
         self.stats.programs_pad += 1;
         done
-    }
-
-    /// Writes the metadata of the group that ends here, and its copy. Pages of other groups whose metadata
-    /// is missing were copied before.
-    pub(super) fn write_meta(&mut self) -> Result<(), FtlError> {
-        let shape = self.shape;
-        let group = self.next_slot() / shape.group;
-        let within = move |slot: u32| slot / shape.group == group;
-        let mut page = core::mem::take(&mut self.page);
-        page.fill(0);
-        let mut at = 0;
-        put(&mut page, &mut at, MAGIC.into(), 4);
-        put(&mut page, &mut at, VERSION.into(), 4);
-        for (_, v) in numbers(&shape.g) {
-            put(&mut page, &mut at, v.into(), 4);
-        }
-        put(&mut page, &mut at, shape.logical.into(), 4);
-        put(&mut page, &mut at, self.root.into(), 4);
-        put(&mut page, &mut at, self.tail.into(), 4);
-        put(&mut page, &mut at, self.turns.into(), 4);
-        debug_assert!(at <= HEADER);
-        page[HEADER..HEADER + shape.table()].copy_from_slice(&self.bad);
-        for (slot, entry) in self.recent.all().filter(|e| within(e.0)) {
-            page[shape.entry_at(slot)..][..entry.len()].copy_from_slice(entry);
-        }
-        let end = page.len() - 4;
-        let crc = crc32fast::hash(&page[..end]);
-        page[end..].copy_from_slice(&crc.to_le_bytes());
-        let crc = crc32fast::hash(&page);
-        let mut whole = true;
-        while whole && self.next < shape.per_block && shape.is_meta(self.next_slot()) {
-            let record = Oob::plain(Kind::Meta, 0, self.seq, crc);
-            match self.program(&record, From::Data(&page)) {
-                Ok(done) => whole = done,
-                Err(e) => {
-                    self.page = page;
-                    return Err(e);
-                }
-            }
-            self.stats.programs_meta += 1;
-        }
-        self.page = page;
-        if whole {
-            // Pages of groups that never got theirs stay until they were copied.
-            self.recent.retain(|slot| !within(slot));
-            self.kept = self.tail;
-        }
-        Ok(())
     }
 }

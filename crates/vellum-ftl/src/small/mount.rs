@@ -1,15 +1,12 @@
 //! Formatting the small layer, and finding on a chip what a mount goes on from; `recover.rs` does the rest.
 
-use super::log::{By, COMMIT, MAGIC};
-use super::shape::{HEADER, Recent, Shape};
-use super::{Small, VERSION};
-use crate::anchor::numbers;
-use crate::layout::safe_pages;
-use crate::meta::get;
+use super::Small;
+use super::log::{By, COMMIT};
+use super::shape::{Recent, Shape};
 use crate::oob::{Kind, Oob};
 use crate::{Config, FtlError};
 use alloc::vec::Vec;
-use vellum_nand::{EraseBlock, Geometry, Nand, NandError};
+use vellum_nand::{EraseBlock, Nand, NandError};
 
 /// Blocks written last that a mount looks at more closely.
 const LATEST: usize = 16;
@@ -18,14 +15,6 @@ const BLOCK_BITS: u32 = 24;
 
 fn block_of(latest: u64) -> u32 {
     latest as u32 & ((1 << BLOCK_BITS) - 1)
-}
-
-/// What a metadata page says.
-struct Meta {
-    logical: u32,
-    root: u32,
-    tail: u32,
-    turns: u32,
 }
 
 /// What a block is to a mount.
@@ -48,30 +37,6 @@ pub(super) enum End {
     Torn { block: u32, runs: Vec<u32> },
     /// As before, but a copy of the pages is in a block of its own.
     Copied { block: u32, copy: u32 },
-}
-
-/// Reads a metadata page's header.
-fn decode(g: &Geometry, page: &[u8]) -> Result<Option<Meta>, FtlError> {
-    let end = page.len() - 4;
-    let mut at = 0;
-    let mut next = |n: usize| get(page, &mut at, n);
-    if next(4) != MAGIC.into() || crc32fast::hash(&page[..end]).to_le_bytes() != page[end..] {
-        return Ok(None);
-    }
-    let found = next(4) as u32;
-    if found != VERSION {
-        return Err(FtlError::Version { found, known: VERSION });
-    }
-    for (field, expected) in numbers(g) {
-        let (found, expected) = (next(4), u64::from(expected));
-        if found != expected {
-            return Err(FtlError::OtherGeometry { field, found, expected });
-        }
-    }
-    let (logical, root, tail, turns) =
-        (next(4) as u32, next(4) as u32, next(4) as u32, next(4) as u32);
-    let slots = g.blocks * safe_pages(g);
-    Ok((root < slots && tail < slots).then_some(Meta { logical, root, tail, turns }))
 }
 
 impl<N: Nand> Small<N> {
@@ -134,7 +99,7 @@ impl<N: Nand> Small<N> {
         if small.is_bad(small.shape.block_of(small.tail)) {
             small.tail = small.after(small.shape.block_of(small.tail)) * small.shape.per_block;
         }
-        small.read_only = small.shape.capacity(small.good()) < small.pages();
+        small.read_only = !small.shape.carried_by(small.good());
         small.stats.mount_reads = small.stats.chip_reads;
         small.recover(end)?;
         Ok(small)
@@ -187,15 +152,6 @@ impl<N: Nand> Small<N> {
         self.page = page;
         let whole = read?.is_some();
         Ok(Oob::decode_own(oob).filter(|r| whole && r.data_crc == crc))
-    }
-
-    /// A metadata page, if it is one; it is left in the page's buffer.
-    fn read_meta(&mut self, slot: u32) -> Result<Option<Meta>, FtlError> {
-        let record = self.peek(slot)?.1;
-        if record.is_none_or(|r| r.kind != Kind::Meta) || self.content(slot)?.is_none() {
-            return Ok(None);
-        }
-        decode(&self.shape.g, &self.page)
     }
 
     /// The sizes, by the first metadata page that turns up.
@@ -292,16 +248,5 @@ impl<N: Nand> Small<N> {
             }
         }
         Err(FtlError::Damaged { block: latest.first().map_or(0, |&l| block_of(l)) })
-    }
-
-    /// Takes the state that a metadata page tells; whether it is one.
-    fn resume(&mut self, slot: u32) -> Result<bool, FtlError> {
-        let Some(meta) = self.read_meta(slot)? else { return Ok(false) };
-        (self.root, self.tail, self.turns) = (meta.root, meta.tail, meta.turns);
-        self.kept = meta.tail;
-        self.block = self.shape.block_of(slot);
-        let table = self.shape.table();
-        self.bad.copy_from_slice(&self.page[HEADER..HEADER + table]);
-        Ok(meta.logical == self.shape.logical)
     }
 }

@@ -112,13 +112,23 @@ impl Shape {
         SPARE + 1 + self.logical.div_ceil(self.pace()).div_ceil(self.data())
     }
 
-    /// Logical pages that so many good blocks carry.
+    /// Logical pages that so many good blocks carry when they are formatted: the log must hold some garbage, or
+    /// collecting it gains nothing.
     pub fn capacity(&self, good: u32) -> u32 {
-        let log = u64::from(good.saturating_sub(PARTIAL + self.floor())) * u64::from(self.data());
-        // By the end of a turn as much must be found outdated as was written in it, or the log would grow from
-        // turn to turn. And it must hold some garbage, or collecting it gains nothing.
-        let pace = u64::from(self.pace());
-        (log * (pace - 1) / pace).min(log * 9 / 10) as u32
+        (self.log(good) * 9 / 10) as u32
+    }
+
+    /// Whether so many good blocks still carry the logical pages. By the end of a turn as much must be found
+    /// outdated as was written in it, or the log would grow from turn to turn; and each of the last blocks
+    /// would cost more than it is worth.
+    pub fn carried_by(&self, good: u32) -> bool {
+        let (log, pace) = (self.log(good), u64::from(self.pace()));
+        u64::from(self.logical) <= (log * (pace - 1) / pace).min(log * 19 / 20)
+    }
+
+    /// Data pages of the log when free blocks come to the floor.
+    fn log(&self, good: u32) -> u64 {
+        u64::from(good.saturating_sub(PARTIAL + self.floor())) * u64::from(self.data())
     }
 
     pub fn block_of(&self, slot: u32) -> u32 {
