@@ -2,9 +2,10 @@
 //!
 //! [`run`] erases and programs the blocks it is given, and tells the first thing that is not as the
 //! trait [`Nand`] says. A firmware author runs it once on the bench; the tests of this crate run it
-//! on the model and on the SPI driver over a bus-level double.
+//! on the model and on the SPI drivers over a bus-level double. [`run_async`] is the same suite for
+//! drivers that wait.
 
-use crate::{EraseBlock, Nand, NandError};
+use crate::{AsyncNand, EraseBlock, Nand, NandError, Ready, block_on};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -47,42 +48,58 @@ fn pattern(seed: u64, len: usize) -> Vec<u8> {
 /// # Errors
 /// The first [`Violation`].
 pub fn run<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
-    let g = *nand.geometry();
-    ok("the geometry fits together", g.check())?;
-    must("the block is good", !ok("marker", nand.is_marked_bad(block))?)?;
-    erased_block_reads_as_erased(nand, block)?;
-    pages_come_back(nand, block)?;
-    refusals(nand, block)?;
-    ok("erase at the end", nand.erase(block))
+    block_on(run_async(&mut Ready(nand), block))
 }
 
-fn erased_block_reads_as_erased<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
+/// The same suite for a driver that waits.
+///
+/// # Errors
+/// The first [`Violation`].
+pub async fn run_async<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
     let g = *nand.geometry();
-    ok("erase", nand.erase(block))?;
+    ok("the geometry fits together", g.check())?;
+    must("the block is good", !ok("marker", nand.is_marked_bad(block).await)?)?;
+    erased_block_reads_as_erased(nand, block).await?;
+    pages_come_back(nand, block).await?;
+    refusals(nand, block).await?;
+    ok("erase at the end", nand.erase(block).await)
+}
+
+async fn erased_block_reads_as_erased<N: AsyncNand>(
+    nand: &mut N,
+    block: EraseBlock,
+) -> Result<(), Violation> {
+    let g = *nand.geometry();
+    ok("erase", nand.erase(block).await)?;
     let mut data = vec![0; g.page_bytes as usize];
     let mut oob = vec![0; g.user_oob_bytes() as usize];
     for page in [0, g.pages_per_block - 1] {
-        let status =
-            ok("read of an erased page", nand.read(g.ppa(block, page), 0, &mut data, &mut oob))?;
+        let status = ok(
+            "read of an erased page",
+            nand.read(g.ppa(block, page), 0, &mut data, &mut oob).await,
+        )?;
         must("an erased page says so", status.is_erased() && !status.is_readable())?;
         must("an erased page reads 0xff", data.iter().chain(&oob).all(|&b| b == 0xff))?;
-        must("the erased check agrees", ok("erased check", nand.is_erased(g.ppa(block, page)))?)?;
+        must(
+            "the erased check agrees",
+            ok("erased check", nand.is_erased(g.ppa(block, page)).await)?,
+        )?;
     }
     Ok(())
 }
 
-fn pages_come_back<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
+async fn pages_come_back<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
     let g = *nand.geometry();
     let (bytes, spare) = (g.page_bytes as usize, g.user_oob_bytes() as usize);
     for page in 0..g.pages_per_block {
         let content = pattern(page.into(), bytes + spare);
         let (data, oob) = content.split_at(bytes);
-        ok("program", nand.program(g.ppa(block, page), data, oob))?;
+        ok("program", nand.program(g.ppa(block, page), data, oob).await)?;
     }
     for page in 0..g.pages_per_block {
         let content = pattern(page.into(), bytes + spare);
         let (mut data, mut oob) = (vec![0; bytes], vec![0; spare]);
-        let status = ok("read", nand.read(g.ppa(block, page), 0, &mut data, &mut oob))?;
+        let status = ok("read", nand.read(g.ppa(block, page), 0, &mut data, &mut oob).await)?;
         must("a programmed page is readable", status.is_readable())?;
         must("it counts its codewords", status.codewords().count() == g.codewords() as usize)?;
         must("the data comes back", data == content[..bytes])?;
@@ -90,31 +107,34 @@ fn pages_come_back<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Viola
     }
     let content = pattern(1, bytes);
     let mut part = vec![0; bytes / 4];
-    ok("partial read", nand.read(g.ppa(block, 1), bytes as u32 / 2, &mut part, &mut []))?;
+    ok("partial read", nand.read(g.ppa(block, 1), bytes as u32 / 2, &mut part, &mut []).await)?;
     must("a partial read starts where asked", part == content[bytes / 2..][..bytes / 4])
 }
 
-fn refusals<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
+async fn refusals<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
     let g = *nand.geometry();
     let data = vec![0; g.page_bytes as usize];
     let past = g.ppa(EraseBlock(g.blocks), 0);
     let step = "a page past the end is refused";
-    must(step, matches!(nand.program(past, &data, &[]), Err(NandError::PastEnd { .. })))?;
-    must(step, matches!(nand.read(past, 0, &mut [], &mut []), Err(NandError::PastEnd { .. })))?;
+    must(step, matches!(nand.program(past, &data, &[]).await, Err(NandError::PastEnd { .. })))?;
+    must(
+        step,
+        matches!(nand.read(past, 0, &mut [], &mut []).await, Err(NandError::PastEnd { .. })),
+    )?;
     let step = "a block past the end is refused";
-    must(step, matches!(nand.erase(EraseBlock(g.blocks)), Err(NandError::PastEnd { .. })))?;
+    must(step, matches!(nand.erase(EraseBlock(g.blocks)).await, Err(NandError::PastEnd { .. })))?;
     let step = "a short page is refused";
-    ok("erase", nand.erase(block))?;
-    let short = nand.program(g.ppa(block, 0), &data[1..], &[]);
+    ok("erase", nand.erase(block).await)?;
+    let short = nand.program(g.ppa(block, 0), &data[1..], &[]).await;
     must(step, matches!(short, Err(NandError::Length { .. })))?;
     let long = vec![0; g.user_oob_bytes() as usize + 1];
     let step = "too many out-of-band bytes are refused";
     must(
         step,
-        matches!(nand.program(g.ppa(block, 0), &data, &long), Err(NandError::Length { .. })),
+        matches!(nand.program(g.ppa(block, 0), &data, &long).await, Err(NandError::Length { .. })),
     )?;
     let step = "a program below the last page is refused";
-    ok("program", nand.program(g.ppa(block, 1), &data, &[]))?;
-    let order = nand.program(g.ppa(block, 0), &data, &[]);
+    ok("program", nand.program(g.ppa(block, 1), &data, &[]).await)?;
+    let order = nand.program(g.ppa(block, 0), &data, &[]).await;
     must(step, matches!(order, Err(NandError::Order { .. } | NandError::Reprogrammed { .. })))
 }

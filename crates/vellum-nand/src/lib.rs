@@ -4,11 +4,12 @@
 #![forbid(unsafe_code)]
 //!
 //! Modules: the driver trait [`Nand`] with its [`Geometry`] and per-codeword [`ReadStatus`] needs no
-//! `std`; [`conformance`] is the suite that every driver passes; `model` (feature `model`) is the
-//! chip in software.
+//! `std`; [`AsyncNand`] is the same for firmware that waits in tasks; [`conformance`] is the suite that every
+//! driver passes; `model` (feature `model`) is the chip in software.
 
 extern crate alloc;
 
+mod async_driver;
 mod calls;
 pub mod conformance;
 #[cfg(feature = "ecc")]
@@ -18,10 +19,13 @@ mod error;
 mod geometry;
 #[cfg(feature = "model")]
 pub mod model;
+#[cfg(feature = "embedded-storage")]
+pub mod nor;
 #[cfg(feature = "spi")]
 pub mod spi;
 mod superblock;
 
+pub use async_driver::{AsyncNand, Blocking, Ready, block_on};
 pub use conformance::Violation;
 #[cfg(feature = "ecc")]
 pub use corrected::Corrected;

@@ -1,8 +1,8 @@
 //! A SPI-NAND chip on the bus, in software: what answers the driver's commands is the chip model.
 //!
 //! For tests of drivers and of firmware above them, power cuts and worn blocks included. It answers
-//! as the part that it is made for would; a command that no chip knows is a bus error, so that a
-//! driver's mistake is seen.
+//! as the part that it is made for would; a command that no chip knows, or that comes while the chip is
+//! busy, is a bus error, so that a driver's mistake is seen.
 
 use super::{EccReport, Parameters, Part, command, register};
 use crate::{Codeword, EraseBlock, Geometry, Model, Nand, NandError, Ppa, ReadStatus};
@@ -79,6 +79,10 @@ impl Chip {
     /// Serves one command: `sent` by the host, then `answer` to it.
     fn serve(&mut self, sent: &[u8], answer: &mut [u8]) -> Result<(), ErrorKind> {
         let row = |b: &[u8]| u64::from(b[1]) << 16 | u64::from(b[2]) << 8 | u64::from(b[3]);
+        // A busy chip answers nothing but what its status is.
+        if self.busy > 0 && !matches!(sent[0], command::GET_FEATURE | command::RESET) {
+            return Err(ErrorKind::Other);
+        }
         match (sent[0], sent.len()) {
             (command::RESET, 1) => (self.status, self.busy, self.enabled) = (0, 1, false),
             (command::WRITE_ENABLE, 1) => self.enabled = true,
@@ -261,5 +265,12 @@ impl SpiDevice for Chip {
             }
         }
         if answered || sent.is_empty() { Ok(()) } else { self.serve(&sent, &mut []) }
+    }
+}
+
+#[cfg(feature = "async")]
+impl embedded_hal_async::spi::SpiDevice for Chip {
+    async fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), ErrorKind> {
+        SpiDevice::transaction(self, operations)
     }
 }
