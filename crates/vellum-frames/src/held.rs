@@ -14,6 +14,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// How many frames ahead of the one that is read the next is asked for: as many as a processor can
+    /// wait for at once, since whoever reads a run goes on to them. None is there before it is asked for,
+    /// for a processor that fetches ahead on its own stops at a page's end.
+    pub const AHEAD: usize = 16;
+
     /// Takes one more reference to each of `frames`, whose caller has a claim to them.
     pub fn retain(pool: &Arc<FramePool>, frames: Vec<FrameId>) -> Self {
         frames.iter().for_each(|&frame| pool.retain(frame));
@@ -73,6 +78,9 @@ impl Held {
             let at = offset + done;
             let bytes = (PAGE_SIZE - at % PAGE_SIZE).min(out.len() - done);
             let frame = self.frames[at / PAGE_SIZE];
+            if let Some(&soon) = self.frames.get(at / PAGE_SIZE + Held::AHEAD) {
+                self.pool.prefetch_line(soon, at % PAGE_SIZE / 64);
+            }
             self.pool.read(frame, at % PAGE_SIZE, &mut out[done..done + bytes]);
             done += bytes;
         }

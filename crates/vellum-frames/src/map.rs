@@ -148,21 +148,7 @@ impl Map {
     #[inline]
     pub(crate) fn prefetch_line<const WRITE: bool>(&self, frame: FrameId, line: usize) {
         let at = self.pointer(frame).as_ptr().wrapping_add(line % (PAGE_SIZE / 64) * 64);
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint reads and writes nothing that the program sees, and never faults, wherever
-            // it points; `at` is inside the frame.
-            unsafe {
-                if WRITE {
-                    _mm_prefetch::<_MM_HINT_ET0>(at.cast());
-                } else {
-                    _mm_prefetch::<_MM_HINT_T0>(at.cast());
-                }
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = at;
+        prefetch::<WRITE>(at);
     }
 
     pub(crate) fn copy(&self, from: FrameId, to: FrameId) {
@@ -185,11 +171,47 @@ impl Map {
         fill(unsafe { self.pointer(frame.id()).cast().as_mut() })
     }
 
+    /// The same for several, each of which was taken for itself.
+    pub(crate) fn overwrite_all<R>(
+        &self,
+        frames: Vec<FreshFrame>,
+        fill: impl FnOnce(&mut [&mut [u8]]) -> R,
+    ) -> R {
+        let page = |fresh: FreshFrame| {
+            // SAFETY: as in `overwrite`, for the time of the borrow, which ends with this call. No two
+            // `FreshFrame`s are of one frame, so the pages do not overlap.
+            let page: &mut [u8; PAGE_SIZE] = unsafe { self.pointer(fresh.id()).cast().as_mut() };
+            page.as_mut_slice()
+        };
+        let mut pages: Vec<&mut [u8]> = frames.into_iter().map(page).collect();
+        fill(&mut pages)
+    }
+
     pub(crate) fn clear(&self, frame: FrameId) {
         for word in self.words(frame) {
             word.store(0, Ordering::Relaxed);
         }
     }
+}
+
+/// Has the processor fetch the line that `at` points into.
+#[inline]
+pub(crate) fn prefetch<const WRITE: bool>(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint reads and writes nothing that the program sees, and never faults, wherever it
+        // points.
+        unsafe {
+            if WRITE {
+                _mm_prefetch::<_MM_HINT_ET0>(at.cast());
+            } else {
+                _mm_prefetch::<_MM_HINT_T0>(at.cast());
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
 }
 
 impl Drop for Map {

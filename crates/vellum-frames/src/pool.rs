@@ -1,7 +1,7 @@
 //! The pool: allocation, reference counts, and safe access to a frame's bytes.
 
 use crate::epoch::{Epochs, Reader};
-use crate::map::Map;
+use crate::map::{Map, prefetch};
 use crate::{Error, FrameId, PAGE_SIZE};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -188,6 +188,35 @@ impl FramePool {
             self.release(frame);
         }
         Ok(filled.map(|()| frame))
+    }
+
+    /// Hands out `count` frames, with one reference each, with the content that `fill` makes of all of them
+    /// together, a page each in the order of the answer: what a read that scatters needs. As for
+    /// [`FramePool::allocate_filled`] otherwise.
+    ///
+    /// # Errors
+    /// When the quota is used up; inside, the error of `fill`. No frame is handed out then.
+    pub fn allocate_run_filled<E>(
+        &self,
+        count: usize,
+        fill: impl FnOnce(&mut [&mut [u8]]) -> Result<(), E>,
+    ) -> Result<Result<Vec<FrameId>, E>, Error> {
+        let mut frames = Vec::with_capacity(count);
+        for _ in 0..count {
+            match self.take() {
+                Ok((frame, _)) => frames.push(frame),
+                Err(error) => {
+                    frames.into_iter().for_each(|frame| self.release(frame));
+                    return Err(error);
+                }
+            }
+        }
+        let fresh = frames.iter().map(|&frame| FreshFrame(frame)).collect();
+        let filled = self.map.overwrite_all(fresh, fill);
+        if filled.is_err() {
+            frames.iter().for_each(|&frame| self.release(frame));
+        }
+        Ok(filled.map(|()| frames))
     }
 
     fn take(&self) -> Result<(FrameId, bool), Error> {
@@ -485,20 +514,22 @@ impl FramePool {
     /// Copies bytes out of a frame. Bytes that someone else writes meanwhile may be old or new.
     pub fn read(&self, frame: FrameId, offset: usize, out: &mut [u8]) {
         assert!(offset + out.len() <= PAGE_SIZE, "a read over the frame's end");
+        let words = self.map.words(frame);
+        let word = |at: usize| words[at].load(Ordering::Relaxed).to_ne_bytes();
         // Bytes up to the first whole word, whole words, and what is left of the last one.
         let head = (offset.next_multiple_of(8) - offset).min(out.len());
         let (head, rest) = out.split_at_mut(head);
-        let first = (offset + head.len()) / 8;
-        let (words, tail) = rest.as_chunks_mut::<8>();
-        let last = (first + words.len()) * 8;
-        for (at, byte) in head.iter_mut().enumerate() {
-            *byte = self.map.u8(frame, offset + at).load(Ordering::Relaxed);
+        if !head.is_empty() {
+            let inside = offset % 8;
+            head.copy_from_slice(&word(offset / 8)[inside..inside + head.len()]);
         }
-        for (word, bytes) in self.map.words(frame)[first..].iter().zip(words) {
+        let first = (offset + head.len()) / 8;
+        let (whole, tail) = rest.as_chunks_mut::<8>();
+        for (word, bytes) in words[first..].iter().zip(whole.iter_mut()) {
             *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
         }
-        for (at, byte) in tail.iter_mut().enumerate() {
-            *byte = self.map.u8(frame, last + at).load(Ordering::Relaxed);
+        if !tail.is_empty() {
+            tail.copy_from_slice(&word(first + whole.len())[..tail.len()]);
         }
     }
 
@@ -558,6 +589,16 @@ impl FramePool {
     #[inline]
     pub fn prefetch_line(&self, frame: FrameId, line: usize) {
         self.map.prefetch_line::<false>(frame, line);
+    }
+
+    /// The same for a frame's first line and for what the pool keeps of the frame: what whoever gets it
+    /// as a page asks for first.
+    #[inline]
+    pub fn prefetch_page(&self, frame: FrameId) {
+        let number = frame.index() as usize;
+        prefetch::<false>(self.references[number].as_ptr().cast());
+        prefetch::<false>(self.code[number].as_ptr().cast());
+        self.prefetch_line(frame, 0);
     }
 
     /// Whether every byte of the frame is zero.
