@@ -1,11 +1,33 @@
 //! One buffer sent to three devices while its owner goes on writing: nobody's bytes are copied but
 //! the pages that the owner writes meanwhile.
 
+use std::process::ExitCode;
 use vellum_remap::{Buffer, Heap, PAGE, Space, Transfers};
 
 const PAGES: usize = 64;
 
-fn main() -> Result<(), vellum_remap::Error> {
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        None => {}
+        Some("-h" | "--help") => {
+            println!("One buffer sent to three devices while its owner writes\n\nUsage: fan_out");
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!("fan_out: it takes no argument, and got {other}\n\nUsage: fan_out");
+            return ExitCode::from(2);
+        }
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fan_out: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), vellum_remap::Error> {
     let mut heap = Heap::new(PAGES);
     for page in 0..PAGES as u64 {
         heap.write(page * PAGE as u64, &page.to_le_bytes())?;

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use vellum_remap::process::{Arena, Window};
 use vellum_remap::{Buffer, Data, PAGE, Part, Space, Transfers};
 
@@ -13,10 +13,35 @@ const ROUNDS: u64 = 16;
 
 type Failure = Box<dyn std::error::Error>;
 
-fn main() -> Result<(), Failure> {
-    match std::env::args().nth(1) {
-        Some(number) => child(number.parse()?),
-        None => parent(),
+const USAGE: &str = "\
+Gives 16 buffers of 64 pages to a child process by the numbers of their pages, and says what was copied
+
+Usage: two_processes
+
+  -h, --help   this text";
+/// How the parent starts the child: with this and the number of a descriptor.
+const CHILD: &str = "--child-with-descriptor";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => parent(),
+        ["-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [CHILD, number] => number.parse().map_err(Into::into).and_then(child),
+        [other, ..] => {
+            eprintln!("two_processes: it takes no argument, and got {other}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("two_processes: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -25,7 +50,7 @@ fn parent() -> Result<(), Failure> {
     let mut window = Window::new(&arena, PAGES)?;
     // The file's descriptor stays open in the child, under the same number.
     let mut other = Command::new(std::env::current_exe()?)
-        .arg(arena.file().as_raw_fd().to_string())
+        .args([CHILD, &arena.file().as_raw_fd().to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -55,8 +80,8 @@ fn parent() -> Result<(), Failure> {
         ROUNDS * (PAGES * PAGE) as u64,
         window.flips
     );
-    other.wait()?;
-    Ok(())
+    let ended = other.wait()?;
+    if ended.success() { Ok(()) } else { Err(format!("the child ended with {ended}").into()) }
 }
 
 fn child(number: i32) -> Result<(), Failure> {

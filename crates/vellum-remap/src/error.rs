@@ -21,6 +21,12 @@ pub enum SpaceError {
         /// Its first byte.
         at: u64,
     },
+    /// Frames that are not of the space's kind: of another pool, another file, another memory.
+    #[error("frames from elsewhere can't be put at {at:#x}")]
+    Foreign {
+        /// The first byte.
+        at: u64,
+    },
     /// The system below refused.
     #[error("{what} at {at:#x}: {why}")]
     System {

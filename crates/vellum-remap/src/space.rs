@@ -47,6 +47,11 @@ pub trait Space {
         true
     }
 
+    /// Whether pages can be lent, and not exchanged alone; if not, what is sent is copied.
+    fn can_lend(&self) -> bool {
+        self.can_remap()
+    }
+
     /// Holds the frames of `count` pages and withdraws every right to write them: who writes
     /// afterwards gets a frame of its own, and the held ones stay what they were. A page that was
     /// never touched is lent as a frame of zeros. Bytes don't move.
@@ -61,7 +66,8 @@ pub trait Space {
     /// Puts the frames of `run` behind the pages from `first` on, and their frames into `run`.
     ///
     /// # Errors
-    /// When the pages are not there, or one of them is pinned. Nothing has changed then.
+    /// When the pages are not there, one of them is pinned, or the frames are from elsewhere. Nothing has
+    /// changed then.
     fn exchange(&mut self, first: u64, run: &mut Self::Run) -> Result<(), SpaceError>;
 
     /// As many frames of zeros.

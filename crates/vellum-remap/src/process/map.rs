@@ -1,4 +1,4 @@
-//! The mappings, and all of the crate's `unsafe`.
+//! The mappings, and all of the crate's `unsafe` but that of [`super::uffd`]'s calls.
 //!
 //! Bytes of a mapping are only touched as atomics, since another process may touch them too; no
 //! reference to plain bytes of one ever exists.
@@ -6,8 +6,11 @@
 // UNSAFETY: mapping pages of a file, and access to what was mapped.
 #![expect(unsafe_code, reason = "mmap and access to what it mapped")]
 
+use super::uffd::Uffd;
 use crate::{PAGE, SpaceError};
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::io::Errno;
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -24,7 +27,7 @@ unsafe impl Send for Map {}
 // SAFETY: as above.
 unsafe impl Sync for Map {}
 
-fn system(what: &'static str, at: u64) -> impl Fn(rustix::io::Errno) -> SpaceError {
+fn system(what: &'static str, at: u64) -> impl Fn(Errno) -> SpaceError {
     move |error| SpaceError::System { what, at, why: error.to_string() }
 }
 
@@ -49,6 +52,58 @@ impl Map {
             rustix::mm::mmap_anonymous(std::ptr::null_mut(), bytes, ProtFlags::empty(), flags)
         };
         Map::of(base, bytes)
+    }
+
+    /// Addresses for `pages` pages of this process alone, in small pages.
+    pub(super) fn private(pages: usize) -> Result<Map, SpaceError> {
+        let bytes = pages * PAGE;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let prot = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: as above.
+        let base = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), bytes, prot, flags) };
+        let map = Map::of(base, bytes)?;
+        // SAFETY: the range is the mapping that was just made; the advice changes no content. A kernel
+        // without large pages refuses it, and has small ones anyway.
+        let _ = unsafe {
+            rustix::mm::madvise(map.base.as_ptr().cast(), bytes, Advice::LinuxNoHugepage)
+        };
+        Ok(map)
+    }
+
+    /// Lets `uffd` take pages of the range away and put them back.
+    pub(super) fn register(&self, uffd: &Uffd) -> rustix::io::Result<()> {
+        // SAFETY: the range is ours, private, and without a reference into it.
+        unsafe { uffd.register(self.base.as_ptr().addr() as u64, self.bytes as u64) }
+    }
+
+    /// Shows zeros at pages where there is nothing.
+    pub(super) fn show_zeros(&self, uffd: &Uffd, pages: Range<usize>) -> rustix::io::Result<()> {
+        assert!(pages.start <= pages.end && pages.end * PAGE <= self.bytes);
+        let at = self.base.as_ptr().addr() + pages.start * PAGE;
+        // SAFETY: inside the range, all of which is registered before anything is shown in it.
+        unsafe { uffd.zeros(at as u64, pages.len()) }
+    }
+
+    /// Moves `count` pages to where there is nothing.
+    pub(super) fn move_pages(
+        &self,
+        uffd: &Uffd,
+        to: usize,
+        from: usize,
+        count: usize,
+    ) -> Result<(), (Errno, usize)> {
+        assert!((to.max(from) + count) * PAGE <= self.bytes);
+        let at = |page: usize| (self.base.as_ptr().addr() + page * PAGE) as u64;
+        // SAFETY: both are inside the range, to which no reference to plain bytes exists; whoever reads
+        // one of the pages meanwhile gets a bus error, as the caller's documentation says.
+        unsafe { uffd.move_pages(at(to), at(from), count) }
+    }
+
+    /// Gives a page back to the system: there is nothing there then.
+    pub(super) fn forget(&self, page: usize) -> rustix::io::Result<()> {
+        let at = self.address(page);
+        // SAFETY: inside our range of private memory, and nobody counts on the page's bytes any more.
+        unsafe { rustix::mm::madvise(at.as_ptr().cast(), PAGE, Advice::LinuxDontNeed) }
     }
 
     fn of(
@@ -113,7 +168,8 @@ impl Map {
 
     fn byte(&self, at: usize) -> &AtomicU8 {
         assert!(at < self.bytes);
-        // SAFETY: inside the range, which is mapped whole where this is used (the arena's own view).
+        // SAFETY: inside the range, whose pages are there where this is used: in the arena's own view all
+        // are, in private memory those of windows and those that are held.
         unsafe { self.base.add(at).cast().as_ref() }
     }
 
@@ -123,7 +179,7 @@ impl Map {
         unsafe { self.base.add(at).cast().as_ref() }
     }
 
-    /// Copies bytes out of a map of a whole file.
+    /// Copies bytes out of pages that are there.
     pub(super) fn read(&self, mut at: usize, out: &mut [u8]) {
         let mut rest = out;
         while !rest.is_empty() {
@@ -138,7 +194,7 @@ impl Map {
         }
     }
 
-    /// Copies bytes into a map of a whole file.
+    /// Copies bytes into pages that are there.
     pub(super) fn write(&self, mut at: usize, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {

@@ -10,9 +10,16 @@
 //! [`Arena::import`] takes them over in the process that got the numbers. The host kernel's costs
 //! stand beside this: a flip is a system call of some microseconds, so calibrate first.
 
+//!
+//! Where there is only one process, [`PlainMemory`] does without a file: pages of private memory change
+//! places by `UFFDIO_MOVE`, a run of any length by one call each way.
+
 mod arena;
 mod map;
+mod plain;
+mod uffd;
 mod window;
 
 pub use arena::{Arena, ArenaRun};
+pub use plain::{PlainMemory, PlainRun, PlainWindow};
 pub use window::Window;

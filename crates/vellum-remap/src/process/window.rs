@@ -120,8 +120,7 @@ impl Space for Window {
     fn exchange(&mut self, first: u64, run: &mut ArenaRun) -> Result<(), SpaceError> {
         let range = self.range(first, run.frames.len())?;
         if !Arc::ptr_eq(&run.arena, &self.arena) {
-            let (at, why) = (first * PAGE as u64, "frames of another arena".into());
-            return Err(SpaceError::System { what: "exchange", at, why });
+            return Err(SpaceError::Foreign { at: first * PAGE as u64 });
         }
         self.frames[range.clone()].swap_with_slice(&mut run.frames);
         if let Err(error) = self.show(range.clone(), false) {

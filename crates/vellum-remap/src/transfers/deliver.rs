@@ -56,15 +56,15 @@ impl<R: Run> Transfers<R> {
             },
             _ => None,
         };
-        let Some(piece) = alone else {
-            let mut data = Data::new();
-            data.push(Part::Pages(run));
-            return self.deliver(space, token, &data);
-        };
-        self.flights.remove(&token);
-        self.flying -= piece.pages();
+        let Some(piece) = alone else { return self.deliver_all(space, token, run) };
         let mut end = Completion { token, remapped: 0, copied: 0 };
         let exchanged = space.exchange(piece.page(), &mut run);
+        if matches!(exchanged, Err(SpaceError::Pinned { .. } | SpaceError::Foreign { .. })) {
+            // Page by page then: what can't become another page is written like any other.
+            return self.deliver_all(space, token, run);
+        }
+        self.flights.remove(&token);
+        self.flying -= piece.pages();
         if exchanged.is_ok() {
             end.remapped = piece.bytes as u64;
             space.publish();
@@ -73,6 +73,17 @@ impl<R: Run> Transfers<R> {
         let end = self.end(end);
         exchanged?;
         Ok((end, vec![run]))
+    }
+
+    fn deliver_all<S: Space<Run = R>>(
+        &mut self,
+        space: &mut S,
+        token: Token,
+        run: R,
+    ) -> Result<(Completion, Vec<R>), Error> {
+        let mut data = Data::new();
+        data.push(Part::Pages(run));
+        self.deliver(space, token, &data)
     }
 
     /// Fills one piece of a posted buffer.
@@ -100,8 +111,9 @@ impl<R: Run> Transfers<R> {
                             back.push(run);
                             continue;
                         }
-                        // A pinned frame is never replaced; its page is written like any other.
-                        Err(SpaceError::Pinned { .. }) => {}
+                        // A pinned frame is never replaced, and one from elsewhere never put in its
+                        // place; the page is written like any other.
+                        Err(SpaceError::Pinned { .. } | SpaceError::Foreign { .. }) => {}
                         Err(error) => return Err(error.into()),
                     }
                 }

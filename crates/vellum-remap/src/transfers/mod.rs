@@ -6,70 +6,15 @@
 
 mod deliver;
 mod give;
+mod send;
+mod verdict;
+
+pub use verdict::{Completed, Completion, Counters, Token};
 
 use crate::policy::OverQuota;
-use crate::{Buffer, Data, Error, PAGE, Part, Piece, Policy, Run, Space, pieces};
-use core::fmt;
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
-
-/// A transfer's name. They ascend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub u64);
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "transfer {}", self.0)
-    }
-}
-
-/// How a transfer went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Completion {
-    /// Which.
-    pub token: Token,
-    /// Bytes that were remapped.
-    pub remapped: u64,
-    /// Bytes that were copied.
-    pub copied: u64,
-}
-
-impl Completion {
-    /// Whether nothing was remapped: a caller for whom that is the rule had better not ask for it.
-    pub const fn was_copied(self) -> bool {
-        self.remapped == 0
-    }
-}
-
-/// Neighbours that ended with the same verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Completed {
-    /// The first of them.
-    pub first: Token,
-    /// The last of them.
-    pub last: Token,
-    /// [`Completion::was_copied`] of all.
-    pub copied: bool,
-}
-
-/// What transfers did so far.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Counters {
-    /// Transfers begun.
-    pub begun: u64,
-    /// Transfers ended, the given-up ones among them.
-    pub ended: u64,
-    /// Transfers given up.
-    pub given_up: u64,
-    /// Bytes remapped.
-    pub remapped: u64,
-    /// Bytes copied.
-    pub copied: u64,
-    /// Transfers copied because of the quota.
-    pub over_quota: u64,
-    /// Times that rights and frames were made to take effect everywhere.
-    pub published: u64,
-}
+use crate::{Buffer, Data, Error, PAGE, Piece, Policy, Run, Space, pieces};
+use send::settle;
+use std::collections::{BTreeMap, VecDeque};
 
 /// One transfer.
 #[derive(Debug)]
@@ -125,81 +70,6 @@ impl<R: Run> Transfers<R> {
     /// Pages in flight.
     pub fn pages_in_flight(&self) -> usize {
         self.flying
-    }
-
-    /// Lends buffers to a device, until [`Transfers::complete`]: their bytes as they are now, whatever
-    /// anyone writes to them afterwards. Whole pages are held and read-only meanwhile; heads and
-    /// tails, and runs of pages under the threshold, are copied.
-    ///
-    /// # Errors
-    /// When a buffer is not memory, the list is too long, or the quota refuses. Nothing is in flight
-    /// then.
-    pub fn send<S: Space<Run = R>>(
-        &mut self,
-        space: &mut S,
-        list: &[Buffer],
-    ) -> Result<Token, Error> {
-        let pieces = pieces(list, self.policy.limit_bytes)?;
-        let remap = self.reserve(space, &pieces)?;
-        let mut lent = Vec::new();
-        let mut data = Data::new();
-        let mut copied = 0;
-        for &piece in &pieces {
-            let part = if remap && self.is_worth_it(piece) {
-                space.lend(piece.page(), piece.pages()).map(|run| {
-                    lent.push(piece.page());
-                    Part::Pages(run)
-                })
-            } else {
-                let mut bytes = vec![0; piece.bytes];
-                copied += piece.bytes as u64;
-                space.read(piece.at, &mut bytes).map(|()| Part::Bytes(bytes))
-            };
-            match part {
-                Ok(part) => data.push(part),
-                Err(error) => {
-                    settle(space, &lent, &data);
-                    return Err(error.into());
-                }
-            }
-        }
-        if !lent.is_empty() {
-            // Before anyone reads: from here on no processor can write what was lent.
-            space.publish();
-            self.counters.published += 1;
-        }
-        self.flying += data.paged() / PAGE;
-        Ok(self.begin(Flight::Sent { lent, data, copied }))
-    }
-
-    /// The data of a transfer that was sent.
-    pub fn data(&self, token: Token) -> Option<&Data<R>> {
-        match self.flights.get(&token)? {
-            Flight::Sent { data, .. } => Some(data),
-            Flight::Posted { .. } => None,
-        }
-    }
-
-    /// The device has read everything: the pages may be written again, where nothing else withholds
-    /// it. Whoever cloned the data keeps it.
-    ///
-    /// # Errors
-    /// When no such transfer was sent.
-    pub fn complete<S: Space<Run = R>>(
-        &mut self,
-        space: &mut S,
-        token: Token,
-    ) -> Result<Completion, Error> {
-        let Some(Flight::Sent { .. }) = self.flights.get(&token) else {
-            return Err(Error::Unknown(token));
-        };
-        let Some(Flight::Sent { lent, data, copied }) = self.flights.remove(&token) else {
-            return Err(Error::Unknown(token));
-        };
-        self.flying -= data.paged() / PAGE;
-        settle(space, &lent, &data);
-        let remapped = data.len() as u64 - copied;
-        Ok(self.end(Completion { token, remapped, copied }))
     }
 
     /// Posts buffers for data to come, until [`Transfers::deliver`].
@@ -316,12 +186,3 @@ impl<R: Run> Transfers<R> {
 
 /// Ranges of completions kept for whoever asks.
 const ENDED_LIMIT: usize = 1024;
-
-/// Ends the lends of `data`, whose lent parts begin at these pages.
-fn settle<S: Space>(space: &mut S, lent: &[u64], data: &Data<S::Run>) {
-    let runs = data.parts().iter().filter_map(|part| match part {
-        Part::Pages(run) => Some(run),
-        Part::Bytes(_) => None,
-    });
-    lent.iter().zip(runs).for_each(|(&first, run)| space.settle(first, run));
-}
