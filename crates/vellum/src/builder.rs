@@ -1,5 +1,6 @@
 //! Building a machine's memory.
 
+use crate::ahead::Arrivals;
 use crate::holders::Holders;
 use crate::transfer::Transfers;
 use crate::vm::DEVICE;
@@ -155,6 +156,7 @@ impl Builder {
             flat_base: None,
             counters: Counters::default(),
             transfers: Transfers::default(),
+            arrivals: Arrivals::default(),
             trace: None,
             holders,
             scavenging: None,

@@ -12,13 +12,13 @@
 use crate::VmMemory;
 use std::cell::RefCell;
 use std::sync::Arc;
-use vellum_frames::FramePool;
+use vellum_frames::{FramePool, Held};
 use vellum_translate::{Gfn, Gpa, PAGE_SIZE, Rights};
 use vm_memory::bitmap::BS;
-use vm_memory::guest_memory::{Error, GuestMemorySliceIterator, Result};
+use vm_memory::guest_memory::{Error, GuestMemorySliceIterator, Result as MemoryResult};
 use vm_memory::{
     GuestAddress, GuestMemory, GuestMemoryBackend, GuestMemoryRegion, GuestMemoryRegionBytes,
-    GuestUsize, Permissions, VolatileSlice,
+    GuestUsize, Permissions, VolatileMemoryError, VolatileSlice, WriteVolatile,
 };
 
 /// A machine's memory, lent to a device for one piece of work. No hart runs meanwhile.
@@ -83,6 +83,26 @@ impl Drop for DeviceMemory<'_> {
     }
 }
 
+/// Writes the bytes of held frames to whatever takes volatile slices: to a file, say, without a copy of
+/// them in between. Frames that are neighbours go together.
+///
+/// # Errors
+/// When whoever takes them fails; some of them are written then.
+pub fn write_held<W: WriteVolatile>(held: &Held, to: &mut W) -> Result<(), VolatileMemoryError> {
+    for run in held.frames().chunk_by(|a, b| a.index() + 1 == b.index()) {
+        let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };
+        // Whether the last one is the pool's as well, it checks itself.
+        held.pool().pointer(last);
+        let base = held.pool().pointer(first);
+        // SAFETY: the bytes are those of frames in a row, all inside the pool's mapping, which stays as
+        // long as the pool, kept by `held` for the time of the borrow. They are accessed by volatile
+        // access only, and here only read.
+        let slice = unsafe { VolatileSlice::new(base.as_ptr(), run.len() * PAGE_SIZE) };
+        to.write_all_volatile(&slice)?;
+    }
+    Ok(())
+}
+
 /// Cuts a range into slices of a page at most.
 struct Slices<'a, 'vm> {
     memory: &'a DeviceMemory<'vm>,
@@ -92,7 +112,7 @@ struct Slices<'a, 'vm> {
 }
 
 impl<'a> Iterator for Slices<'a, '_> {
-    type Item = Result<VolatileSlice<'a>>;
+    type Item = MemoryResult<VolatileSlice<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
@@ -133,7 +153,7 @@ impl GuestMemory for DeviceMemory<'_> {
         addr: GuestAddress,
         count: usize,
         access: Permissions,
-    ) -> Result<impl GuestMemorySliceIterator<'a, BS<'a, ()>>> {
+    ) -> MemoryResult<impl GuestMemorySliceIterator<'a, BS<'a, ()>>> {
         let right = match access {
             Permissions::Write | Permissions::ReadWrite => Rights::WRITE,
             Permissions::No | Permissions::Read => Rights::READ,

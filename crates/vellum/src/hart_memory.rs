@@ -41,6 +41,9 @@ impl VmMemory {
         // that a change of the guest's tables is told to the TLB ([`VmMemory::audit_tlb`]).
         tlb.fill(va, access, tagged, &self.pool);
         self.note(|| Event::TlbFill(tagged.rights));
+        if access != Access::Fetch && self.arrivals.take(to.gfn) {
+            self.fill_ahead(hart, tlb, va);
+        }
         Ok(to)
     }
 

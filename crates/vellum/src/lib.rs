@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod ahead;
 mod audit;
 mod builder;
 mod bytes;
@@ -33,7 +34,7 @@ mod vm;
 pub use audit::TlbMismatch;
 pub use builder::Builder;
 pub use counters::Counters;
-pub use device::{DeviceMemory, NoMemory, NoRegion};
+pub use device::{DeviceMemory, NoMemory, NoRegion, write_held};
 pub use error::Error;
 pub use explain::{Event, Trace};
 pub use guest_pages::GuestPages;

@@ -64,8 +64,8 @@ impl VmMemory {
         }
         match self.paging {
             Paging::Flat => self.through_flat(tlb, va, access),
+            _ if !tlb.translates() => self.through_host(tlb, miss),
             Paging::Nested => self.through_both(tlb, miss),
-            _ if !tlb.translates() => self.through_both(tlb, miss),
             _ => self.through_policy(tlb, miss),
         }
     }
@@ -76,16 +76,15 @@ impl VmMemory {
         let references = &mut self.counters.shadow_references;
         match self.policy.lookup(hart, satp, va, self.host.generation(), references) {
             Found::Leaf(known) => {
-                let rights = environment.allows(known.rights, known.user);
-                let leaf = leaf_of(&known, environment);
-                let flags = flags_of(&leaf, environment);
-                if rights.contains(access.right()) {
+                let to = granted(&known, environment);
+                if to.rights.contains(access.right()) {
                     self.counters.shadow_hits += 1;
-                    self.note(|| Event::ShadowHit(known.gfn, known.frame, rights));
-                    return Ok(Translation { gfn: known.gfn, frame: known.frame, rights, flags });
+                    self.note(|| Event::ShadowHit(to.gfn, to.frame, to.rights));
+                    return Ok(to);
                 }
+                let leaf = leaf_of(&known, environment);
                 if leaf.rights.contains(access.right()) {
-                    return self.join(tlb, miss, &leaf, flags, Word::Known);
+                    return self.join(tlb, miss, &leaf, to.flags, Word::Known);
                 }
             }
             Found::Continue(table, level) => {
@@ -210,8 +209,14 @@ impl VmMemory {
         })
     }
 
-    /// No translation, or a walk of the guest's tables and of the host table at each step. With paging
-    /// off on this hart, another hart's tables may be shadowed all the same.
+    /// No translation: the host table alone. Another hart's tables may be shadowed all the same.
+    fn through_host(&mut self, tlb: &Tlb, miss: Miss) -> Result<Translation, Stop> {
+        let leaf = Leaf::bare(miss.va, tlb.environment());
+        let flags = flags_of(&leaf, tlb.environment());
+        self.join(tlb, miss, &leaf, flags, Word::Passing(0))
+    }
+
+    /// A walk of the guest's tables, and of the host table at each step.
     fn through_both(&mut self, tlb: &Tlb, miss: Miss) -> Result<Translation, Stop> {
         let (leaf, references) = self.walk_counted(tlb, miss.va, miss.access, |_, _| {})?;
         let flags = flags_of(&leaf, tlb.environment());
@@ -302,6 +307,13 @@ impl VmMemory {
     }
 }
 
+/// Where a leaf that the policy has leads, with what both the guest and the host allow.
+pub(crate) fn granted(known: &Known, environment: Environment) -> Translation {
+    let rights = environment.allows(known.rights, known.user);
+    let flags = flags_of(&leaf_of(known, environment), environment);
+    Translation { gfn: known.gfn, frame: known.frame, rights, flags }
+}
+
 /// The guest's word as a walk would have given it.
 fn leaf_of(known: &Known, environment: Environment) -> Leaf {
     Leaf {
@@ -335,7 +347,7 @@ fn recalled_leaf(known: TlbKnown, environment: Environment, access: Access) -> L
     }
 }
 
-fn flags_of(leaf: &Leaf, environment: Environment) -> PageFlags {
+pub(crate) fn flags_of(leaf: &Leaf, environment: Environment) -> PageFlags {
     let mut flags = PageFlags::empty();
     flags.set(PageFlags::GLOBAL, leaf.global);
     flags.set(PageFlags::PIECE, leaf.level > 0);

@@ -11,6 +11,7 @@
 
 use crate::owner::{GuardOwner, HostFault, Resolution};
 use crate::{Paging, VmMemory};
+use std::sync::Arc;
 use vellum_frames::{FrameId, Held, PAGE_SIZE};
 use vellum_remap::{Space, SpaceError};
 use vellum_translate::host::Guard;
@@ -105,16 +106,22 @@ impl Space for VmMemory {
 
     fn lend(&mut self, first: u64, count: usize) -> Result<Held, SpaceError> {
         let frames = self.all_present(first, count)?;
-        // Whoever borrows them reads them soon: the first of each comes while the rest is done.
-        frames.iter().for_each(|&frame| self.pool.prefetch_line(frame, 0));
-        let held = Held::retain(&self.pool, frames);
+        // Whoever borrows them reads them soon: the first ones come while the rest is done, and reading
+        // asks for those behind them.
+        let soon = frames.iter().take(Held::AHEAD);
+        soon.for_each(|&frame| self.pool.prefetch_page(frame));
         let guard = self.transfer_guard();
+        self.host.pin_run(Gfn::new(first), count, guard).map_err(|page| {
+            let why = "it is lent or pinned 65,535 times already".into();
+            SpaceError::System { what: "lending a page", at: page.base().get(), why }
+        })?;
+        let held = Held::retain(&self.pool, frames);
         if self.transfers.lent.is_empty() {
             self.transfers.lent = vec![0; (self.ram.end - self.ram.start) as usize];
         }
         let start = (first - self.ram.start) as usize;
+        // A lend is a pin, so there are no more of them than of those.
         self.transfers.lent[start..start + count].iter_mut().for_each(|lends| *lends += 1);
-        self.host.pin_run(Gfn::new(first), count, guard);
         self.pages_changed(Gfn::new(first), count as u64);
         Ok(held)
     }
@@ -134,22 +141,27 @@ impl Space for VmMemory {
     fn exchange(&mut self, first: u64, run: &mut Held) -> Result<(), SpaceError> {
         let (start, count) = (Gfn::new(first), run.len());
         self.check_run(first, count)?;
-        if let Some(page) = self.host.first_pinned(start, count) {
+        if !Arc::ptr_eq(run.pool(), &self.pool) {
+            return Err(SpaceError::Foreign { at: start.base().get() });
+        }
+        let (pinned, guarded) = self.host.obstacles(start, count);
+        if let Some(page) = pinned {
             return Err(SpaceError::Pinned { at: page.base().get() });
         }
-        if self.host.any_guarded(start, count) {
+        if guarded {
             // What follows a table of the guest guards it.
             for page in (first..).take(count) {
                 self.with_policy(|policy, cx| policy.unshadow(Gfn::new(page), cx));
             }
         }
         // Whoever receives them reads them soon: the first line of each comes while the rest is done.
-        run.frames_mut().iter().for_each(|&frame| self.pool.prefetch_line(frame, 0));
+        run.frames().iter().for_each(|&frame| self.pool.prefetch_page(frame));
         while let Err(page) = self.host.exchange(start, run.frames_mut()) {
             self.bring_for_transfer(page)?;
         }
         self.pages_changed(start, count as u64);
         self.counters.device_page_writes += count as u64;
+        self.arrivals.add(&self.ram, start, count);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The memory of one machine: what it is made of, and who takes part in it.
 
+use crate::ahead::Arrivals;
 use crate::explain::{Event, Trace};
 use crate::holders::Holders;
 use crate::pager::{GuestPager, PAGER};
@@ -54,6 +55,8 @@ pub struct VmMemory {
     pub counters: Counters,
     /// Pages that are lent.
     pub(crate) transfers: Transfers,
+    /// Pages that were delivered and not looked at since.
+    pub(crate) arrivals: Arrivals,
     pub(crate) trace: Option<Trace>,
     pub(crate) readers: Vec<Reader>,
     /// Who else names absent pages.

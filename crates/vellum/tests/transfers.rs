@@ -158,6 +158,43 @@ fn delivered_frames_take_the_pages_place() {
     }
 }
 
+/// The hart that looks at one delivered page has the next ones in its TLB before it gets there, with what
+/// they hold and no right too many.
+#[test]
+fn what_was_delivered_is_in_the_tlb_ahead_of_the_hart() {
+    for paging in BOTH {
+        let mut bench = Bench::new(paging);
+        (0..40).for_each(|page| bench.store(0, page, 100 + page));
+        let sent = bench.send(0, 20);
+        let data = bench.transfers.data(sent).unwrap().clone();
+        let list = [Buffer::new(at(40).get(), 20 * PAGE)];
+        let posted = bench.transfers.post(&bench.vm, &list).unwrap();
+        let (end, back) = bench.transfers.deliver(&mut bench.vm, posted, &data).unwrap();
+        assert_eq!((end.remapped, end.copied), (20 * PAGE, 0));
+        let misses = bench.vm.counters.misses;
+        assert_eq!(bench.load(40), 100);
+        assert_eq!(bench.vm.counters.misses[0], misses[0] + 1);
+        let has = |bench: &Bench, page| bench.tlbs[0].load(at(page), 8).is_some();
+        let there: Vec<u64> = (0..64).filter(|&page| page > 39 && has(&bench, page)).collect();
+        // Where TLBs are a part of the state, what is in them is the guest's doing alone.
+        let last = if paging == Paging::Shadow { 56 } else { 41 };
+        assert_eq!(there, (40..last).collect::<Vec<_>>(), "{paging}");
+        assert_eq!(bench.vm.audit_tlb(&bench.tlbs[0]), vec![]);
+        // The frames are the sender's too: nobody may write them in place.
+        assert!((40..56).all(|page| !bench.has_write_tag(0, page)));
+        bench.store(0, 41, 1);
+        assert_eq!((bench.load(1), bench.load(41), bench.sent(sent, 1)), (101, 1, 101));
+        // Looked at once, a page is one like any other.
+        bench.vm.take_accessed();
+        bench.vm.catch_up(0, &mut bench.tlbs[0]);
+        assert_eq!(bench.load(40), 100);
+        assert!(has(&bench, 40) && !has(&bench, 42), "{paging}");
+        bench.complete(sent);
+        drop((data, back));
+        assert_eq!(bench.vm.audit(), vec![]);
+    }
+}
+
 #[test]
 fn every_frame_comes_back_when_a_device_dies_or_a_machine_is_dropped() {
     let mut bench = Bench::new(Paging::Shadow);

@@ -7,15 +7,20 @@ use vellum::remap::{Buffer, Data, Part, Policy, Run, Space, Transfers};
 use vellum::translate::tlb::Tlb;
 use vellum::translate::{Environment, Gpa, Gva};
 use vellum::{Builder, VmMemory};
-use vellum_hart::Memory;
+use vellum_hart::{CodeCache, Exit, Hart, Memory};
+use vellum_isa::asm::{Asm, reg::*};
 
 const BASE: u64 = 0x8000_0000;
 const PAGE: usize = 4096;
+const PROGRAM: u64 = BASE + ((COLD - 1) * PAGE) as u64;
 
-/// A machine whose memory is full, and what a device holds.
+/// A machine whose memory is full, and what a device holds. In its last page, which no buffer reaches,
+/// is a program that loads a word of each page of a buffer.
 pub struct Host {
     vm: VmMemory,
     tlb: Box<Tlb>,
+    hart: Hart,
+    code: CodeCache,
     transfers: Transfers<Held>,
     next: usize,
 }
@@ -25,7 +30,9 @@ pub struct Host {
 pub enum Touch {
     /// A device, through the host table.
     Device,
-    /// The guest: a TLB miss a page.
+    /// The guest, every page by a miss of its own, whatever the TLB has: the slow path alone.
+    Miss,
+    /// The guest: its program, on its processor.
     Hart,
 }
 
@@ -37,7 +44,15 @@ impl Host {
         }
         let mut tlb = Tlb::new();
         tlb.set_environment(Environment::SUPERVISOR);
-        Ok(Host { vm, tlb, transfers: Transfers::new(Policy::default()), next: 0 })
+        let mut asm = Asm::new();
+        let again = asm.label();
+        asm.bind(again).ld(A0, 0, A1).add(A1, A1, A3).bltu(A1, A2, again).ecall();
+        vm.write(Gpa::new(PROGRAM), &asm.bytes()?)?;
+        let (mut hart, code) = (Hart::new(0), CodeCache::default());
+        hart.tlb.set_environment(Environment::SUPERVISOR);
+        hart.set_x(13, PAGE as u64);
+        let transfers = Transfers::new(Policy::default());
+        Ok(Host { vm, tlb, hart, code, transfers, next: 0 })
     }
 
     /// A buffer that was not touched for long.
@@ -84,6 +99,14 @@ impl Host {
                     std::hint::black_box(touched);
                 }
                 Touch::Hart => {
+                    self.vm.catch_up(0, &mut self.hart.tlb);
+                    self.hart.pc = PROGRAM;
+                    self.hart.set_x(11, list[0].at);
+                    self.hart.set_x(12, list[0].at + list[0].bytes);
+                    let exit = self.hart.run(&mut self.code, &mut self.vm, u64::MAX);
+                    anyhow::ensure!(exit == Exit::Ecall, "the guest's program left by {exit:?}");
+                }
+                Touch::Miss => {
                     self.vm.catch_up(0, &mut self.tlb);
                     for page in 0..pages as u64 {
                         let va = Gva::new(list[0].at + page * PAGE as u64);

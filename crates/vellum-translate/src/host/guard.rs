@@ -45,6 +45,10 @@ impl GuardSet {
         GuardSet(1 << guard.0)
     }
 
+    pub(super) const fn union(self, other: GuardSet) -> GuardSet {
+        GuardSet(self.0 | other.0)
+    }
+
     pub(super) fn insert(&mut self, guard: Guard) -> bool {
         let before = self.0;
         self.0 |= 1 << guard.0;

@@ -8,6 +8,7 @@ use super::node::FANOUT;
 use crate::Gfn;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Of one page.
 #[derive(Debug, Default, Clone, Copy)]
@@ -31,7 +32,8 @@ impl States {
         guarded: 0,
     };
 
-    /// Adds a reason; whether it is new. The one place, with the next, where the count is kept.
+    /// Adds a reason; whether it is new. Here, in the next and in [`HostTable::pin_run`] the count is
+    /// kept.
     fn add_guard(&mut self, at: usize, guard: Guard) -> bool {
         let guards = &mut self.pages[at].guards;
         self.guarded += u16::from(guards.is_empty());
@@ -60,28 +62,37 @@ impl HostTable {
         &mut self.states_mut(page)[page.get() as usize % FANOUT]
     }
 
-    /// The states of a run of pages that have any; pages without are left out.
-    fn states(&self, first: Gfn, count: usize) -> impl Iterator<Item = (u64, &PageState)> {
+    /// The states of a run of pages, leaf by leaf with the first page of each; pages without any are
+    /// left out.
+    fn states(&self, first: Gfn, count: usize) -> impl Iterator<Item = (Gfn, &[PageState])> {
         let (start, end) = (first.get(), first.get().saturating_add(count as u64));
         let chunks = start / FANOUT as u64..end.div_ceil(FANOUT as u64);
-        chunks.flat_map(move |number| {
+        chunks.filter_map(move |number| {
             let base = number * FANOUT as u64;
-            let chunk = self.state.get(number as usize).and_then(Option::as_deref);
+            let chunk = self.state.get(number as usize)?.as_deref()?;
             let range =
                 (start.max(base) - base) as usize..(end.min(base + FANOUT as u64) - base) as usize;
-            let states = chunk.map(|chunk| &chunk.pages[range.clone()]).unwrap_or_default();
-            (base + range.start as u64..).zip(states)
+            Some((Gfn::new(base + range.start as u64), &chunk.pages[range]))
         })
     }
 
-    /// The first page of a run whose frame must stay.
-    pub fn first_pinned(&self, first: Gfn, count: usize) -> Option<Gfn> {
-        self.states(first, count).find(|(_, state)| state.pins != 0).map(|(page, _)| Gfn::new(page))
-    }
-
-    /// Whether any page of a run is guarded.
-    pub fn any_guarded(&self, first: Gfn, count: usize) -> bool {
-        self.states(first, count).any(|(_, state)| !state.guards.is_empty())
+    /// What stands in the way of moving the frames of a run of pages: the first page whose frame must
+    /// stay, and whether any is guarded. One look at each page.
+    pub fn obstacles(&self, first: Gfn, count: usize) -> (Option<Gfn>, bool) {
+        let (mut pinned, mut guarded) = (None, false);
+        for (page, states) in self.states(first, count) {
+            // In the usual case, that there is none, without a branch a page.
+            let (pins, guards) =
+                states.iter().fold((0, GuardSet::NONE), |(pins, guards), state| {
+                    (pins | state.pins, guards.union(state.guards))
+                });
+            guarded |= !guards.is_empty();
+            if pins != 0 && pinned.is_none() {
+                let at = states.iter().position(|state| state.pins != 0);
+                pinned = at.map(|at| page.plus(at as u64));
+            }
+        }
+        (pinned, guarded)
     }
 
     /// The state of a page and its neighbours under one leaf.
@@ -117,8 +128,8 @@ impl HostTable {
     /// [`HostTable::add_guard`] of each of `pages` pages from `first` on; how many did not have it.
     pub fn add_guards(&mut self, first: Gfn, pages: u64, guard: Guard) -> u64 {
         let mut new = 0;
-        self.change_run(first, pages as usize, |_, states, at| {
-            new += u64::from(states.add_guard(at, guard));
+        self.change_run(first, pages as usize, |_, states, range| {
+            new += range.map(|at| u64::from(states.add_guard(at, guard))).sum::<u64>();
         });
         new
     }
@@ -135,37 +146,51 @@ impl HostTable {
         *pins = pins.checked_sub(1).expect("a page is unpinned as often as it was pinned");
     }
 
-    /// Changes the states of a run of pages, leaf by leaf: `each` is given a page's number in the run, and
-    /// its place among the states.
+    /// Changes the states of a run of pages, leaf by leaf: `each` is given the number in the run of the
+    /// leaf's first page, and which of the leaf's pages are in it.
     fn change_run(
         &mut self,
         first: Gfn,
         count: usize,
-        mut each: impl FnMut(usize, &mut States, usize),
+        mut each: impl FnMut(usize, &mut States, Range<usize>),
     ) {
         let mut done = 0;
         while done < count {
             let page = first.plus(done as u64);
             let at = page.get() as usize % FANOUT;
             let here = (FANOUT - at).min(count - done);
-            let states = self.chunk_mut(page);
-            (done..).zip(at..at + here).for_each(|(number, at)| each(number, states, at));
+            each(done, self.chunk_mut(page), at..at + here);
             done += here;
         }
     }
 
     /// [`HostTable::pin`] and [`HostTable::add_guard`] for each of a run of pages: a few cycles a page.
     ///
+    /// # Errors
+    /// With the first page that is pinned 65,535 times; nothing has changed then.
+    ///
     /// # Panics
-    /// As they do.
-    pub fn pin_run(&mut self, first: Gfn, count: usize, guard: Option<Guard>) {
-        self.change_run(first, count, |_, states, at| {
-            let pins = &mut states.pages[at].pins;
-            *pins = pins.checked_add(1).expect("65,535 holders of one page");
-            if let Some(guard) = guard {
-                states.add_guard(at, guard);
+    /// When a page is outside the table.
+    pub fn pin_run(&mut self, first: Gfn, count: usize, guard: Option<Guard>) -> Result<(), Gfn> {
+        for (page, states) in self.states(first, count) {
+            let most = states.iter().fold(0, |most, state| state.pins.max(most));
+            if most == u16::MAX {
+                let at = states.iter().position(|state| state.pins == most).unwrap_or(0);
+                return Err(page.plus(at as u64));
             }
+        }
+        let reason = guard.map_or(GuardSet::NONE, GuardSet::of);
+        self.change_run(first, count, |_, states, range| {
+            let mut guarded = 0;
+            for page in &mut states.pages[range] {
+                page.pins += 1;
+                let with = page.guards.union(reason);
+                guarded += u16::from(page.guards.is_empty() && !with.is_empty());
+                page.guards = with;
+            }
+            states.guarded += guarded;
         });
+        Ok(())
     }
 
     /// The way back: `last` says of each page, by its number in the run, whether it is pinned at all, and
@@ -180,12 +205,14 @@ impl HostTable {
         guard: Option<Guard>,
         mut last: impl FnMut(usize) -> Option<bool>,
     ) {
-        self.change_run(first, count, |number, states, at| {
-            let Some(last) = last(number) else { return };
-            let pins = &mut states.pages[at].pins;
-            *pins = pins.checked_sub(1).expect("as often as it was pinned");
-            if let (true, Some(guard)) = (last, guard) {
-                states.remove_guard(at, guard);
+        self.change_run(first, count, |number, states, range| {
+            for (number, at) in (number..).zip(range) {
+                let Some(last) = last(number) else { continue };
+                let pins = &mut states.pages[at].pins;
+                *pins = pins.checked_sub(1).expect("as often as it was pinned");
+                if let (true, Some(guard)) = (last, guard) {
+                    states.remove_guard(at, guard);
+                }
             }
         });
     }
@@ -343,8 +370,10 @@ mod tests {
     fn a_run_is_pinned_and_guarded_as_its_pages_one_by_one_are() {
         let mut table = HostTable::new(3000, Arc::new(Nobody));
         let guard = table.register_guard(Rights::WRITE).unwrap();
-        table.pin_run(page(400), 1200, Some(guard));
-        table.pin_run(page(500), 1, None);
+        table.pin_run(page(400), 1200, Some(guard)).unwrap();
+        table.pin_run(page(500), 1, None).unwrap();
+        assert_eq!(table.obstacles(page(0), 3000), (Some(page(400)), true));
+        assert_eq!(table.obstacles(page(1600), 1400), (None, false));
         for (at, pinned) in [(399, false), (400, true), (1100, true), (1599, true), (1600, false)] {
             assert_eq!(table.is_pinned(page(at)), pinned, "{at}");
             assert_eq!(!table.guards(page(at)).is_empty(), pinned, "{at}");
@@ -356,6 +385,16 @@ mod tests {
         let guarded: Vec<u64> =
             (0..3000).filter(|&at| !table.guards(page(at)).is_empty()).collect();
         assert_eq!(guarded, [500, 501]);
+    }
+
+    #[test]
+    fn a_page_that_is_pinned_as_often_as_can_be_is_not_pinned_once_more() {
+        let mut table = HostTable::new(2048, Arc::new(Nobody));
+        let guard = table.register_guard(Rights::WRITE).unwrap();
+        (0..u16::MAX).for_each(|_| table.pin(page(600)));
+        assert_eq!(table.pin_run(page(500), 200, Some(guard)), Err(page(600)));
+        assert_eq!(table.obstacles(page(500), 200), (Some(page(600)), false));
+        assert_eq!(table.pin_run(page(601), 200, Some(guard)), Ok(()));
     }
 
     fn page(number: u64) -> Gfn {

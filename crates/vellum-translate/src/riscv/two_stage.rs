@@ -4,7 +4,7 @@
 
 use super::descend::{Descent, Tables};
 use super::reach::{Direct, Reach};
-use super::walk::{bare, not_canonical};
+use super::walk::not_canonical;
 use super::{Extensions, Leaf, MemoryType, Mode, Pte, Satp};
 use crate::memory::entry_at;
 use crate::{
@@ -96,7 +96,7 @@ impl<M: TableMemory + ?Sized, F: FnMut(SeenEntry)> Through<'_, M, F> {
             Environment { privilege: Privilege::User, sum: false, mxr: self.state.mxr };
         let va = Gva::new(gpa.get());
         if hgatp.mode == Mode::Bare {
-            return Ok(bare(va, environment));
+            return Ok(Leaf::bare(va, environment));
         }
         let levels = hgatp.mode.levels();
         // "address bits above … must all be zeros, or else a guest-page-fault exception occurs"
@@ -163,7 +163,7 @@ pub fn walk_two_stage<M: TableMemory + ?Sized>(
     environment.mxr |= state.mxr;
     let vsatp = state.vsatp;
     let first = if vsatp.mode == Mode::Bare {
-        bare(va, environment)
+        Leaf::bare(va, environment)
     } else if vsatp.mode.is_canonical(va) {
         let levels = vsatp.mode.levels();
         let tables = Tables { root: vsatp.root, levels, stage: Stage::First };

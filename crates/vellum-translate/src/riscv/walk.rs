@@ -83,7 +83,7 @@ impl Walker {
             3 if Mode::Sv39.is_canonical(va) => descent.quick::<_, 3, 9>(&reach, va, &mut entries),
             4 if Mode::Sv48.is_canonical(va) => descent.quick::<_, 4, 9>(&reach, va, &mut entries),
             5 if Mode::Sv57.is_canonical(va) => descent.quick::<_, 5, 9>(&reach, va, &mut entries),
-            0 => Ok(bare(va, descent.environment())),
+            0 => Ok(Leaf::bare(va, descent.environment())),
             levels => Err(not_canonical(levels, va, descent.access())),
         }
     }
@@ -94,16 +94,19 @@ pub(super) fn not_canonical(levels: u8, va: Gva, access: Access) -> Fault {
     Fault { level: levels - 1, ..Fault::new(FaultKind::Page, access, va) }
 }
 
-/// What an address leads to without translation.
-pub(super) fn bare(va: Gva, environment: Environment) -> Leaf {
-    Leaf {
-        gfn: Gpa::new(va.get()).gfn(),
-        rights: Rights::all(),
-        leaf_rights: Rights::all(),
-        user: environment.privilege == Privilege::User,
-        global: false,
-        level: 0,
-        napot: false,
-        memory_type: MemoryType::Physical,
+impl Leaf {
+    /// Where an address leads without translation: what a walk that begins nowhere ends with.
+    #[inline]
+    pub fn bare(va: Gva, environment: Environment) -> Leaf {
+        Leaf {
+            gfn: Gpa::new(va.get()).gfn(),
+            rights: Rights::all(),
+            leaf_rights: Rights::all(),
+            user: environment.privilege == Privilege::User,
+            global: false,
+            level: 0,
+            napot: false,
+            memory_type: MemoryType::Physical,
+        }
     }
 }
