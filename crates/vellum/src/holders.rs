@@ -93,6 +93,10 @@ impl FrameStore for Holders {
         self.pool.is_exclusive(frame)
     }
 
+    fn frames(&self) -> usize {
+        Arc::as_ptr(&self.pool).addr()
+    }
+
     fn retain_absent(&self, owner: OwnerId, token: Token) {
         match self.names.get() {
             Some(names) if owner == PAGER => names.retain(owner, token),

@@ -1,6 +1,7 @@
 //! Logs that fall off: which pages were used, which were written; and kept roots, which rest on the
 //! same way of taking rights back.
 
+use crate::vm::DEVICE;
 use crate::{Error, Paging, VmMemory};
 use vellum_translate::Gfn;
 use vellum_translate::host::Snapshot;
@@ -54,18 +55,32 @@ impl VmMemory {
         Ok(root)
     }
 
-    /// Goes back to a kept root: memory holds what it held then. Whatever was kept of the guest's
+    /// Goes back to a kept root: memory holds what it held then. A root of another machine over the same
+    /// pool of frames makes this one its clone. Whatever was kept of the guest's
     /// tables is thrown away, and the TLBs with it, since those tables are others now. Every page that
     /// becomes another is in the next dirty log. No hart runs meanwhile.
     ///
     /// # Errors
-    /// When the root is of a machine of another size, or the machine has a scavenger, whose books are of
-    /// the memory as it is; or when the root has more pages than a pager's quota, and those over it
+    /// When the root is of a machine of another size, or another machine's with frames of another pool or
+    /// with pages that only that one can bring; when the machine has a scavenger, whose books are of the
+    /// memory as it is; or when the root has more pages than a pager's quota, and those over it
     /// can't go: memory is the root's all the same then.
     pub fn reset_to_root(&mut self, root: &Snapshot) -> Result<(), Error> {
         let refuse = |value, why| Err(Error::Builder { field: "kept root", value, why });
         if root.pages() != self.host.pages() {
             return refuse(root.pages(), "pages are not those of this machine");
+        }
+        if !root.is_of(&self.host) {
+            // Another machine's: this one becomes its clone.
+            if !root.has_frames_of(&self.host) {
+                return refuse(1, "another machine's, whose frames are of another pool");
+            }
+            if let Some(page) = root.first_absent(Some(DEVICE)) {
+                return refuse(
+                    page.get(),
+                    "another machine's, and this page is with its pager or source",
+                );
+            }
         }
         if self.scavenging.is_some() {
             return refuse(1, "the scavenger has books of the memory as it is");

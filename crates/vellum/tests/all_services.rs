@@ -1,19 +1,20 @@
 //! Everything that is done to a machine's pages, in any order: written, shared, told as a delta,
-//! compressed, evicted, lent, exchanged, kept as a root, saved and restored. Two machines over one
+//! compressed, evicted, lent, exchanged, kept as a root, cloned, saved and restored; by a scavenger, by a
+//! pager, and by a pager whose store is a scavenger's, so that all of it is one sequence. Two machines over one
 //! pool of frames are held against plain copies of their memory: each page reads what was last
 //! written to it, what was sent or kept stays what it was, the books balance, and no frame is left.
 
 use proptest::prelude::*;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use vellum::frames::{FramePool, Held, Options as PoolOptions};
 use vellum::remap::{Buffer, Token, Transfers};
 use vellum::scavenger::{Domain, Mode, Options as ScavengerOptions, Scavenger, SharedScavenger};
 use vellum::translate::host::Snapshot;
 use vellum::translate::tlb::Tlb;
 use vellum::translate::{Environment, Gpa, Gva, PAGE_SIZE};
-use vellum::vellum_pager::store::RamStore;
-use vellum::vellum_pager::{Options, Pager};
-use vellum::{Builder, Paging, VmMemory};
+use vellum::vellum_pager::store::{Get, PageStore, Put, RamStore, Traffic};
+use vellum::vellum_pager::{Options, PageNo, Pager, StoreError};
+use vellum::{Builder, Paging, ScavengedStore, VmMemory};
 use vellum_hart::Memory;
 use vellum_state::{from_bytes, state_hash, to_bytes};
 
@@ -33,6 +34,9 @@ type Plain = Vec<Page>;
 enum Service {
     Scavenger(Mode),
     Pager(u32),
+    /// A pager of so many frames that keeps what it evicts in scavenged memory: there it is shared, told
+    /// as a delta and compressed.
+    Both(u32),
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +79,10 @@ enum Step {
     Reset {
         which: usize,
     },
+    /// The machine becomes what a root of the other one was.
+    Clone {
+        which: usize,
+    },
     Save,
     Restore {
         which: usize,
@@ -100,6 +108,7 @@ fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
         1 => which().prop_map(|which| Step::GiveUp { which }),
         1 => Just(Step::Keep),
         1 => which().prop_map(|which| Step::Reset { which }),
+        2 => which().prop_map(|which| Step::Clone { which }),
         1 => Just(Step::Save),
         1 => which().prop_map(|which| Step::Restore { which }),
         1 => which().prop_map(|which| Step::ForgetKept { which }),
@@ -127,8 +136,36 @@ fn content(family: u8, variant: u8) -> Page {
     page
 }
 
+/// A scavenger's store, at which the test looks while a pager has it.
+#[derive(Debug, Clone)]
+struct Watched(Arc<Mutex<ScavengedStore>>);
+
+impl PageStore for Watched {
+    fn name(&self) -> &str {
+        "watched"
+    }
+
+    fn get(&mut self, batch: &mut [Get<'_>]) {
+        self.0.lock().unwrap().get(batch);
+    }
+
+    fn put(&mut self, batch: &[Put<'_>]) -> Result<(), StoreError> {
+        self.0.lock().unwrap().put(batch)
+    }
+
+    fn discard(&mut self, pages: &[PageNo]) -> Result<(), StoreError> {
+        self.0.lock().unwrap().discard(pages)
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.0.lock().unwrap().traffic()
+    }
+}
+
 struct Machine {
     vm: VmMemory,
+    /// Where the pager keeps pages, if that is scavenged memory.
+    store: Option<Watched>,
     tlb: Box<Tlb>,
     transfers: Transfers<Held>,
     plain: Plain,
@@ -154,14 +191,23 @@ impl Machine {
             .frames_of(Arc::clone(pool))
             .build()
             .unwrap();
+        let mut store = None;
         match (service, scavenger) {
             (Service::Scavenger(mode), Some(scavenger)) => {
                 vm.attach_scavenger(Arc::clone(scavenger), Domain(1), mode).unwrap();
             }
-            (Service::Pager(quota), _) => {
+            (Service::Pager(quota) | Service::Both(quota), _) => {
                 let options = Options { twins: 2, ..Options::new(PAGES as u32, quota) };
-                let pager = Pager::new(options, Box::new(RamStore::new(PAGES))).unwrap();
-                vm.attach_pager(pager).unwrap();
+                let kept: Box<dyn PageStore> = match service {
+                    Service::Both(_) => {
+                        let inner = ScavengedStore::new(PAGES as u32, scavenging()).unwrap();
+                        let watched = Watched(Arc::new(Mutex::new(inner)));
+                        store = Some(watched.clone());
+                        Box::new(watched)
+                    }
+                    _ => Box::new(RamStore::new(PAGES)),
+                };
+                vm.attach_pager(Pager::new(options, kept).unwrap()).unwrap();
             }
             (Service::Scavenger(_), None) => unreachable!("made with a scavenger"),
         }
@@ -169,6 +215,7 @@ impl Machine {
         tlb.set_environment(Environment::SUPERVISOR);
         Machine {
             vm,
+            store,
             tlb,
             transfers: Transfers::default(),
             plain: vec![[0; PAGE_SIZE]; PAGES as usize],
@@ -241,6 +288,7 @@ impl Machine {
                 self.vm.reset_to_root(root).unwrap();
                 self.plain = plain.clone();
             }
+            Step::Clone { .. } => unreachable!("takes two machines"),
             Step::Save => {
                 if self.saved.len() < KEPT {
                     self.vm.bring_all().unwrap();
@@ -258,6 +306,24 @@ impl Machine {
                 }
             }
         }
+    }
+
+    /// Becomes what a root of another machine was; whether it could.
+    fn become_clone(&mut self, (root, plain): &(Snapshot, Plain)) -> bool {
+        // As for going back to a root of its own.
+        if !self.flights.is_empty() {
+            return false;
+        }
+        // What only the other machine's pager or scavenger can bring is refused, and so is a clone whose
+        // scavenger has books of what it was.
+        let away = root.first_absent(None).is_some();
+        let may = !away && self.vm.scavenger().is_none();
+        let cloned = self.vm.reset_to_root(root);
+        assert_eq!(cloned.is_ok(), may, "{cloned:?}");
+        if may {
+            self.plain = plain.clone();
+        }
+        may
     }
 
     fn deliver(&mut self, which: usize, page: u64) {
@@ -316,17 +382,28 @@ impl Machine {
     }
 }
 
-fn run(paging: Paging, service: Service, steps: &[(usize, Step)]) {
+fn scavenging() -> ScavengerOptions {
+    ScavengerOptions { lottery: 8, ..ScavengerOptions::default() }
+}
+
+/// How many clones there were.
+fn run(paging: Paging, service: Service, steps: &[(usize, Step)]) -> u64 {
     let pool = FramePool::new(PoolOptions::new(FRAMES)).unwrap();
-    let scavenger = matches!(service, Service::Scavenger(_)).then(|| {
-        let options = ScavengerOptions { lottery: 8, ..ScavengerOptions::default() };
-        Scavenger::new(Arc::clone(&pool), options).shared()
-    });
+    let scavenger = matches!(service, Service::Scavenger(_))
+        .then(|| Scavenger::new(Arc::clone(&pool), scavenging()).shared());
     let mut machines = [(); 2].map(|()| Machine::new(&pool, paging, service, scavenger.as_ref()));
+    let mut clones = 0;
     for (which, step) in steps {
-        machines[*which].step(step);
-        if let Some(scavenger) = &scavenger {
-            let bytes = scavenger.lock().report().store;
+        if let Step::Clone { which: root } = *step {
+            let Some(root) = machines[1 - which].roots.get(root).cloned() else { continue };
+            clones += u64::from(machines[*which].become_clone(&root));
+        } else {
+            machines[*which].step(step);
+        }
+        let stores = machines.iter().filter_map(|machine| machine.store.as_ref());
+        let reports = stores.map(|store| store.0.lock().unwrap().report());
+        for report in reports.chain(scavenger.iter().map(|scavenger| scavenger.lock().report())) {
+            let bytes = report.store;
             assert_eq!(bytes.live + bytes.dead + bytes.free, bytes.allocated, "{bytes:?}");
         }
     }
@@ -345,6 +422,14 @@ fn run(paging: Paging, service: Service, steps: &[(usize, Step)]) {
         let flights: Vec<_> = (0..machine.flights.len()).collect();
         drop(machine.vm);
         drop(machine.roots);
+        if let Some(Watched(store)) = machine.store {
+            // Nobody else has it now. What is not wanted any more takes nothing once it is looked through.
+            let mut store =
+                Arc::into_inner(store).expect("the pager let it go").into_inner().unwrap();
+            let all: Vec<PageNo> = (0..PAGES as u32).map(PageNo::new).collect();
+            store.discard(&all).unwrap();
+            assert_eq!(store.report().store.live, 0, "{:?}", store.report());
+        }
         flights.into_iter().for_each(|which| {
             let (token, was) = &machine.flights[which];
             let mut sent = [0; PAGE_SIZE];
@@ -360,6 +445,7 @@ fn run(paging: Paging, service: Service, steps: &[(usize, Step)]) {
         assert_eq!(report.store.live, 0, "{report:?}");
     }
     assert_eq!(pool.counters().used, 0, "every reference came back");
+    clones
 }
 
 proptest! {
@@ -377,6 +463,16 @@ proptest! {
     }
 
     #[test]
+    fn all_at_once_changes_no_byte(
+        steps in steps(),
+        nested in any::<bool>(),
+        quota in 16..PAGES as u32,
+    ) {
+        let paging = if nested { Paging::Nested } else { Paging::Shadow };
+        run(paging, Service::Both(quota), &steps);
+    }
+
+    #[test]
     fn paging_lending_and_going_back_change_no_byte(
         steps in steps(),
         nested in any::<bool>(),
@@ -385,4 +481,63 @@ proptest! {
         let paging = if nested { Paging::Nested } else { Paging::Shadow };
         run(paging, Service::Pager(quota), &steps);
     }
+}
+
+/// One sequence in which each thing happens at least once, with the scavenger and the pager both on.
+#[test]
+fn a_machine_is_cloned_while_its_pages_are_scavenged_paged_and_lent() {
+    let fills = (0..PAGES).map(|page| (0, Step::Fill { page, family: 2, variant: page as u8 % 3 }));
+    let mut steps: Vec<(usize, Step)> = (0..6).map(|page| fill(0, page)).collect();
+    steps.extend([
+        (0, Step::Send { page: 0, count: 3 }),
+        (0, Step::Keep),
+        (1, Step::Clone { which: 0 }),
+        (1, Step::Store { page: 1, at: 8, value: 7 }),
+        (1, Step::Send { page: 1, count: 2 }),
+        (0, Step::Store { page: 2, at: 0, value: 9 }),
+        (1, Step::Keep),
+        (0, Step::Complete { which: 0 }),
+        (0, Step::Clone { which: 0 }),
+        (0, Step::Save),
+    ]);
+    // More than the quota: the pager evicts, and its store is scavenged.
+    steps.extend(fills);
+    steps.extend([
+        (0, Step::Keep),
+        (1, Step::Complete { which: 0 }),
+        // Pages that only the other machine's pager has: refused, and nothing has changed.
+        (1, Step::Clone { which: 1 }),
+        (0, Step::Restore { which: 0 }),
+        (1, Step::Reset { which: 0 }),
+        (0, Step::Work { turns: 2 }),
+    ]);
+    assert_eq!(run(Paging::Shadow, Service::Both(16), &steps), 2);
+}
+
+fn fill(machine: usize, page: u64) -> (usize, Step) {
+    (machine, Step::Fill { page, family: 3, variant: page as u8 % 3 })
+}
+
+/// A root is another machine's memory only where the frames are the same.
+#[test]
+fn a_root_over_another_pool_is_refused() {
+    let mut machines = [(); 2].map(|()| {
+        let pool = FramePool::new(PoolOptions::new(FRAMES)).unwrap();
+        Machine::new(&pool, Paging::Shadow, Service::Pager(20), None)
+    });
+    machines[0].step(&fill(0, 3).1);
+    let root = machines[0].vm.keep_root().unwrap();
+    let error = machines[1].vm.reset_to_root(&root).unwrap_err();
+    assert!(error.to_string().contains("another pool"), "{error}");
+    machines[1].check_all();
+    // What is delivered from there is copied.
+    let [one, two] = &mut machines;
+    let list = [Buffer::new(at(3).get(), PAGE)];
+    let token = one.transfers.send(&mut one.vm, &list).unwrap();
+    let data = one.transfers.data(token).unwrap().clone();
+    let posted = two.transfers.post(&two.vm, &list).unwrap();
+    let (end, _) = two.transfers.deliver(&mut two.vm, posted, &data).unwrap();
+    assert_eq!((end.remapped, end.copied), (0, PAGE));
+    two.plain[3] = one.plain[3];
+    two.check_all();
 }

@@ -19,6 +19,12 @@ pub trait FrameStore: Send + Sync + fmt::Debug {
     /// Whether there is exactly one owner. Never so for the zero frame.
     fn is_exclusive(&self, frame: FrameId) -> bool;
 
+    /// Whose frames are counted: two stores that say the same number count the same frames. If not said,
+    /// a store's own alone.
+    fn frames(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+
     /// One more entry names this absent page: a leaf was copied. Most owners need not know.
     fn retain_absent(&self, _owner: OwnerId, _token: Token) {}
 

@@ -1,8 +1,8 @@
 //! Kept roots: the content of a table at one instant, and the way back to it.
 
-use super::HostTable;
-use super::node::{FANOUT, Node, Slot};
+use super::node::{FANOUT, FrameStore, Node, Slot};
 use super::table::LEVELS;
+use super::{HostEntry, HostTable, OwnerId};
 use crate::Gfn;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 pub struct Snapshot {
     root: Arc<Node>,
     pages: u64,
+    store: Arc<dyn FrameStore>,
 }
 
 impl Snapshot {
@@ -25,6 +26,36 @@ impl Snapshot {
     pub const fn pages(&self) -> u64 {
         self.pages
     }
+
+    /// Whether it was taken of this table: whoever keeps this one's absent pages keeps its.
+    pub fn is_of(&self, table: &HostTable) -> bool {
+        Arc::as_ptr(&self.store).addr() == Arc::as_ptr(&table.store).addr()
+    }
+
+    /// Whether its frames are ones that this table may have.
+    pub fn has_frames_of(&self, table: &HostTable) -> bool {
+        self.store.frames() == table.store.frames()
+    }
+
+    /// The first page that is in no frame and with another owner than `but`. Costs a look at each node.
+    pub fn first_absent(&self, but: Option<OwnerId>) -> Option<Gfn> {
+        let page = first_absent(&self.root, LEVELS - 1, 0, but)?;
+        (page < self.pages).then(|| Gfn::new(page))
+    }
+}
+
+fn first_absent(node: &Node, level: u32, base: u64, but: Option<OwnerId>) -> Option<u64> {
+    let span = 1_u64 << (9 * level);
+    (0..FANOUT).find_map(|index| {
+        let start = base + index as u64 * span;
+        match below(node, index) {
+            Below::Entry(bits) => match HostEntry::unpack(bits) {
+                HostEntry::Absent { owner, .. } if Some(owner) != but => Some(start),
+                _ => None,
+            },
+            Below::Node(node) => first_absent(node, level - 1, start, but),
+        }
+    })
 }
 
 impl HostTable {
@@ -40,7 +71,8 @@ impl HostTable {
     /// right, as [`HostTable::revoke_writes`] does, so that the next write to each page copies it.
     pub fn snapshot(&mut self) -> Snapshot {
         self.revoke_writes();
-        Snapshot { root: Arc::clone(&self.root), pages: self.pages }
+        let (root, store) = (Arc::clone(&self.root), Arc::clone(&self.store));
+        Snapshot { root, pages: self.pages, store }
     }
 
     /// Goes back to a kept root: every page is again what it was. Voids every write right and stamps
