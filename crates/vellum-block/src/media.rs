@@ -90,6 +90,21 @@ pub trait Media {
     /// When the range or the buffer does not fit, a sector is lost, or the file below fails.
     fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError>;
 
+    /// Reads whole sectors from `lba` on into buffers, one behind the other, each of whole sectors. A
+    /// medium below which such a read is one call does it by one.
+    ///
+    /// # Errors
+    /// As for [`Media::read`]; the buffers before the one that failed are filled.
+    fn read_parts(&mut self, lba: Lba, parts: &mut [&mut [u8]]) -> Result<(), MediaError> {
+        let mut at = lba;
+        for part in parts {
+            let sectors = self.check(at, part.len())?;
+            self.read(at, part)?;
+            at = Lba::new(at.get() + sectors);
+        }
+        Ok(())
+    }
+
     /// Writes whole sectors from `lba` on.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use crate::media::check_size;
 use crate::{Lba, Media, MediaError};
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, IoSliceMut, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Content in a file; what was never written is a hole and reads as zeros.
@@ -62,6 +62,18 @@ impl SparseFile {
         if self.writable { Ok(()) } else { Err(MediaError::ReadOnly) }
     }
 
+    /// The file, placed where `bytes` bytes from `lba` on are to be written, for whoever has them in another
+    /// form than a slice and writes just those.
+    ///
+    /// # Errors
+    /// As for [`Media::write`].
+    pub fn writer(&mut self, lba: Lba, bytes: usize) -> Result<&mut File, MediaError> {
+        self.may_write()?;
+        self.check(lba, bytes)?;
+        self.seek(self.at(lba))?;
+        Ok(&mut self.file)
+    }
+
     fn seek(&mut self, offset: u64) -> Result<(), MediaError> {
         self.file.seek(SeekFrom::Start(offset)).map_err(io_error("seek", offset))?;
         Ok(())
@@ -94,6 +106,35 @@ impl Media for SparseFile {
         let offset = self.at(lba);
         self.seek(offset)?;
         io::Read::read_exact(&mut self.file, out).map_err(io_error("read", offset))
+    }
+
+    fn read_parts(&mut self, lba: Lba, parts: &mut [&mut [u8]]) -> Result<(), MediaError> {
+        let offset = self.at(lba);
+        let mut bytes = 0;
+        for part in parts.iter() {
+            self.check(lba, part.len())?;
+            bytes += part.len();
+        }
+        self.check(lba, bytes)?;
+        self.seek(offset)?;
+        let mut slices: Vec<IoSliceMut<'_>> =
+            parts.iter_mut().map(|part| IoSliceMut::new(part)).collect();
+        let mut left = &mut slices[..];
+        while bytes > 0 {
+            match io::Read::read_vectored(&mut self.file, left) {
+                Ok(0) => {
+                    let error = io::Error::from(io::ErrorKind::UnexpectedEof);
+                    return Err(io_error("read", offset)(error));
+                }
+                Ok(n) => {
+                    bytes -= n;
+                    IoSliceMut::advance_slices(&mut left, n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(io_error("read", offset)(error)),
+            }
+        }
+        Ok(())
     }
 
     fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
@@ -141,6 +182,14 @@ mod tests {
         let mut out = [1; 1536];
         file.read(Lba::new(999_999), &mut out).unwrap();
         assert_eq!((out[0], out[512], out[1024]), (0, 7, 0));
+        let (mut one, mut two) = ([1; 1024], [1; 512]);
+        file.read_parts(Lba::new(999_999), &mut [&mut one, &mut two]).unwrap();
+        assert_eq!((&one[..], &two[..]), (&out[..1024], &out[1024..]));
+        let odd = file.read_parts(Lba::new(0), &mut [&mut one[..512], &mut two[..100]]);
+        assert!(matches!(odd, Err(MediaError::Unaligned { bytes: 100, .. })));
+        let past = file.read_parts(Lba::new((1 << 22) - 2), &mut [&mut one, &mut two]);
+        assert!(past.is_err(), "three sectors where two are left");
+        assert!(matches!(file.writer(Lba::new(0), 512), Err(MediaError::ReadOnly)));
         assert!(matches!(file.write(Lba::new(0), &[0; 512]), Err(MediaError::ReadOnly)));
         assert!(SparseFile::create(&path, 8, 512).is_err(), "never overwrites a file");
     }

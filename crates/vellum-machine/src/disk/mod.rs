@@ -5,16 +5,22 @@
 //! usual ones, on a model where every request takes the same short time.
 
 mod content;
+mod in_place;
 mod model;
+mod overlay;
 mod payload;
 
-pub use content::{Content, CopyOnWrite, HELD_LIMIT, InPlace, Zeros};
+pub use content::{Content, Zeros};
+pub use in_place::InPlace;
 pub use model::ModelDisk;
+pub use overlay::{CopyOnWrite, HELD_LIMIT};
 pub use payload::Payload;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use thiserror::Error as ThisError;
+use vellum::frames::FramePool;
 use vellum_block::{Fixed, FixedConfig, MediaError, SparseFile, SubmitError};
 use vellum_state::State;
 
@@ -154,6 +160,17 @@ pub trait Disk: State + core::fmt::Debug {
     /// # Errors
     /// When it does not; then nothing has changed and no `Done` follows.
     fn submit(&mut self, now: Instant, ticket: Ticket, request: Request) -> Result<(), DiskError>;
+
+    /// From here on what is read may come in frames of this pool, or in none: the memory of whoever asks
+    /// can take them in place of its own.
+    fn use_frames(&mut self, frames: Option<&Arc<FramePool>>) {
+        let _ = frames;
+    }
+
+    /// Bytes of held pages, of all that was written, that the disk copied all the same.
+    fn copied(&self) -> u64 {
+        0
+    }
 
     /// When something will happen next.
     fn next_event(&self) -> Option<Instant>;

@@ -4,7 +4,9 @@
 //! the request, as it would be if the power went.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use vellum::frames::FramePool;
 use vellum_block::{Completion, Device, Flags, Lba, Op, Tag};
 use vellum_state::{Error, Reader, State, Writer};
 
@@ -20,6 +22,10 @@ pub struct ModelDisk<D, C> {
     content: C,
     /// The data of the writes in flight.
     writes: BTreeMap<Ticket, Payload>,
+    /// What is read may come in frames of this pool.
+    frames: Option<Arc<FramePool>>,
+    /// Bytes of held pages that were copied all the same.
+    copied: u64,
 }
 
 impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
@@ -42,7 +48,8 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         if u64::from(sector_bytes) < SECTOR {
             return Err(DiskError::Unaligned { sector: 0, sectors: 1, sector_bytes });
         }
-        Ok(ModelDisk { device, content, writes: BTreeMap::new() })
+        let writes = BTreeMap::new();
+        Ok(ModelDisk { device, content, writes, frames: None, copied: 0 })
     }
 
     /// The model, for its statistics.
@@ -84,9 +91,10 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         let vellum_block::Request { op, lba, sectors, .. } = completion.request;
         match (op, data) {
             (Op::Read, _) => {
-                return Ok(self.content.fetch(lba, sectors.into())?);
+                let frames = self.frames.as_ref();
+                return Ok(self.content.fetch(lba, sectors.into(), frames)?);
             }
-            (Op::Write, Some(data)) => self.content.store(lba, &data)?,
+            (Op::Write, Some(data)) => self.copied += self.content.store(lba, &data)?,
             (Op::Discard | Op::WriteZeroes, _) => self.content.discard(lba, sectors.into())?,
             (Op::Flush, _) => self.content.flush()?,
             _ => return Err(DiskError::Failed(completion.status)),
@@ -141,6 +149,14 @@ impl<D: Device + State + core::fmt::Debug, C: Content> Disk for ModelDisk<D, C> 
             self.writes.insert(ticket, data);
         }
         Ok(())
+    }
+
+    fn use_frames(&mut self, frames: Option<&Arc<FramePool>>) {
+        self.frames = frames.cloned();
+    }
+
+    fn copied(&self) -> u64 {
+        self.copied
     }
 
     fn next_event(&self) -> Option<Instant> {

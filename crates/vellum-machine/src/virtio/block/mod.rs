@@ -188,8 +188,14 @@ impl VirtioDevice for Block {
         }
     }
 
+    /// What was moved, and how. Pages that were lent and that the disk copied all the same are copied.
     fn transfers(&self) -> vellum::remap::Counters {
-        self.mover.counters()
+        let (counters, copied) = (self.mover.counters(), self.disk.copied());
+        vellum::remap::Counters {
+            remapped: counters.remapped.saturating_sub(copied),
+            copied: counters.copied + copied,
+            ..counters
+        }
     }
 
     fn next_event(&self) -> Option<Instant> {
@@ -198,6 +204,7 @@ impl VirtioDevice for Block {
 
     fn advance(&mut self, io: &mut Io<'_>, used: &mut Vec<Used>) -> Result<(), Broken> {
         let mut ended = Vec::new();
+        self.disk.use_frames(self.mover.frames(io.memory).as_ref());
         self.disk.advance(io.now, &mut |done| ended.push(done));
         for Done { ticket, result } in ended {
             self.mover.ended(io.memory, ticket);

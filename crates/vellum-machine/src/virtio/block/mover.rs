@@ -2,8 +2,9 @@
 //! is copied.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use vellum::frames::Held;
+use vellum::frames::{FramePool, Held};
 use vellum::remap::{Counters, Policy, Token, Transfers};
 
 use crate::disk::{Payload, Ticket};
@@ -41,6 +42,15 @@ impl Mover {
     pub(super) fn remap_from(&mut self, threshold_pages: usize) {
         let policy = Policy { threshold_pages, ..*self.transfers.policy() };
         self.transfers.set_policy(policy);
+    }
+
+    /// The frames that a disk may read into: the memory's own, where it can be remapped at all.
+    pub(super) fn frames(&self, memory: &dyn Dma) -> Option<Arc<FramePool>> {
+        let mut frames = None;
+        if self.transfers.policy().threshold_pages < usize::MAX {
+            memory.remap(&mut |space| frames = Some(Arc::clone(space.pool())));
+        }
+        frames
     }
 
     /// What was moved, and how.

@@ -90,10 +90,11 @@ fn what_is_no_whole_page_is_copied_and_only_that() {
     fill(&mut g, DATA, 4);
     // Half a page, two whole ones, half a page.
     request(&mut g, OUT, 0, &[(DATA + 2048, 2048 + 8192 + 2048)]);
-    assert_eq!(moved(&g), (8192, 4096));
-    // They stand across the disk's own pages, which therefore hold bytes: they come back copied.
+    // They stand across the disk's own pages, which therefore hold bytes: lent, and copied there. They
+    // come back copied.
+    assert_eq!(moved(&g), (0, 12288));
     request(&mut g, IN, 0, &[(BACK + 2048, 12288)]);
-    assert_eq!(moved(&g), (8192, 4096 + 12288));
+    assert_eq!(moved(&g), (0, 2 * 12288));
     assert_eq!(page(&mut g, BACK + PAGE), page(&mut g, DATA + PAGE));
     let mut g = Guest::with(Block::new(Box::new(disk()), "copies").remapping_from(usize::MAX));
     let offered = g.offered();
@@ -143,4 +144,58 @@ fn held_pages_are_saved_as_what_they_hold() {
     }
     assert_eq!(state_hash(&other.slots), state_hash(&g.slots));
     assert_eq!(state_hash(&other.vm), state_hash(&g.vm));
+}
+
+/// A disk in a file, written where it stands.
+fn in_a_file(pages: u64) -> (tempfile::NamedTempFile, Guest) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(pages * PAGE).unwrap();
+    let disk = crate::disk::in_file(file.path(), true).unwrap();
+    let mut g = Guest::with(Block::new(Box::new(disk), "file"));
+    let offered = g.offered();
+    g.start(offered);
+    (file, g)
+}
+
+#[test]
+fn pages_go_to_a_file_and_come_from_it_uncopied() {
+    let (file, mut g) = in_a_file(16);
+    fill(&mut g, DATA, 4);
+    let was: Vec<_> = (0..4).map(|n| page(&mut g, DATA + n * PAGE)).collect();
+    // At any sector: where a page stands in a file is the same to it.
+    request(&mut g, OUT, 3, &[(DATA + PAGE, PAGE as u32), (DATA, 3 * PAGE as u32)]);
+    assert_eq!(moved(&g), (4 * PAGE, 0));
+    let bytes = std::fs::read(file.path()).unwrap();
+    let wanted = [&was[1], &was[0], &was[1], &was[2]].map(|page| &page[..]).concat();
+    assert!(bytes[3 * 512..][..4 * PAGE as usize] == wanted[..]);
+    let used = g.vm.pool().counters().used;
+    request(&mut g, IN, 3, &[(BACK, 4 * PAGE as u32)]);
+    assert_eq!(moved(&g), (8 * PAGE, 0), "and back");
+    assert!(g.peek::<{ 4 * PAGE as usize }>(BACK)[..] == wanted[..]);
+    assert_eq!(g.vm.pool().counters().used, used + 4, "the frames are the guest's, and no others");
+    // Half a page, a whole one, half a page: the file takes all three, and the halves were copied.
+    request(&mut g, OUT, 40, &[(DATA + 2048, 2 * PAGE as u32)]);
+    assert_eq!(moved(&g), (9 * PAGE, PAGE));
+    // What the guest writes into received pages is in them alone.
+    g.poke(BACK, b"mine");
+    request(&mut g, IN, 3, &[(BACK + 4 * PAGE, PAGE as u32)]);
+    assert_eq!(page(&mut g, BACK + 4 * PAGE), was[1]);
+    // A sector is no page.
+    request(&mut g, IN, 3, &[(BACK, 512)]);
+    assert_eq!(moved(&g), (10 * PAGE, PAGE + 512));
+}
+
+/// Where no frame is to spare, a disk reads into bytes, and the guest gets them all the same.
+#[test]
+fn without_a_frame_to_spare_what_is_read_is_copied() {
+    let (file, mut g) = in_a_file(16);
+    fill(&mut g, DATA, 1);
+    request(&mut g, OUT, 0, &[(DATA, PAGE as u32)]);
+    let was = page(&mut g, DATA);
+    let pool = std::sync::Arc::clone(g.vm.pool());
+    let spare: Vec<_> = std::iter::from_fn(|| pool.allocate().ok()).collect();
+    request(&mut g, IN, 0, &[(DATA, PAGE as u32)]);
+    assert_eq!((moved(&g), page(&mut g, DATA)), ((PAGE, PAGE), was));
+    spare.into_iter().for_each(|frame| pool.release(frame));
+    drop(file);
 }
