@@ -150,7 +150,7 @@ fn held_pages_are_saved_as_what_they_hold() {
 fn in_a_file(pages: u64) -> (tempfile::NamedTempFile, Guest) {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(pages * PAGE).unwrap();
-    let disk = in_file(file.path(), true).unwrap();
+    let disk = disk::in_file(file.path(), true).unwrap();
     let mut g = Guest::with(Block::new(Box::new(disk), "file"));
     let offered = g.offered();
     g.start(offered);
