@@ -72,7 +72,7 @@ pub struct Bch {
 
 impl Bch {
     /// Builds the code and its tables: 6·2^m bytes for the field; for division 16 KiB a 64 bits of
-    /// parity, or 2 KiB (compact kernels), or with carry-less multiplication as much as
+    /// parity (144 KiB for 321 to 576 bits), or 2 KiB (compact kernels), or with carry-less multiplication as much as
     /// the data; 256·t bytes for the search; at most 128 KiB for syndromes.
     ///
     /// # Errors

@@ -8,6 +8,8 @@
 mod bits;
 mod graph;
 mod minsum;
+mod params;
+mod reads;
 
 use crate::blank;
 use crate::codec::{Codec, EccError, Outcome, check_batch, check_lengths};
@@ -20,36 +22,13 @@ pub(crate) use bits::is_codeword;
 use core::ops::Range;
 pub(crate) use graph::Graph;
 pub(crate) use minsum::Beliefs;
+pub use params::LdpcParams;
+pub use reads::beliefs_from_reads;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use {graph::Edge, minsum::HARD_BELIEF, minsum::LANES, minsum::place};
 
 /// How often an iteration looks whether it has come to a codeword.
 const LOOKS: usize = 4;
-
-/// Which LDPC code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LdpcParams {
-    /// Bits of a circulant, a multiple of 64.
-    pub circulant: usize,
-    /// Block rows: parity is that many circulants.
-    pub rows: usize,
-    /// Block columns, data and parity together.
-    pub columns: usize,
-    /// Circulants in a data column.
-    pub weight: usize,
-    /// Iterations after which a decode gives up.
-    pub iterations: u32,
-}
-
-impl LdpcParams {
-    /// 1024 bytes of data and 128 of parity, rate 8/9.
-    pub const KIB_1: Self = Self { circulant: 128, ..Self::KIB_4 };
-    /// 2048 bytes of data and 256 of parity, rate 8/9.
-    pub const KIB_2: Self = Self { circulant: 256, ..Self::KIB_4 };
-    /// 4096 bytes of data and 512 of parity, rate 8/9.
-    pub const KIB_4: Self =
-        Self { circulant: 512, rows: 8, columns: 72, weight: 4, iterations: 30 };
-}
 
 /// A quasi-cyclic LDPC code.
 ///
@@ -332,30 +311,4 @@ fn store(bits: &[u64], data: &mut [u8], parity: &mut [u8]) -> u32 {
         let before = u64::from_le_bytes(core::mem::replace(bytes, word.to_le_bytes()));
         changed + (before ^ word).count_ones()
     })
-}
-
-/// Beliefs from reading one codeword several times: `reads` are data and parity in one piece, read
-/// at different voltages, the usual one first. A bit that every read agrees on is believed most; one
-/// that only just keeps a majority, least. Ties follow the first read.
-///
-/// # Errors
-/// [`EccError::DataLength`] if the reads are not as long as the first, or not of `beliefs` bits.
-pub fn beliefs_from_reads(reads: &[&[u8]], beliefs: &mut [i8]) -> Result<(), EccError> {
-    let expected = beliefs.len() / 8;
-    for read in reads {
-        if read.len() != expected || !beliefs.len().is_multiple_of(8) {
-            return Err(EccError::DataLength { found: read.len(), expected });
-        }
-    }
-    let Some(first) = reads.first() else { return Ok(()) };
-    for (i, belief) in beliefs.iter_mut().enumerate() {
-        let bit = |read: &[u8]| read[i / 8] >> (i % 8) & 1 == 1;
-        let ones = reads.iter().filter(|read| bit(read)).count();
-        let lead = 2 * ones as isize - reads.len() as isize;
-        let one = if lead == 0 { bit(first) } else { lead > 0 };
-        // From 3 for a tie to 12 for agreement.
-        let size = 3 + 9 * lead.unsigned_abs() / reads.len();
-        *belief = if one { -(size as i8) } else { size as i8 };
-    }
-    Ok(())
 }

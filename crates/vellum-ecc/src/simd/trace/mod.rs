@@ -1,17 +1,19 @@
 //! Roots of the error locator by the trace algorithm, as the plain version in `bch::roots` finds them,
 //! with carry-less multiplication.
 //!
-//! A coefficient takes 32 bits. One instruction multiplies two of them by a factor, and the products,
-//! 2m − 1 ≤ 29 bits long, do not meet. Sums of products are reduced once, at their end, by Barrett's
-//! method: two more multiplications, for any field polynomial. Squaring a pair of coefficients is one
-//! multiplication of the pair by itself.
+//! [`coefficients`] is the arithmetic, [`poly`] division and greatest common divisors.
+
+mod coefficients;
+mod poly;
 
 use super::locator::MAX_ERRORS;
 use crate::bch::{CLOSED, Solver};
 use crate::field::Field;
 use crate::kernels::Kernels;
 use alloc::vec::Vec;
+use coefficients::{Reducer, fours, load, reduce, squared, store, times, weighted};
 use core::arch::x86_64::*;
+use poly::{Poly, monic, split};
 
 /// Coefficients that polynomials of up to this many roots have room for: with zeros up to a whole
 /// vector beyond. Few errors are the usual case, and clearing room for many would cost more than
@@ -19,14 +21,6 @@ use core::arch::x86_64::*;
 const FEW: usize = 12;
 const FEW_ROOM: usize = FEW + 12;
 const MANY_ROOM: usize = MAX_ERRORS + 9;
-
-/// A polynomial over the field: coefficients, lowest first, without leading zeros; zero from the
-/// length on.
-#[derive(Debug, Clone, Copy)]
-struct Poly<const ROOM: usize> {
-    c: [u32; ROOM],
-    len: usize,
-}
 
 /// Finds roots of polynomials over one field.
 #[derive(Debug, Clone)]
@@ -127,159 +121,6 @@ impl TraceRoots {
     }
 }
 
-/// What reduces products.
-#[derive(Debug, Clone, Copy)]
-struct Reducer {
-    m: __m128i,
-    polynomial: __m128i,
-    quotient: __m128i,
-}
-
-/// Four coefficients, times the factor in the low word of `k`, not reduced.
-#[inline]
-#[target_feature(enable = "pclmulqdq,sse2")]
-fn times(v: __m128i, k: __m128i) -> __m128i {
-    _mm_unpacklo_epi64(_mm_clmulepi64_si128::<0x00>(v, k), _mm_clmulepi64_si128::<0x01>(v, k))
-}
-
-/// Products modulo the field's polynomial.
-#[inline]
-#[target_feature(enable = "pclmulqdq,sse2")]
-fn reduce(v: __m128i, r: &Reducer) -> __m128i {
-    let high = _mm_srl_epi32(v, r.m);
-    let quotient = _mm_srl_epi32(times(high, r.quotient), r.m);
-    _mm_xor_si128(v, times(quotient, r.polynomial))
-}
-
-/// The product of two elements.
-#[inline]
-#[target_feature(enable = "pclmulqdq,sse2")]
-fn product(a: u32, b: u32, r: &Reducer) -> u32 {
-    let both = [a, b].map(|x| _mm_cvtsi32_si128(x.cast_signed()));
-    let v = _mm_clmulepi64_si128::<0x00>(both[0], both[1]);
-    _mm_cvtsi128_si32(reduce(v, r)).cast_unsigned()
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn load(four: &[u32; 4]) -> __m128i {
-    // SAFETY: the reference covers 16 readable bytes; the load has no alignment to keep.
-    unsafe { _mm_loadu_si128(four.as_ptr().cast()) }
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn store(four: &mut [u32; 4], v: __m128i) {
-    // SAFETY: the reference covers 16 writable bytes; the store has no alignment to keep.
-    unsafe { _mm_storeu_si128(four.as_mut_ptr().cast(), v) }
-}
-
-/// Vectors that hold `n` coefficients.
-#[inline]
-fn fours(lanes: &[u32], n: usize) -> &[[u32; 4]] {
-    &lanes.as_chunks::<4>().0[..n.div_ceil(4)]
-}
-
-/// to\[i\] ⊕= q0·b\[i\] ⊕ q1·b\[i − 1\] for i ≤ `n`, where b\[n\] and what follows it is zero.
-#[inline]
-#[target_feature(enable = "pclmulqdq,ssse3")]
-fn add_products(to: &mut [u32], b: &[u32], n: usize, q0: u32, q1: u32, r: &Reducer) {
-    let k = _mm_set_epi64x(q1.into(), q0.into());
-    let mut before = _mm_setzero_si128();
-    for (to, b) in to.as_chunks_mut::<4>().0.iter_mut().zip(fours(b, n + 1)) {
-        let here = load(b);
-        let below = _mm_alignr_epi8::<12>(here, before);
-        before = here;
-        let low = _mm_xor_si128(
-            _mm_clmulepi64_si128::<0x00>(here, k),
-            _mm_clmulepi64_si128::<0x10>(below, k),
-        );
-        let high = _mm_xor_si128(
-            _mm_clmulepi64_si128::<0x01>(here, k),
-            _mm_clmulepi64_si128::<0x11>(below, k),
-        );
-        let sum = reduce(_mm_unpacklo_epi64(low, high), r);
-        store(to, _mm_xor_si128(load(to), sum));
-    }
-}
-
-impl<const ROOM: usize> Poly<ROOM> {
-    const ZERO: Self = Poly { c: [0; ROOM], len: 0 };
-
-    fn trim(&mut self) {
-        while self.len > 0 && self.c[self.len - 1] == 0 {
-            self.len -= 1;
-        }
-    }
-}
-
-/// Divides by the leading coefficient.
-#[inline]
-#[target_feature(enable = "pclmulqdq,ssse3")]
-fn monic<const ROOM: usize>(p: &mut Poly<ROOM>, field: &Field, r: &Reducer) {
-    let k = _mm_cvtsi32_si128(field.inverse(p.c[p.len - 1] as u16).into());
-    for four in p.c.as_chunks_mut::<4>().0.iter_mut().take(p.len.div_ceil(4)) {
-        let v = reduce(times(load(four), k), r);
-        store(four, v);
-    }
-}
-
-/// `a` becomes its remainder by `b`, of degree 1 or more, two terms of the quotient a step; the
-/// quotient's terms go to `quotient`.
-#[inline]
-#[target_feature(enable = "pclmulqdq,ssse3")]
-fn divide<const ROOM: usize>(
-    a: &mut Poly<ROOM>,
-    b: &Poly<ROOM>,
-    field: &Field,
-    r: &Reducer,
-    mut quotient: impl FnMut(usize, u32),
-) {
-    let inverse = u32::from(field.inverse(b.c[b.len - 1] as u16));
-    while a.len >= b.len {
-        let apart = a.len - b.len;
-        let q1 = product(a.c[a.len - 1], inverse, r);
-        quotient(apart, q1);
-        if apart == 0 {
-            add_products(&mut a.c, &b.c, b.len, q1, 0, r);
-        } else {
-            let second = a.c[a.len - 2] ^ product(q1, b.c[b.len - 2], r);
-            let q0 = product(second, inverse, r);
-            quotient(apart - 1, q0);
-            add_products(&mut a.c[apart - 1..], &b.c, b.len, q0, q1, r);
-        }
-        a.trim();
-    }
-}
-
-/// Splits `factor` into gcd(factor, trace) and what is left of it, or leaves it whole.
-#[inline]
-#[target_feature(enable = "pclmulqdq,ssse3")]
-fn split<const ROOM: usize>(
-    factor: &Poly<ROOM>,
-    trace: &Poly<ROOM>,
-    field: &Field,
-    r: &Reducer,
-) -> (Poly<ROOM>, Option<Poly<ROOM>>) {
-    let (mut a, mut b) = (*factor, *trace);
-    divide(&mut b, factor, field, r, |_, _| ());
-    if b.len == 0 {
-        return (a, None);
-    }
-    while b.len > 1 {
-        divide(&mut a, &b, field, r, |_, _| ());
-        core::mem::swap(&mut a, &mut b);
-    }
-    if b.len == 1 {
-        // A constant divides everything: nothing in common.
-        return (*factor, None);
-    }
-    let (mut rest, mut quotient) = (*factor, Poly::ZERO);
-    divide(&mut rest, &a, field, r, |at, q| quotient.c[at] = q);
-    quotient.len = factor.len - a.len + 1;
-    (a, Some(quotient))
-}
-
 /// x^(2^k) mod monic `poly` into `powers`, k = 0 and on; false if the last one's square is not x.
 #[inline]
 #[target_feature(enable = "pclmulqdq,ssse3")]
@@ -343,29 +184,6 @@ fn overflow_rows<const ROOM: usize, const ROWS: usize>(
         }
     }
     rows
-}
-
-/// Four squares, not reduced.
-#[inline]
-#[target_feature(enable = "pclmulqdq,sse2")]
-fn squared(v: __m128i) -> __m128i {
-    let low = _mm_castsi128_ps(_mm_clmulepi64_si128::<0x00>(v, v));
-    let high = _mm_castsi128_ps(_mm_clmulepi64_si128::<0x11>(v, v));
-    _mm_castps_si128(_mm_shuffle_ps::<0b10_00_10_00>(low, high))
-}
-
-/// Σ vector·weight, not reduced.
-#[inline]
-#[target_feature(enable = "pclmulqdq,sse2")]
-fn weighted<'a>(vectors: impl Iterator<Item = &'a [u32; 4]>, weights: &[u32]) -> __m128i {
-    let mut low = _mm_setzero_si128();
-    let mut high = _mm_setzero_si128();
-    for (vector, weight) in vectors.zip(weights) {
-        let (v, k) = (load(vector), _mm_cvtsi32_si128(weight.cast_signed()));
-        low = _mm_xor_si128(low, _mm_clmulepi64_si128::<0x00>(v, k));
-        high = _mm_xor_si128(high, _mm_clmulepi64_si128::<0x01>(v, k));
-    }
-    _mm_unpacklo_epi64(low, high)
 }
 
 /// Tr(α^i·x) mod the polynomial of this degree, from the powers x^(2^k) modulo it.
