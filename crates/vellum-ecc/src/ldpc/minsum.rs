@@ -190,5 +190,10 @@ fn hard_beliefs(byte: u8) -> [i8; 8] {
 /// The signs of 64 beliefs, the first one lowest.
 #[inline(always)]
 fn sign_word(lanes: &[i8; LANES]) -> u64 {
-    lanes.iter().enumerate().fold(0, |word, (i, lane)| word | u64::from(*lane < 0) << i)
+    lanes.as_chunks::<8>().0.iter().enumerate().fold(0, |word, (i, eight)| {
+        let bytes = u64::from_le_bytes(eight.map(i8::cast_unsigned));
+        // Byte k's sign, moved by 56 − 7k, is bit 56 + k; nothing else meets in the highest byte.
+        let signs = (bytes >> 7 & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        word | signs << (8 * i)
+    })
 }
