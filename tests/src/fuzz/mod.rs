@@ -3,6 +3,7 @@
 
 pub mod block_trace;
 pub mod drive_file;
+pub mod flash_mount;
 pub mod hostile_guest;
 pub mod hostile_rings;
 pub mod loader;
@@ -26,9 +27,10 @@ pub struct Target {
 }
 
 /// All of them, by name.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "block_trace", run: block_trace::run, seeds: block_trace::seeds },
     Target { name: "drive_file", run: drive_file::run, seeds: drive_file::seeds },
+    Target { name: "flash_mount", run: flash_mount::run, seeds: flash_mount::seeds },
     Target { name: "hostile_guest", run: hostile_guest::run, seeds: hostile_guest::seeds },
     Target { name: "hostile_rings", run: hostile_rings::run, seeds: hostile_rings::seeds },
     Target { name: "loader", run: loader::run, seeds: loader::seeds },
