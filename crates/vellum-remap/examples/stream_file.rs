@@ -51,7 +51,10 @@ fn main() -> ExitCode {
             Some("--by") => match args.next().as_deref().and_then(|way| way.to_str()) {
                 Some("map") => by_move = false,
                 Some("move") => by_move = true,
-                other => return wrong(&format!("--by is `map` or `move`, not {other:?}")),
+                other => {
+                    let other = other.unwrap_or("nothing");
+                    return wrong(&format!("--by is `map` or `move`, not {other}"));
+                }
             },
             Some(option) if option.starts_with('-') => {
                 return wrong(&format!("there is no option {option}"));
