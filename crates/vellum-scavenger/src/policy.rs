@@ -23,6 +23,8 @@ pub(crate) mod work {
     pub(crate) const LZ4: u64 = 5_500;
     /// A page in zstd.
     pub(crate) const ZSTD: u64 = 20_000;
+    /// A page in the own dense codec.
+    pub(crate) const TIGHT: u64 = 300_000;
     /// A page rebuilt.
     pub(crate) const DECODE: u64 = 3_000;
 }
@@ -55,14 +57,14 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Deltas at age 2, compression at 3, the budget of the slowest codec, 64 GiB of store.
+    /// Deltas at age 2, compression at 3, the budget that zstd takes for a page, 64 GiB of store.
     fn default() -> Self {
         Policy {
             delta_after: 2,
             compress_after: 3,
             delta_limit: 3000,
             level: 3,
-            restore_p99: 12_000,
+            restore_p99: 12_500,
             costs: Costs::default(),
             store_limit: 64 << 30,
         }
@@ -79,6 +81,27 @@ impl Policy {
     /// reference, if that is packed itself.
     pub fn allows(&self, codec: Codec, base: Option<Codec>) -> bool {
         self.costs.restore(codec, base) <= self.restore_p99
+    }
+
+    /// The slowest codec that a page others are told by may be packed in: none where the budget has no
+    /// room for deltas. They are only told in codecs that fit the budget beside it, since it may come to
+    /// that some day.
+    pub fn slowest_reference(&self) -> Option<Codec> {
+        let deltas = [Codec::DeltaTight, Codec::DeltaFast];
+        let references = [Codec::Zstd, Codec::Brisk, Codec::Lz4];
+        let mut both = deltas.into_iter().flat_map(|delta| references.map(|base| (delta, base)));
+        both.find(|&(delta, base)| self.allows(delta, Some(base))).map(|(_, base)| base)
+    }
+
+    /// Whether a page that others are told by may be packed in a codec.
+    pub fn may_tell(&self, codec: Codec) -> bool {
+        let slowest = self.slowest_reference();
+        !codec.is_delta() && slowest.is_some_and(|slowest| self.costs[codec] <= self.costs[slowest])
+    }
+
+    /// Whether a page may be told by another in a codec, as slow as that one may get.
+    pub fn may_be_told(&self, codec: Codec) -> bool {
+        self.slowest_reference().is_some_and(|slowest| self.allows(codec, Some(slowest)))
     }
 
     /// What keeping a page in `bytes` instead of 4096 is worth: the bytes saved, doubled with each
@@ -102,16 +125,28 @@ mod tests {
         let zstd = |age| policy.worth(1300, age, Codec::Zstd, None);
         assert!(lz4(0) > zstd(0), "young pages come back soon");
         assert!(lz4(3) < zstd(3), "old ones do not");
-        for (budget, allowed) in [(12_000, true), (11_999, false)] {
-            let policy = Policy { restore_p99: budget, ..policy };
-            assert_eq!(policy.allows(Codec::DeltaDense, Some(Codec::Zstd)), allowed);
-            assert!(policy.allows(Codec::Zstd, None));
-        }
         let quick = Policy { restore_p99: 3_000, ..policy };
-        assert!(quick.allows(Codec::Lz4, None) && !quick.allows(Codec::Zstd, None));
-        assert!(
-            quick.allows(Codec::DeltaFast, None)
-                && !quick.allows(Codec::DeltaFast, Some(Codec::Lz4))
-        );
+        assert!(quick.allows(Codec::Lz4, None) && !quick.allows(Codec::Tight, None));
+        assert_eq!(quick.slowest_reference(), None);
+        assert!(!quick.may_tell(Codec::Lz4) && !quick.may_be_told(Codec::DeltaFast));
+    }
+
+    /// Whatever the budget is, no delta and no reference come together that break it.
+    #[test]
+    fn a_reference_is_never_too_slow_for_its_deltas() {
+        for budget in (0..40_000).step_by(500) {
+            let policy = Policy { restore_p99: budget, ..Policy::default() };
+            for base in Codec::ALL.into_iter().filter(|&base| policy.may_tell(base)) {
+                for delta in Codec::ALL.into_iter().filter(|&delta| policy.may_be_told(delta)) {
+                    assert!(policy.allows(delta, Some(base)), "{budget}: {delta} on {base}");
+                }
+            }
+        }
+        let policy = Policy::default();
+        assert_eq!(policy.slowest_reference(), Some(Codec::Brisk));
+        assert!(policy.may_be_told(Codec::DeltaTight) && !policy.may_be_told(Codec::DeltaDense));
+        let patient = Policy { restore_p99: 25_000, ..policy };
+        assert_eq!(patient.slowest_reference(), Some(Codec::Zstd));
+        assert!(patient.may_be_told(Codec::DeltaDense));
     }
 }

@@ -221,7 +221,7 @@ fn more_pages_than_can_be_kept_are_not_promised() {
 
 #[test]
 fn a_short_restore_budget_keeps_slow_codecs_out() {
-    for (budget, wanted) in [(3_000, "lz4"), (12_000, "zstd")] {
+    for (budget, wanted) in [(3_000, "lz4"), (12_000, "tight"), (25_000, "zstd")] {
         let policy = Policy { restore_p99: budget, ..Policy::default() };
         let (pool, mut scavenger) = scavenger(200, Options { policy, ..Options::default() });
         let set = scavenger.add_set(40, Domain(0), Mode::Share).unwrap();

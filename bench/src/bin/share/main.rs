@@ -209,7 +209,7 @@ fn size(images: &[Vec<u8>], measured: bool, table: &mut Table) -> Result<()> {
     row(
         table,
         [
-            "delta + zstd against zstd alone, distinct pages".into(),
+            "deltas and dense against zstd alone, distinct pages".into(),
             format!("{:.2} MB", rest.payload as f64 / 1e6),
             format!("zstd: {:.2} MB", rest.alone as f64 / 1e6),
             format!("{ratio:.3}"),
@@ -221,7 +221,10 @@ fn size(images: &[Vec<u8>], measured: bool, table: &mut Table) -> Result<()> {
         let on = base.map(|base| format!(" on {base}")).unwrap_or_default();
         let reach = match (codec, base) {
             (Codec::Lz4, None) => Some(3_000),
-            (Codec::DeltaDense, Some(Codec::Zstd)) => Some(12_000),
+            // Whatever a delta at rest is kept in, beside a reference at rest.
+            (Codec::DeltaDense | Codec::DeltaTight, Some(Codec::Zstd | Codec::Brisk)) => {
+                Some(12_000)
+            }
             _ => None,
         };
         row(

@@ -5,14 +5,18 @@
 //! | `Same` | the 8 bytes that the page repeats | always |
 //! | `DeltaFast` | own copy/insert delta against a reference | pages that are new to the store |
 //! | `Lz4` | LZ4 block (`lz4_flex`) of few copies | pages that are new to the store |
-//! | `DeltaDense` | zstd with the reference as its prefix | pages at rest |
-//! | `Zstd` | zstd | pages at rest |
+//! | `DeltaTight` | the own dense codec ([`tight`](super::tight)) beside a reference | pages at rest |
+//! | `Brisk` | the own dense codec, at the pace of a reference | references at rest |
+//! | `Tight` | the own dense codec | other pages at rest |
+//! | `DeltaDense` | zstd with the reference as its prefix | pages at rest that may take longer |
+//! | `Zstd` | zstd | pages at rest that may take longer |
 //! | `Raw` | the page | what nothing makes smaller |
 //!
 //! A zstd frame of exactly one page opens with the same seven bytes each time (RFC 8878, 3.1.1:
 //! magic, a descriptor with single segment and a content size of two bytes, the size less 256); they
 //! are not stored.
 
+use super::tight::{Pace, Tight};
 use super::{Delta, Page, lz4, same_filled};
 use crate::Error;
 use core::fmt;
@@ -43,12 +47,27 @@ pub enum Codec {
     DeltaFast = 5,
     /// zstd with a reference as prefix.
     DeltaDense = 6,
+    /// The own dense codec.
+    Tight = 7,
+    /// The own dense codec at the pace of a reference.
+    Brisk = 8,
+    /// The own dense codec beside a reference.
+    DeltaTight = 9,
 }
 
 impl Codec {
     /// All of them.
-    pub const ALL: [Codec; 6] =
-        [Codec::Same, Codec::Raw, Codec::Lz4, Codec::Zstd, Codec::DeltaFast, Codec::DeltaDense];
+    pub const ALL: [Codec; 9] = [
+        Codec::Same,
+        Codec::Raw,
+        Codec::Lz4,
+        Codec::Zstd,
+        Codec::DeltaFast,
+        Codec::DeltaDense,
+        Codec::Tight,
+        Codec::Brisk,
+        Codec::DeltaTight,
+    ];
 
     /// The codec with this number.
     pub fn from_number(number: u8) -> Option<Codec> {
@@ -57,7 +76,7 @@ impl Codec {
 
     /// Whether a reference is needed to read it.
     pub fn is_delta(self) -> bool {
-        matches!(self, Codec::DeltaFast | Codec::DeltaDense)
+        matches!(self, Codec::DeltaFast | Codec::DeltaDense | Codec::DeltaTight)
     }
 
     /// Its name, as reports print it.
@@ -69,6 +88,9 @@ impl Codec {
             Codec::Zstd => "zstd",
             Codec::DeltaFast => "delta",
             Codec::DeltaDense => "delta+zstd",
+            Codec::Tight => "tight",
+            Codec::Brisk => "brisk",
+            Codec::DeltaTight => "delta+tight",
         }
     }
 }
@@ -79,7 +101,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// Encodes and decodes pages; owns the contexts and buffers that this takes (some 300 KiB).
+/// Encodes and decodes pages; owns the contexts and buffers that this takes (some 500 KiB).
 pub struct Coder {
     compress: CCtx<'static>,
     decompress: DCtx<'static>,
@@ -87,6 +109,7 @@ pub struct Coder {
     level: i32,
     buffer: Vec<u8>,
     room: Box<lz4::Room>,
+    tight: Tight,
 }
 
 impl fmt::Debug for Coder {
@@ -105,6 +128,7 @@ impl Coder {
             level,
             buffer: Vec::with_capacity(2 * PAGE_SIZE),
             room: lz4::room(),
+            tight: Tight::default(),
         }
     }
 
@@ -136,7 +160,17 @@ impl Coder {
             (Codec::DeltaDense, Some(base)) if !base.starts_with(&DICTIONARY_MAGIC) => {
                 self.dense(page, base, out)?;
             }
-            (Codec::DeltaFast | Codec::DeltaDense, _) => return None,
+            (Codec::Tight, _) => {
+                return self.tight.encode(page, None, Pace::ALONE, limit, out);
+            }
+            (Codec::Brisk, _) => {
+                return self.tight.encode(page, None, Pace::REFERENCE, limit, out);
+            }
+            (Codec::DeltaTight, Some(base)) => {
+                return self.tight.encode(page, Some(base), Pace::DELTA, limit, out);
+            }
+            (Codec::DeltaFast | Codec::DeltaDense | Codec::DeltaTight, None)
+            | (Codec::DeltaDense, Some(_)) => return None,
         }
         if out.len() - start > limit {
             out.truncate(start);
@@ -198,7 +232,13 @@ impl Coder {
                 };
                 whole(len.map_err(|_| damaged())?)
             }
-            (Codec::DeltaDense, None) | (Codec::DeltaFast, None) => Err(damaged()),
+            (Codec::Tight | Codec::Brisk, _) => {
+                self.tight.decode(bytes, None, page).ok_or_else(damaged)
+            }
+            (Codec::DeltaTight, Some(base)) => {
+                self.tight.decode(bytes, Some(base), page).ok_or_else(damaged)
+            }
+            (Codec::DeltaDense | Codec::DeltaFast | Codec::DeltaTight, None) => Err(damaged()),
         }
     }
 }
@@ -220,13 +260,7 @@ mod tests {
         let mut coder = Coder::new(1);
         let mut similar = base;
         similar[100..140].fill(0x55);
-        for (page, codecs) in [
-            (
-                similar,
-                &[Codec::Raw, Codec::Lz4, Codec::Zstd, Codec::DeltaFast, Codec::DeltaDense][..],
-            ),
-            ([0xcc; PAGE_SIZE], &Codec::ALL[..]),
-        ] {
+        for (page, codecs) in [(similar, &Codec::ALL[1..]), ([0xcc; PAGE_SIZE], &Codec::ALL[..])] {
             for &codec in codecs {
                 let mut out = vec![1];
                 let len = coder.encode(codec, &page, Some(&base), 2 * PAGE_SIZE, &mut out);
@@ -259,7 +293,7 @@ mod tests {
 
         #[test]
         fn noise_never_harms(
-            number in 1_u8..7,
+            number in 1_u8..10,
             noise in prop::collection::vec(any::<u8>(), 0..900),
         ) {
             let codec = Codec::from_number(number).unwrap();

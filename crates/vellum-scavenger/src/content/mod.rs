@@ -6,6 +6,7 @@ mod delta;
 mod features;
 mod hash;
 mod lz4;
+pub mod tight;
 
 pub use codec::{Codec, Coder};
 pub use delta::{Delta, DeltaError};

@@ -4,6 +4,7 @@ mod ahead;
 mod detect;
 mod lookup;
 mod lottery;
+mod measure;
 mod objects;
 mod reclaim;
 mod restore;

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! u32 references   pages that hold the object packed, and deltas against it
-//! u32 base         the reference, of a delta
-//! u64 bits 0..4    home: 0 free, 1 frame, 2 reference frame, 3 spilled, 8 + codec: record
+//! u32 base         the reference, of a delta; 2³² − 1: none, 2³² − 2: none, and others are told by it
+//! u64 bits 0..4    home: 0 free, 1 frame, 2 reference frame, 3 spilled, 3 + codec: record
 //!     bits 4..8    age in passes
 //!     bits 8..16   domain
 //!     bits 16..24  a part of the content's hash, by which the index tells its own entries from those
@@ -37,6 +37,8 @@ pub(crate) struct Object {
     pub(crate) references: u32,
     /// The reference of a delta.
     pub(crate) base: Option<u32>,
+    /// Others are told by it, or were. Never of a delta.
+    pub(crate) told_by: bool,
     pub(crate) age: u8,
     pub(crate) domain: Domain,
 }
@@ -49,11 +51,13 @@ struct Packed {
 }
 
 const NONE: u32 = u32::MAX;
+const TOLD_BY: u32 = NONE - 1;
 const FREE: u64 = 0;
 const FRAME: u64 = 1;
 const REFERENCE: u64 = 2;
 const SPILLED: u64 = 3;
-const RECORD: u64 = 8;
+const RECORD: u64 = 3;
+const _: () = assert!(RECORD + (Codec::ALL.len() as u64) < 16, "a home has four bits");
 /// Objects that the table grows by.
 const CHUNK: usize = 1024;
 
@@ -71,7 +75,7 @@ impl Packed {
         debug_assert!(position >> Place::BITS == 0, "40 bits are enough");
         Packed {
             references: object.references,
-            base: object.base.unwrap_or(NONE),
+            base: object.base.unwrap_or(if object.told_by { TOLD_BY } else { NONE }),
             word: kind
                 | u64::from(object.age.min(15)) << 4
                 | u64::from(object.domain.0) << 8
@@ -97,7 +101,8 @@ impl Packed {
         Some(Object {
             home,
             references: self.references,
-            base: (self.base != NONE).then_some(self.base),
+            base: (self.base < TOLD_BY).then_some(self.base),
+            told_by: self.base == TOLD_BY,
             age: (self.word >> 4 & 15) as u8,
             domain: Domain((self.word >> 8) as u8),
         })
@@ -198,13 +203,14 @@ mod tests {
             Home::Frame { frame: FrameId::from_index(u32::MAX), reference: false },
             Home::Frame { frame: FrameId::from_index(7), reference: true },
             Home::Spilled { slot: (1 << 40) - 1 },
-            Home::Record { codec: Codec::DeltaDense, place: Place::from_bits((1 << 40) - 1) },
+            Home::Record { codec: Codec::DeltaTight, place: Place::from_bits((1 << 40) - 1) },
             Home::Record { codec: Codec::Same, place: Place::from_bits(0) },
         ];
         let mut objects = Objects::default();
         for (at, home) in homes.into_iter().enumerate() {
             let base = (at % 2 == 0).then_some(at as u32);
-            let object = Object { home, references: 9, base, age: 15, domain: Domain(255) };
+            let (age, domain, told_by) = (15, Domain(255), at == 1);
+            let object = Object { home, references: 9, base, told_by, age, domain };
             let number = objects.add(object, 100).unwrap();
             assert_eq!(objects.find(number), Some(object));
             objects.set_tag(number, 0xa5);

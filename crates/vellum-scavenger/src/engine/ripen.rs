@@ -155,7 +155,7 @@ impl Scavenger {
     ) -> Option<Encoded> {
         let mut best: Option<Encoded> = None;
         // A reference is packed itself some day, and its deltas must fit the budget even then.
-        if !self.policy.allows(Codec::DeltaFast, Some(Codec::Zstd)) {
+        if !self.policy.may_be_told(Codec::DeltaFast) {
             return None;
         }
         for number in self.similar.candidates(features).into_iter().flatten() {
@@ -167,7 +167,8 @@ impl Scavenger {
                 Home::Record { codec, .. } => !codec.is_delta(),
                 Home::Spilled { .. } => false,
             };
-            let fits = may && object.domain == domain && self.policy.allows(Codec::DeltaFast, base);
+            let fits = base.is_none_or(|base| self.policy.may_tell(base));
+            let fits = fits && may && object.domain == domain;
             if !fits || self.vault.content(number, &mut self.other).is_err() {
                 continue;
             }
@@ -219,7 +220,7 @@ impl Scavenger {
         } else {
             self.counters.work += work::LZ4;
             let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
-            let encoded = self.vault.compress(&content, &self.policy);
+            let encoded = self.vault.compress(&content, &self.policy, false);
             self.page = content;
             let Some(encoded) = encoded else {
                 self.marks(at, page).hopeless();
@@ -247,7 +248,10 @@ impl Scavenger {
         } else {
             let encoded = match self.as_delta(number, &content) {
                 Some(delta) => Some(delta),
-                None => self.vault.compress(&content, &self.policy),
+                None => {
+                    let told_by = self.vault.objects.find(number).is_some_and(|o| o.told_by);
+                    self.vault.compress(&content, &self.policy, told_by)
+                }
             };
             match encoded {
                 Some(encoded) => self.vault.move_to_store(number, &encoded).map(|()| true),

@@ -3,6 +3,7 @@
 //! emptied.
 
 use super::objects::{Home, Object};
+use super::vault::Encoded;
 use super::{Mode, Scavenger};
 use crate::Error;
 use crate::content::Codec;
@@ -11,6 +12,16 @@ use vellum_frames::PAGE_SIZE;
 
 /// Ages at which a smaller codec is tried: once when a page is at rest, once when it is old.
 const RECODE_AGES: [u8; 2] = [2, 6];
+
+/// Codecs of pages at rest, and the work that each is: of those told alone, of those that others are told
+/// by, of those told by another.
+const DENSE: [(Codec, u64); 2] = [(Codec::Tight, work::TIGHT), (Codec::Zstd, work::ZSTD)];
+const DENSE_REFERENCE: [(Codec, u64); 2] = [(Codec::Brisk, work::TIGHT), (Codec::Zstd, work::ZSTD)];
+const DENSE_DELTA: [(Codec, u64); 2] =
+    [(Codec::DeltaTight, work::TIGHT), (Codec::DeltaDense, work::ZSTD)];
+
+/// Bytes below which a delta is not beaten by the page told alone.
+const SHORT: usize = 1000;
 
 /// Rounds that an object with one page waits for a second.
 const GRACE: u8 = 4;
@@ -54,7 +65,8 @@ impl Scavenger {
         {
             return self.rebase(number, &object, base);
         }
-        if RECODE_AGES.contains(&object.age) && matches!(codec, Codec::Lz4 | Codec::DeltaFast) {
+        let young = matches!(codec, Codec::Lz4 | Codec::DeltaFast);
+        if RECODE_AGES.contains(&object.age) && (young || codec == Codec::Tight) {
             return self.recode(number, &object, codec);
         }
         Ok(())
@@ -101,16 +113,20 @@ impl Scavenger {
     /// Tells a delta without its reference, if both together take more than the page alone.
     fn rebase(&mut self, number: u32, object: &Object, base: u32) -> Result<(), Error> {
         self.vault.content(number, &mut self.page)?;
-        self.counters.work += work::DECODE + work::ZSTD;
+        self.counters.work += work::DECODE;
         let together =
             self.stored(object) + self.vault.objects.find(base).map_or(0, |b| self.stored(&b));
         let policy = self.policy;
         let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
-        let dense = policy.allows(Codec::Zstd, None);
-        let alone = dense
-            .then(|| self.vault.encode(Codec::Zstd, &content, None, together))
-            .flatten()
-            .or_else(|| self.vault.compress(&content, &policy));
+        let mut alone: Option<Encoded> = None;
+        for (codec, work) in DENSE {
+            if policy.allows(codec, None) {
+                self.counters.work += work;
+                let limit = alone.as_ref().map_or(together, |alone| alone.bytes.len() - 1);
+                alone = self.vault.encode(codec, &content, None, limit).or(alone);
+            }
+        }
+        let alone = alone.or_else(|| self.vault.compress(&content, &policy, false));
         self.page = content;
         if let Some(alone) = alone.filter(|alone| alone.bytes.len() <= together) {
             self.vault.move_to_store(number, &alone)?;
@@ -128,46 +144,40 @@ impl Scavenger {
         }
     }
 
-    /// Moves an object to the codec that is worth most at its age.
+    /// Moves an object to the codec that is worth most at its age. A reference is read for each of its
+    /// deltas: it may get only so slow that they fit the budget.
     fn recode(&mut self, number: u32, object: &Object, now: Codec) -> Result<(), Error> {
         let policy = self.policy;
         let base_codec = object.base.and_then(|base| self.vault.codec(base));
-        // A reference is read for each of its deltas: it may get slower only if they may. They are
-        // fast ones if they were not told so that even the slowest reference fits the budget.
-        let is_base = object.base.is_none() && object.references > 1;
-        let allowed = |codec: Codec, base| {
-            policy.allows(codec, base) && (!is_base || policy.allows(Codec::DeltaFast, Some(codec)))
-        };
-        let slowest = match base_codec {
-            Some(Codec::Lz4) if policy.allows(Codec::DeltaFast, Some(Codec::Zstd)) => {
-                Some(Codec::Zstd)
-            }
-            None => Some(Codec::Zstd),
-            other => other,
-        };
         self.vault.content(number, &mut self.page)?;
-        self.counters.work += work::DECODE + work::ZSTD;
+        self.counters.work += work::DECODE;
         let content = core::mem::replace(&mut self.page, Box::new([0; PAGE_SIZE]));
         let mut best = (policy.worth(self.stored(object), object.age, now, base_codec), None);
-        let mut consider = |worth, encoded| {
+        let mut consider = |encoded: Option<Encoded>, base| {
+            let Some(encoded) = encoded else { return };
+            let worth = policy.worth(encoded.bytes.len(), object.age, encoded.codec, base);
             if worth > best.0 {
                 best = (worth, Some(encoded));
             }
         };
-        if allowed(Codec::Zstd, None)
-            && let Some(encoded) = self.vault.encode(Codec::Zstd, &content, None, PAGE_SIZE)
-        {
-            consider(policy.worth(encoded.bytes.len(), object.age, Codec::Zstd, None), encoded);
-        }
+        // Nothing that a page is told in alone is as short.
+        let mut short = false;
         if let Some(base) = object.base
-            && policy.allows(Codec::DeltaDense, slowest)
             && self.vault.content(base, &mut self.other).is_ok()
         {
-            self.counters.work += work::DECODE + work::ZSTD;
-            let base = Some((base, &*self.other));
-            if let Some(encoded) = self.vault.encode(Codec::DeltaDense, &content, base, PAGE_SIZE) {
-                let codec = Codec::DeltaDense;
-                consider(policy.worth(encoded.bytes.len(), object.age, codec, base_codec), encoded);
+            for (codec, work) in DENSE_DELTA.into_iter().filter(|&(c, _)| policy.may_be_told(c)) {
+                self.counters.work += work;
+                let base = Some((base, &*self.other));
+                let encoded = self.vault.encode(codec, &content, base, PAGE_SIZE);
+                short |= encoded.as_ref().is_some_and(|encoded| encoded.bytes.len() < SHORT);
+                consider(encoded, base_codec);
+            }
+        }
+        let alone = if object.told_by { DENSE_REFERENCE } else { DENSE };
+        for (codec, work) in alone.into_iter().filter(|&(codec, _)| !short && codec != now) {
+            if if object.told_by { policy.may_tell(codec) } else { policy.allows(codec, None) } {
+                self.counters.work += work;
+                consider(self.vault.encode(codec, &content, None, PAGE_SIZE), None);
             }
         }
         self.page = content;

@@ -108,6 +108,11 @@ impl Head {
     }
 }
 
+/// Reads a byte of each line, so that memory's latencies overlap: a checksum goes from one to the next.
+fn fetch(bytes: &[u8]) {
+    core::hint::black_box(bytes.iter().step_by(64).fold(0, |all, byte| all | byte));
+}
+
 impl Store {
     /// Keeps `bytes` for `object`.
     pub(crate) fn put(&mut self, object: u32, bytes: &[u8]) -> Place {
@@ -184,13 +189,19 @@ impl Store {
             .filter(|(head, ..)| head.object == object)
             .ok_or(Error::NoObject(id))?;
         let bytes = &segment.bytes[range];
-        // A byte of each line, so that memory's latencies overlap: the checksum goes from one to the next.
-        core::hint::black_box(bytes.iter().step_by(64).fold(0, |all, byte| all | byte));
+        fetch(bytes);
         let found = crc32fast::hash(bytes);
         if found != head.crc {
             return Err(Error::Checksum { object: id, found, stored: head.crc });
         }
         Ok(bytes)
+    }
+
+    /// Has a record come near that will be wanted after another.
+    pub(crate) fn fetch(&self, place: Place) {
+        if let Some((_, range, segment)) = self.record(place) {
+            fetch(&segment.bytes[range]);
+        }
     }
 
     /// How many bytes the record at `place` has, its head left out.

@@ -85,7 +85,7 @@ impl Vault {
         domain: Domain,
     ) -> Result<u32, Error> {
         let home = Home::Frame { frame, reference };
-        let object = Object { home, references: 0, base: None, age: 0, domain };
+        let object = Object { home, references: 0, base: None, told_by: false, age: 0, domain };
         debug_assert_eq!(self.object_in(frame), None, "a frame has one object");
         let number = self.objects.add(object, Similar::MAX_OBJECT)?;
         self.pool.retain(frame);

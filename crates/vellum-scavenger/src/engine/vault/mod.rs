@@ -63,13 +63,14 @@ impl Vault {
     pub(crate) fn add_record(&mut self, encoded: &Encoded, domain: Domain) -> Result<u32, Error> {
         // The place is not known before the number, nor the number before the object is added.
         let home = Home::Spilled { slot: 0 };
-        let object = Object { home, references: 0, base: encoded.base, age: 0, domain };
+        let base = encoded.base;
+        let object = Object { home, references: 0, base, told_by: false, age: 0, domain };
         let number = self.objects.add(object, Similar::MAX_OBJECT)?;
         let place = self.store.put(number, &encoded.bytes);
         self.objects
             .set(number, Object { home: Home::Record { codec: encoded.codec, place }, ..object });
         if let Some(base) = encoded.base {
-            self.retain(base)?;
+            self.tell_by(base)?;
         }
         Ok(number)
     }
@@ -82,7 +83,7 @@ impl Vault {
     ) -> Result<Option<u32>, Error> {
         let Some(slot) = self.take_slot(page)? else { return Ok(None) };
         let home = Home::Spilled { slot };
-        let object = Object { home, references: 0, base: None, age: 0, domain };
+        let object = Object { home, references: 0, base: None, told_by: false, age: 0, domain };
         let added = self.objects.add(object, Similar::MAX_OBJECT);
         if added.is_err() {
             self.slots.push(slot);
@@ -119,6 +120,14 @@ impl Vault {
             limit: u32::MAX.into(),
         })?;
         self.objects.set(number, object);
+        Ok(())
+    }
+
+    /// One more delta is told by the object.
+    fn tell_by(&mut self, number: u32) -> Result<(), Error> {
+        self.retain(number)?;
+        let object = self.objects.get(number)?;
+        self.objects.set(number, Object { told_by: true, ..object });
         Ok(())
     }
 
@@ -185,14 +194,15 @@ impl Vault {
     pub(crate) fn move_to_store(&mut self, number: u32, encoded: &Encoded) -> Result<(), Error> {
         let object = self.objects.get(number)?;
         if let Some(base) = encoded.base {
-            self.retain(base)?;
+            self.tell_by(base)?;
         }
         self.drop_home(&object);
         let place = self.store.put(number, &encoded.bytes);
         let home = Home::Record { codec: encoded.codec, place };
         // Its age counts from when it was packed.
         let age = if matches!(object.home, Home::Frame { .. }) { 0 } else { object.age };
-        self.objects.set(number, Object { home, base: encoded.base, age, ..object });
+        let (base, told_by) = (encoded.base, object.told_by && encoded.base.is_none());
+        self.objects.set(number, Object { home, base, told_by, age, ..object });
         if let Some(base) = object.base {
             self.unbase(base);
         }

@@ -6,9 +6,9 @@ use crate::engine::objects::{Home, Object};
 use crate::{Error, Policy};
 use vellum_frames::PAGE_SIZE;
 
-/// Bytes over which an LZ4 page is not worth its decoding, and a zstd page is none either.
+/// Bytes over which an LZ4 page is not worth its decoding, and one in a denser codec is none either.
 const LZ4_LIMIT: usize = PAGE_SIZE * 3 / 4;
-const ZSTD_LIMIT: usize = PAGE_SIZE * 15 / 16;
+const DENSE_LIMIT: usize = PAGE_SIZE * 15 / 16;
 
 impl Vault {
     /// Reads an object's content.
@@ -17,7 +17,10 @@ impl Vault {
         let Home::Record { codec, place } = object.home else { return self.plain(&object, page) };
         let mut base = self.base.take().unwrap_or_else(|| Box::new([0; PAGE_SIZE]));
         let read = match object.base {
-            Some(of) => self.base_content(of, &mut base),
+            Some(of) => {
+                self.store.fetch(place);
+                self.base_content(of, &mut base)
+            }
             None => Ok(()),
         };
         let decoded = read.and_then(|()| {
@@ -66,13 +69,24 @@ impl Vault {
         Some(Encoded { codec, base: base.map(|(number, _)| number), bytes: self.buffer.clone() })
     }
 
-    /// A page in the quickest codec that makes it smaller and that `policy` allows.
-    pub(crate) fn compress(&mut self, page: &Page, policy: &Policy) -> Option<Encoded> {
-        let try_one = |vault: &mut Self, codec, limit| {
-            policy.allows(codec, None).then(|| vault.encode(codec, page, None, limit))?
-        };
-        try_one(self, Codec::Same, 8)
-            .or_else(|| try_one(self, Codec::Lz4, LZ4_LIMIT))
-            .or_else(|| try_one(self, Codec::Zstd, ZSTD_LIMIT))
+    /// A page in the quickest codec that makes it smaller and that `policy` allows; `told_by`, if others
+    /// are told by it.
+    pub(crate) fn compress(
+        &mut self,
+        page: &Page,
+        policy: &Policy,
+        told_by: bool,
+    ) -> Option<Encoded> {
+        let own = if told_by { Codec::Brisk } else { Codec::Tight };
+        let tries = [
+            (Codec::Same, 8),
+            (Codec::Lz4, LZ4_LIMIT),
+            (own, DENSE_LIMIT),
+            (Codec::Zstd, DENSE_LIMIT),
+        ];
+        tries.into_iter().find_map(|(codec, limit)| {
+            let fits = if told_by { policy.may_tell(codec) } else { policy.allows(codec, None) };
+            fits.then(|| self.encode(codec, page, None, limit))?
+        })
     }
 }
