@@ -40,8 +40,9 @@ pub struct Args {
     /// What a page may take to come back in 99 of 100 cases, in nanoseconds
     #[arg(long, value_name = "NS", default_value_t = Policy::default().restore_p99)]
     restore: u32,
-    /// Measure what codecs take on this machine, and hold the budget against that: pages whose way back
-    /// would be too long here stay larger. The result depends on the machine
+    /// Measure what codecs take on this machine, after each pass on what is packed by then, and hold the
+    /// budget against that: pages whose way back would be too long here stay larger. The result depends on
+    /// the machine
     #[arg(long)]
     measure: bool,
     /// Passes over all pages; memory is taken to be unused between them
@@ -90,10 +91,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let sets = guests.sets.iter_mut().map(|set| set as &mut dyn PageSet);
         let mut sets: Vec<_> = guests.ids.iter().copied().zip(sets).collect();
         guests.scavenger.pass(&mut sets)?;
+        if args.measure && guests.scavenger.report().store.records > 0 {
+            let costs = guests.scavenger.measured_costs();
+            guests.scavenger.set_costs(costs);
+        }
         passes.push(guests.scavenger.report());
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if args.measure {
+        let took = costs(&guests.scavenger.policy().costs);
+        eprintln!("codecs take, µs in 99 of 100 cases: {took}");
+    }
     if let Some(path) = &args.plot {
         std::fs::write(path, plot::svg(&passes, guests.pages))
             .with_context(|| format!("{} can't be written", path.display()))?;
@@ -126,7 +135,6 @@ fn load(args: &Args) -> Result<Guests> {
     let mut policy = Policy { restore_p99: args.restore, ..Policy::default() };
     if args.measure {
         policy.costs = Costs::measured(policy.level);
-        eprintln!("codecs take, µs in 99 of 100 cases: {}", costs(&policy.costs));
     }
     let policy = if args.sharing_only { Policy::sharing_only() } else { policy };
     let mut scavenger = Scavenger::new(Arc::clone(&pool), Options { policy, ..Options::default() });
