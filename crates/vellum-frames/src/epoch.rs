@@ -23,12 +23,15 @@ const OFFLINE: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Epochs {
     now: AtomicU64,
+    /// As many as there are seats.
+    readers: AtomicU64,
     seats: Mutex<Vec<Arc<AtomicU64>>>,
 }
 
 impl Epochs {
     pub(crate) fn new() -> Self {
-        Epochs { now: AtomicU64::new(0), seats: Mutex::new(Vec::new()) }
+        let (now, readers) = (AtomicU64::new(0), AtomicU64::new(0));
+        Epochs { now, readers, seats: Mutex::new(Vec::new()) }
     }
 
     /// Opens a new epoch; what is freed now may be reused once all readers have seen it.
@@ -40,6 +43,12 @@ impl Epochs {
         self.now.load(Ordering::SeqCst)
     }
 
+    /// Whether there is any reader. If not, what is revoked by now and freed can be used again at once:
+    /// whoever joins later finds it revoked.
+    pub(crate) fn is_read(&self) -> bool {
+        self.readers.load(Ordering::SeqCst) != 0
+    }
+
     /// The epoch that every reader has reached.
     pub(crate) fn reached(&self) -> u64 {
         self.seats.lock().iter().map(|seat| seat.load(Ordering::SeqCst)).min().unwrap_or(OFFLINE)
@@ -49,11 +58,13 @@ impl Epochs {
     fn join(&self) -> Arc<AtomicU64> {
         let seat = Arc::new(AtomicU64::new(OFFLINE));
         self.seats.lock().push(Arc::clone(&seat));
+        self.readers.fetch_add(1, Ordering::SeqCst);
         seat
     }
 
     fn leave(&self, seat: &Arc<AtomicU64>) {
         self.seats.lock().retain(|other| !Arc::ptr_eq(other, seat));
+        self.readers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

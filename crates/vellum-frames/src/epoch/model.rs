@@ -129,3 +129,32 @@ fn loom_the_slower_of_two_harts_is_waited_for() {
         slow.join().unwrap();
     });
 }
+
+/// A host that sees no reader asks nobody; a hart that joins meanwhile finds the page gone, or is seen.
+#[test]
+fn loom_who_joins_meanwhile_holds_nothing_that_is_reused() {
+    loom::model(|| {
+        let host = Arc::new(Host::new());
+        let hart = {
+            let host = Arc::clone(&host);
+            thread::spawn(move || {
+                let seat = host.epochs.join();
+                let mut held = false;
+                host.slice(&seat, &mut held);
+                announce(&seat, OFFLINE);
+                host.epochs.leave(&seat);
+            })
+        };
+        host.mapped.store(false, Ordering::SeqCst);
+        host.revoked.store(true, Ordering::SeqCst);
+        let freed = if host.epochs.is_read() { host.epochs.advance() } else { 0 };
+        if freed != 0 {
+            host.reuse(freed);
+        } else {
+            // SAFETY: nobody holds a pointer to the frame: that is the claim.
+            #[expect(unsafe_code, reason = "the access that loom watches")]
+            host.frame.with_mut(|frame| unsafe { *frame = 2 });
+        }
+        hart.join().unwrap();
+    });
+}
