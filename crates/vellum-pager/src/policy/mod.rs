@@ -6,6 +6,7 @@
 
 mod arc;
 mod belady;
+mod core;
 mod one_queue;
 mod queue;
 mod random;
@@ -16,6 +17,8 @@ mod two_q;
 
 pub use arc::Arc;
 pub use belady::Belady;
+pub use core::Alone;
+use core::Core;
 pub use one_queue::{Clock, Lru, OneQueue, Sieve};
 pub use random::Random;
 pub use selector::Selector;

@@ -22,112 +22,152 @@ struct Queue {
     len: u32,
 }
 
-/// `N` queues, at places 1 to `N`; a page in none of them is at place 0. Nine bytes a page.
-#[derive(Debug, Clone)]
-pub(super) struct Queues<const N: usize> {
-    bytes: Box<[u8]>,
-    /// For each page in a queue its newer and its older neighbour; the newest and the oldest are
-    /// neighbours.
-    links: Box<[[u32; 2]]>,
-    queues: [Queue; N],
+/// What is kept of each page: the byte of its place and its marks, and its links, which mean nothing
+/// while it is in no queue: its newer and its older neighbour. The newest and the oldest are neighbours.
+pub trait Cells {
+    /// The byte.
+    fn byte(&self, page: u32) -> u8;
+    /// The same, to be changed.
+    fn byte_mut(&mut self, page: u32) -> &mut u8;
+    /// The links.
+    fn links(&self, page: u32) -> [u32; 2];
+    /// The same, to be changed.
+    fn links_mut(&mut self, page: u32) -> &mut [u32; 2];
 }
 
-impl<const N: usize> Queues<N> {
+/// Bytes by themselves, as most references look at nothing else, and links by themselves. Nine bytes a
+/// page.
+#[derive(Debug, Clone)]
+pub struct Dense {
+    bytes: Box<[u8]>,
+    links: Box<[[u32; 2]]>,
+}
+
+impl Dense {
+    /// For pages below `pages`.
+    pub(super) fn new(pages: u32) -> Self {
+        let links = vec![[NIL; 2]; pages as usize].into();
+        Dense { bytes: vec![0; pages as usize].into(), links }
+    }
+}
+
+impl Cells for Dense {
+    #[inline]
+    fn byte(&self, page: u32) -> u8 {
+        self.bytes[page as usize]
+    }
+
+    #[inline]
+    fn byte_mut(&mut self, page: u32) -> &mut u8 {
+        &mut self.bytes[page as usize]
+    }
+
+    #[inline]
+    fn links(&self, page: u32) -> [u32; 2] {
+        self.links[page as usize]
+    }
+
+    #[inline]
+    fn links_mut(&mut self, page: u32) -> &mut [u32; 2] {
+        &mut self.links[page as usize]
+    }
+}
+
+/// Where a page is.
+#[inline]
+pub(super) fn place(cells: &impl Cells, page: u32) -> u8 {
+    cells.byte(page) & PLACE
+}
+
+/// A page's marks.
+#[inline]
+pub(super) fn marks(cells: &impl Cells, page: u32) -> u8 {
+    cells.byte(page) / MARK
+}
+
+/// Adds a mark, up to `most` of them.
+#[inline]
+pub(super) fn mark(cells: &mut impl Cells, page: u32, most: u8) {
+    let byte = cells.byte_mut(page);
+    *byte += MARK * u8::from(*byte < most * MARK);
+}
+
+/// Takes a mark away, if there is one.
+#[inline]
+pub(super) fn unmark(cells: &mut impl Cells, page: u32) {
+    let byte = cells.byte_mut(page);
+    *byte -= MARK * u8::from(*byte >= MARK);
+}
+
+/// `N` queues, at places 1 to `N`, of pages whose cells the caller has; a page in none of them is at
+/// place 0.
+#[derive(Debug, Clone)]
+pub(super) struct Rings<const N: usize>([Queue; N]);
+
+impl<const N: usize> Rings<N> {
     const FIT: () = assert!(N <= PLACE as usize);
 
-    /// For pages below `pages`, all of them in no queue.
-    pub(super) fn new(pages: u32) -> Self {
+    /// Empty ones.
+    pub(super) const fn new() -> Self {
         const { Self::FIT };
-        Queues {
-            bytes: vec![0; pages as usize].into(),
-            links: vec![[NIL; 2]; pages as usize].into(),
-            queues: [Queue { oldest: NIL, len: 0 }; N],
-        }
-    }
-
-    /// Where a page is.
-    #[inline]
-    pub(super) fn place(&self, page: u32) -> u8 {
-        self.bytes[page as usize] & PLACE
-    }
-
-    /// A page's marks.
-    #[inline]
-    pub(super) fn marks(&self, page: u32) -> u8 {
-        self.bytes[page as usize] / MARK
-    }
-
-    /// Adds a mark, up to `most` of them.
-    #[inline]
-    pub(super) fn mark(&mut self, page: u32, most: u8) {
-        let byte = &mut self.bytes[page as usize];
-        if *byte < most * MARK {
-            *byte += MARK;
-        }
-    }
-
-    /// Takes a mark away, if there is one.
-    #[inline]
-    pub(super) fn unmark(&mut self, page: u32) {
-        let byte = &mut self.bytes[page as usize];
-        *byte -= if *byte >= MARK { MARK } else { 0 };
+        Rings([Queue { oldest: NIL, len: 0 }; N])
     }
 
     /// Pages at a place.
     #[inline]
     pub(super) fn len(&self, place: u8) -> u32 {
-        self.queues[usize::from(place) - 1].len
+        self.0[usize::from(place) - 1].len
     }
 
     /// The page that has been at a place longest.
     #[inline]
     pub(super) fn oldest(&self, place: u8) -> Option<u32> {
-        let oldest = self.queues[usize::from(place) - 1].oldest;
+        let oldest = self.0[usize::from(place) - 1].oldest;
         (oldest != NIL).then_some(oldest)
     }
 
     /// The page that came after `page`, to the same place.
     #[inline]
-    pub(super) fn newer(&self, page: u32) -> Option<u32> {
-        let newer = self.links[page as usize][NEWER];
-        (newer != self.queues[usize::from(self.place(page)) - 1].oldest).then_some(newer)
+    pub(super) fn newer(&self, cells: &impl Cells, page: u32) -> Option<u32> {
+        let newer = cells.links(page)[NEWER];
+        (newer != self.0[usize::from(place(cells, page)) - 1].oldest).then_some(newer)
     }
 
     /// The oldest page of a place that need not stay.
-    pub(super) fn first_free(&self, place: u8, keep: Keep<'_>) -> Option<u32> {
+    pub(super) fn first_free(&self, cells: &impl Cells, place: u8, keep: Keep<'_>) -> Option<u32> {
         let mut at = self.oldest(place);
         while let Some(page) = at {
             if !keep(page) {
                 return Some(page);
             }
-            at = self.newer(page);
+            at = self.newer(cells, page);
         }
         None
     }
 
     /// Puts a page, without marks, at the new end of a place; it leaves the one where it was.
-    pub(super) fn put(&mut self, page: u32, place: u8) {
-        self.take(page);
-        self.bytes[page as usize] = place;
-        let queue = &mut self.queues[usize::from(place) - 1];
+    pub(super) fn put(&mut self, cells: &mut impl Cells, page: u32, place: u8) {
+        self.take(cells, page);
+        *cells.byte_mut(page) = place;
+        let queue = &mut self.0[usize::from(place) - 1];
         queue.len += 1;
         if queue.oldest == NIL {
             queue.oldest = page;
-            self.links[page as usize] = [page, page];
+            *cells.links_mut(page) = [page, page];
         } else {
             let oldest = queue.oldest;
-            self.insert_before(oldest, page);
+            Self::insert_before(cells, oldest, page);
         }
     }
 
     /// Takes a page out of wherever it is, with its marks.
-    pub(super) fn take(&mut self, page: u32) {
-        let place = std::mem::take(&mut self.bytes[page as usize]) & PLACE;
+    pub(super) fn take(&mut self, cells: &mut impl Cells, page: u32) {
+        let place = std::mem::take(cells.byte_mut(page)) & PLACE;
         if place == 0 {
             return;
         }
-        let newer = self.unlink(page);
-        let queue = &mut self.queues[usize::from(place) - 1];
+        let newer = Self::unlink(cells, page);
+        let queue = &mut self.0[usize::from(place) - 1];
         queue.len -= 1;
         if queue.len == 0 {
             queue.oldest = NIL;
@@ -138,40 +178,87 @@ impl<const N: usize> Queues<N> {
 
     /// Makes a page the newest of its place.
     #[inline]
-    pub(super) fn renew(&mut self, page: u32) {
-        let queue = &mut self.queues[usize::from(self.bytes[page as usize] & PLACE) - 1];
-        let [newer, older] = self.links[page as usize];
+    pub(super) fn renew(&mut self, cells: &mut impl Cells, page: u32) {
+        let queue = &mut self.0[usize::from(cells.byte(page) & PLACE) - 1];
+        let [newer, older] = cells.links(page);
         if queue.oldest == page {
             queue.oldest = newer;
         } else if queue.oldest != newer {
             let oldest = queue.oldest;
-            self.links[newer as usize][OLDER] = older;
-            self.links[older as usize][NEWER] = newer;
-            self.insert_before(oldest, page);
+            cells.links_mut(newer)[OLDER] = older;
+            cells.links_mut(older)[NEWER] = newer;
+            Self::insert_before(cells, oldest, page);
         }
     }
 
     /// Out of the ring; who came after.
     #[inline]
-    fn unlink(&mut self, page: u32) -> u32 {
-        let [newer, older] = self.links[page as usize];
-        self.links[newer as usize][OLDER] = older;
-        self.links[older as usize][NEWER] = newer;
+    fn unlink(cells: &mut impl Cells, page: u32) -> u32 {
+        let [newer, older] = cells.links(page);
+        cells.links_mut(newer)[OLDER] = older;
+        cells.links_mut(older)[NEWER] = newer;
         newer
     }
 
     /// Into the ring between the oldest page and the newest, as the newest.
     #[inline]
-    fn insert_before(&mut self, oldest: u32, page: u32) {
-        let newest = std::mem::replace(&mut self.links[oldest as usize][OLDER], page);
-        self.links[newest as usize][NEWER] = page;
-        self.links[page as usize] = [oldest, newest];
+    fn insert_before(cells: &mut impl Cells, oldest: u32, page: u32) {
+        let newest = std::mem::replace(&mut cells.links_mut(oldest)[OLDER], page);
+        cells.links_mut(newest)[NEWER] = page;
+        *cells.links_mut(page) = [oldest, newest];
     }
 
     /// A place's pages from oldest to newest.
     #[cfg(test)]
+    pub(super) fn dump(&self, cells: &impl Cells, place: u8) -> Vec<u32> {
+        std::iter::successors(self.oldest(place), |&page| self.newer(cells, page)).collect()
+    }
+}
+
+/// Queues with cells of their own.
+#[derive(Debug, Clone)]
+pub(super) struct Queues<const N: usize> {
+    cells: Dense,
+    rings: Rings<N>,
+}
+
+impl<const N: usize> Queues<N> {
+    /// For pages below `pages`, all of them in no queue.
+    pub(super) fn new(pages: u32) -> Self {
+        Queues { cells: Dense::new(pages), rings: Rings::new() }
+    }
+
+    pub(super) fn place(&self, page: u32) -> u8 {
+        place(&self.cells, page)
+    }
+
+    pub(super) fn len(&self, place: u8) -> u32 {
+        self.rings.len(place)
+    }
+
+    pub(super) fn oldest(&self, place: u8) -> Option<u32> {
+        self.rings.oldest(place)
+    }
+
+    pub(super) fn first_free(&self, place: u8, keep: Keep<'_>) -> Option<u32> {
+        self.rings.first_free(&self.cells, place, keep)
+    }
+
+    pub(super) fn put(&mut self, page: u32, place: u8) {
+        self.rings.put(&mut self.cells, page, place);
+    }
+
+    pub(super) fn take(&mut self, page: u32) {
+        self.rings.take(&mut self.cells, page);
+    }
+
+    pub(super) fn renew(&mut self, page: u32) {
+        self.rings.renew(&mut self.cells, page);
+    }
+
+    #[cfg(test)]
     pub(super) fn dump(&self, place: u8) -> Vec<u32> {
-        std::iter::successors(self.oldest(place), |&page| self.newer(page)).collect()
+        self.rings.dump(&self.cells, place)
     }
 }
 

@@ -5,57 +5,103 @@
 //! as a ghost, which holds page numbers and no pages; the misses that some ghosts had and others had
 //! not are counted and forgotten again exponentially; the victim is a page that the ghost with the
 //! fewest does not hold.
+//!
+//! A page is in up to six queues: one of each ghost's, and one of those that are held and not by that
+//! ghost. All that the queues keep of a page is on one line of the processor's cache, which is what a
+//! miss costs.
 
-use super::queue::Queues;
-use super::{Keep, Lru, Policy, S3Fifo, Sieve, keep_nothing};
+use super::one_queue::{Hand, Recency};
+use super::queue::{Cells, Rings};
+use super::small_main::{Count, Rule};
+use super::{Core, Keep, OneQueue, Policy, SmallMain, keep_nothing};
 
 /// A miss, in fixed point.
 const MISS: u64 = 1 << 32;
 /// The place of a page that is really held and not by the ghost.
 const EXTRA: u8 = 1;
+/// Queues that a page is in: a policy's and the extra ones, of each ghost.
+const LANES: usize = 6;
 
-/// A ghost, and the pages that are really held and not by it.
+/// All that the queues keep of a page.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    links: [[u32; 2]; LANES],
+    bytes: [u8; LANES],
+}
+const _: () = assert!(size_of::<Line>() == 64);
+
+/// One lane of the lines of all pages.
+struct Lane<'a, const AT: usize>(&'a mut [Line]);
+
+impl<const AT: usize> Cells for Lane<'_, AT> {
+    #[inline]
+    fn byte(&self, page: u32) -> u8 {
+        self.0[page as usize].bytes[AT]
+    }
+
+    #[inline]
+    fn byte_mut(&mut self, page: u32) -> &mut u8 {
+        &mut self.0[page as usize].bytes[AT]
+    }
+
+    #[inline]
+    fn links(&self, page: u32) -> [u32; 2] {
+        self.0[page as usize].links[AT]
+    }
+
+    #[inline]
+    fn links_mut(&mut self, page: u32) -> &mut [u32; 2] {
+        &mut self.0[page as usize].links[AT]
+    }
+}
+
+/// A ghost, in the lane `AT`, and the pages that are really held and not by it, in the lane `BESIDE`.
 #[derive(Debug, Clone)]
-struct Ghost<P> {
+struct Ghost<P, const AT: usize, const BESIDE: usize> {
     policy: P,
-    extra: Queues<1>,
+    extra: Rings<1>,
     /// Misses that not all ghosts had, decaying.
     regret: u64,
 }
 
-impl<P: Policy> Ghost<P> {
-    fn new(policy: P, pages: u32) -> Self {
-        Ghost { policy, extra: Queues::new(pages), regret: 0 }
+impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
+    fn new(policy: P) -> Self {
+        Ghost { policy, extra: Rings::new(), regret: 0 }
     }
 
-    fn note(&mut self, page: u32, extra: bool) {
-        match (self.extra.place(page), extra) {
-            (EXTRA, false) => self.extra.take(page),
+    #[inline]
+    fn note(&mut self, lines: &mut [Line], page: u32, extra: bool) {
+        let mut lane = Lane::<BESIDE>(lines);
+        match (lane.byte(page), extra) {
+            (EXTRA, false) => self.extra.take(&mut lane, page),
             (EXTRA, true) | (_, false) => {}
-            (_, true) => self.extra.put(page, EXTRA),
+            (_, true) => self.extra.put(&mut lane, page, EXTRA),
         }
     }
 
     /// The ghost sees a reference; whether it missed.
     #[inline]
-    fn see(&mut self, page: u32, held: &[bool]) -> bool {
-        if self.policy.contains(page) {
-            self.policy.touch(page);
+    fn see(&mut self, lines: &mut [Line], page: u32, held: &[bool]) -> bool {
+        let mut lane = Lane::<AT>(lines);
+        if self.policy.contains(&lane, page) {
+            self.policy.touch(&mut lane, page);
             return false;
         }
-        self.see_miss(page, held);
+        self.see_miss(lines, page, held);
         true
     }
 
     #[cold]
-    fn see_miss(&mut self, page: u32, held: &[bool]) {
+    fn see_miss(&mut self, lines: &mut [Line], page: u32, held: &[bool]) {
         let room = self.policy.capacity().max(1);
         while self.policy.len() >= room {
-            let Some(gone) = self.policy.victim(Some(page), &mut keep_nothing) else { break };
-            self.note(gone, held[gone as usize]);
+            let gone = self.policy.victim(&mut Lane::<AT>(lines), &mut keep_nothing);
+            let Some(gone) = gone else { break };
+            self.note(lines, gone, held[gone as usize]);
         }
-        self.policy.admit(page);
-        self.note(page, false);
+        self.policy.admit(&mut Lane::<AT>(lines), page);
+        self.note(lines, page, false);
     }
 
     fn blame(&mut self, missed: bool, window: u64) {
@@ -63,35 +109,38 @@ impl<P: Policy> Ghost<P> {
         self.regret += if missed { MISS } else { 0 };
     }
 
-    fn admit(&mut self, page: u32) {
-        let extra = !self.policy.contains(page);
-        self.note(page, extra);
+    fn admit(&mut self, lines: &mut [Line], page: u32) {
+        let extra = !self.policy.contains(&Lane::<AT>(lines), page);
+        self.note(lines, page, extra);
     }
 
     /// A page that the ghost does not hold, or else the one that it would give up next.
-    fn choose(&mut self, held: &[bool], keep: Keep<'_>) -> Option<u32> {
-        self.extra
-            .first_free(EXTRA, keep)
-            .or_else(|| self.policy.victim(None, &mut |page| !held[page as usize] || keep(page)))
+    fn choose(&mut self, lines: &mut [Line], held: &[bool], keep: Keep<'_>) -> Option<u32> {
+        self.extra.first_free(&Lane::<BESIDE>(lines), EXTRA, keep).or_else(|| {
+            let mut stays = |page: u32| !held[page as usize] || keep(page);
+            self.policy.victim(&mut Lane::<AT>(lines), &mut stays)
+        })
     }
 
-    fn forget(&mut self, page: u32) {
-        if self.policy.contains(page) {
-            self.policy.forget(page);
+    fn forget(&mut self, lines: &mut [Line], page: u32) {
+        let mut lane = Lane::<AT>(lines);
+        if self.policy.contains(&lane, page) {
+            self.policy.forget(&mut lane, page);
         }
     }
 }
 
-/// Follows the best of three policies: by default [`S3Fifo`], which does best where memory is much
-/// too small, [`Lru`], where it is nearly enough, and [`Sieve`], where a part of the pages is of one
-/// use. A reference costs a step of each.
+/// Follows the best of three policies: [`S3Fifo`](super::S3Fifo), which does best where memory is much
+/// too small, [`Lru`](super::Lru), where it is nearly enough, and [`Sieve`](super::Sieve), where a part
+/// of the pages is of one use. A reference costs a step of each.
 #[derive(Debug, Clone)]
-pub struct Selector<A = S3Fifo, B = Lru, C = Sieve> {
+pub struct Selector {
+    lines: Box<[Line]>,
     held: Box<[bool]>,
     len: u32,
-    first: Ghost<A>,
-    second: Ghost<B>,
-    third: Ghost<C>,
+    first: Ghost<SmallMain<Count>, 0, 1>,
+    second: Ghost<OneQueue<Recency>, 2, 3>,
+    third: Ghost<OneQueue<Hand>, 4, 5>,
     follows: u8,
     /// Misses after which an old one counts 1/e.
     window: u64,
@@ -102,22 +151,16 @@ pub struct Selector<A = S3Fifo, B = Lru, C = Sieve> {
 }
 
 impl Selector {
-    /// For pages below `pages`, `capacity` of them held. Memory: 55 bytes a page.
+    /// For pages below `pages`, `capacity` of them held. Memory: 65 bytes a page.
     pub fn new(pages: u32, capacity: u32) -> Self {
-        let (first, second) = (S3Fifo::new(pages, capacity), Lru::new(pages, capacity));
-        Selector::of(first, second, Sieve::new(pages, capacity), pages, capacity)
-    }
-}
-
-impl<A: Policy, B: Policy, C: Policy> Selector<A, B, C> {
-    /// Selects between policies that were made for the same pages and capacity.
-    pub fn of(first: A, second: B, third: C, pages: u32, capacity: u32) -> Self {
+        let none = Line { links: [[0; 2]; LANES], bytes: [0; LANES] };
         Selector {
+            lines: vec![none; pages as usize].into(),
             held: vec![false; pages as usize].into(),
             len: 0,
-            first: Ghost::new(first, pages),
-            second: Ghost::new(second, pages),
-            third: Ghost::new(third, pages),
+            first: Ghost::new(SmallMain::new(Count::new(pages), capacity)),
+            second: Ghost::new(OneQueue::new(capacity)),
+            third: Ghost::new(OneQueue::new(capacity)),
             follows: 0,
             window: window(capacity),
             seen: None,
@@ -129,9 +172,9 @@ impl<A: Policy, B: Policy, C: Policy> Selector<A, B, C> {
     /// The policy that is followed now.
     pub fn followed(&self) -> &'static str {
         match self.follows {
-            0 => self.first.policy.name(),
-            1 => self.second.policy.name(),
-            _ => self.third.policy.name(),
+            0 => SmallMain::<Count>::NAME,
+            1 => OneQueue::<Recency>::NAME,
+            _ => OneQueue::<Hand>::NAME,
         }
     }
 
@@ -143,9 +186,9 @@ impl<A: Policy, B: Policy, C: Policy> Selector<A, B, C> {
     #[inline]
     fn see(&mut self, page: u32) {
         let missed = [
-            self.first.see(page, &self.held),
-            self.second.see(page, &self.held),
-            self.third.see(page, &self.held),
+            self.first.see(&mut self.lines, page, &self.held),
+            self.second.see(&mut self.lines, page, &self.held),
+            self.third.see(&mut self.lines, page, &self.held),
         ];
         if missed != [missed[0]; 3] {
             self.judge(missed);
@@ -168,9 +211,9 @@ impl<A: Policy, B: Policy, C: Policy> Selector<A, B, C> {
     fn leave(&mut self, page: u32) {
         self.held[page as usize] = false;
         self.len -= 1;
-        self.first.note(page, false);
-        self.second.note(page, false);
-        self.third.note(page, false);
+        self.first.note(&mut self.lines, page, false);
+        self.second.note(&mut self.lines, page, false);
+        self.third.note(&mut self.lines, page, false);
     }
 }
 
@@ -179,7 +222,7 @@ fn window(capacity: u32) -> u64 {
     u64::from(capacity / 4).max(8)
 }
 
-impl<A: Policy, B: Policy, C: Policy> Policy for Selector<A, B, C> {
+impl Policy for Selector {
     fn name(&self) -> &'static str {
         "selector"
     }
@@ -216,9 +259,9 @@ impl<A: Policy, B: Policy, C: Policy> Policy for Selector<A, B, C> {
         }
         self.held[page as usize] = true;
         self.len += 1;
-        self.first.admit(page);
-        self.second.admit(page);
-        self.third.admit(page);
+        self.first.admit(&mut self.lines, page);
+        self.second.admit(&mut self.lines, page);
+        self.third.admit(&mut self.lines, page);
     }
 
     fn victim(&mut self, incoming: Option<u32>, keep: Keep<'_>) -> Option<u32> {
@@ -229,9 +272,9 @@ impl<A: Policy, B: Policy, C: Policy> Policy for Selector<A, B, C> {
             self.seen = incoming;
         }
         let page = match self.follows {
-            0 => self.first.choose(&self.held, keep),
-            1 => self.second.choose(&self.held, keep),
-            _ => self.third.choose(&self.held, keep),
+            0 => self.first.choose(&mut self.lines, &self.held, keep),
+            1 => self.second.choose(&mut self.lines, &self.held, keep),
+            _ => self.third.choose(&mut self.lines, &self.held, keep),
         }?;
         self.leave(page);
         Some(page)
@@ -239,8 +282,8 @@ impl<A: Policy, B: Policy, C: Policy> Policy for Selector<A, B, C> {
 
     fn forget(&mut self, page: u32) {
         self.leave(page);
-        self.first.forget(page);
-        self.second.forget(page);
-        self.third.forget(page);
+        self.first.forget(&mut self.lines, page);
+        self.second.forget(&mut self.lines, page);
+        self.third.forget(&mut self.lines, page);
     }
 }

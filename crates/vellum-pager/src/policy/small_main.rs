@@ -1,8 +1,8 @@
 //! The policies of a small queue, a main queue and a memory of what left; they differ in which
 //! references count.
 
-use super::queue::Queues;
-use super::{Keep, Policy, share};
+use super::queue::{Cells, Rings, mark, marks, place, unmark};
+use super::{Alone, Core, Keep, share};
 use std::fmt::Debug;
 
 const SMALL: u8 = 1;
@@ -35,10 +35,10 @@ pub trait Rule: Debug + Clone + Send {
     fn resized(&mut self, small: u32);
 }
 
-/// A small queue, a main queue, and the memory of what left the small one.
+/// The rules of a small queue, a main queue, and the memory of what left the small one.
 #[derive(Debug, Clone)]
 pub struct SmallMain<R> {
-    pages: Queues<3>,
+    queues: Rings<3>,
     rule: R,
     capacity: u32,
     /// Pages that the small queue and the memory may have.
@@ -51,59 +51,65 @@ pub struct SmallMain<R> {
 /// S3-FIFO (Yang et al., *FIFO Queues Are All You Need for Cache Eviction*, SOSP 2023): new pages pass
 /// a small FIFO; those referenced twice there, or coming back after they left it, live in a main FIFO
 /// with second chances. A reference costs an addition to a byte.
-pub type S3Fifo = SmallMain<Count>;
+pub type S3Fifo = Alone<SmallMain<Count>>;
 
 /// Clock2Q+ (Zhai et al., *Clock2Q+: A Simple and Efficient Replacement Algorithm for Metadata Cache in
 /// VMware vSAN*, VLDB 2026): the same queues, one reference is enough, and references that come close
 /// together count once: one in the newer half of the small queue does not count.
-pub type Clock2QPlus = SmallMain<Window>;
+pub type Clock2QPlus = Alone<SmallMain<Window>>;
 
-impl<R: Rule> SmallMain<R> {
+impl<R: Rule> Alone<SmallMain<R>> {
     /// For pages below `pages`, `capacity` of them held. Memory: 9 bytes a page, and 4 more for
     /// [`Clock2QPlus`].
     pub fn new(pages: u32, capacity: u32) -> Self {
-        let (rule, pages) = (R::new(pages), Queues::new(pages));
-        let mut policy = SmallMain { pages, rule, capacity: 0, small: 0, ghosts: 0, filling: true };
+        Alone::over(SmallMain::new(R::new(pages), capacity), pages)
+    }
+}
+
+impl<R: Rule> SmallMain<R> {
+    /// Holds nothing.
+    pub(super) fn new(rule: R, capacity: u32) -> Self {
+        let queues = Rings::new();
+        let mut policy =
+            SmallMain { queues, rule, capacity: 0, small: 0, ghosts: 0, filling: true };
         policy.set_capacity(capacity);
         policy
     }
 
     /// A step of the small queue: its oldest page goes on to the main one, or out.
-    fn step_small(&mut self, keep: Keep<'_>) -> Option<u32> {
-        let page = self.pages.oldest(SMALL)?;
-        if self.pages.marks(page) >= R::TO_MAIN || keep(page) {
-            self.pages.put(page, MAIN);
+    fn step_small(&mut self, cells: &mut impl Cells, keep: Keep<'_>) -> Option<u32> {
+        let page = self.queues.oldest(SMALL)?;
+        if marks(cells, page) >= R::TO_MAIN || keep(page) {
+            self.queues.put(cells, page, MAIN);
             return None;
         }
-        self.pages.put(page, GHOST);
-        if self.pages.len(GHOST) > self.ghosts
-            && let Some(old) = self.pages.oldest(GHOST)
+        self.queues.put(cells, page, GHOST);
+        if self.queues.len(GHOST) > self.ghosts
+            && let Some(old) = self.queues.oldest(GHOST)
         {
-            self.pages.take(old);
+            self.queues.take(cells, old);
         }
         Some(page)
     }
 
     /// A step of the main queue: its oldest page is turned round, or goes.
-    fn step_main(&mut self, keep: Keep<'_>) -> Option<u32> {
-        let page = self.pages.oldest(MAIN)?;
-        if self.pages.marks(page) > 0 || keep(page) {
-            self.pages.unmark(page);
-            self.pages.renew(page);
+    fn step_main(&mut self, cells: &mut impl Cells, keep: Keep<'_>) -> Option<u32> {
+        let page = self.queues.oldest(MAIN)?;
+        if marks(cells, page) > 0 || keep(page) {
+            unmark(cells, page);
+            self.queues.renew(cells, page);
             return None;
         }
-        self.pages.take(page);
+        self.queues.take(cells, page);
         Some(page)
     }
 }
 
-impl<R: Rule> Policy for SmallMain<R> {
-    fn name(&self) -> &'static str {
-        R::NAME
-    }
+impl<R: Rule> Core for SmallMain<R> {
+    const NAME: &'static str = R::NAME;
 
     fn len(&self) -> u32 {
-        self.pages.len(SMALL) + self.pages.len(MAIN)
+        self.queues.len(SMALL) + self.queues.len(MAIN)
     }
 
     fn capacity(&self) -> u32 {
@@ -118,48 +124,51 @@ impl<R: Rule> Policy for SmallMain<R> {
     }
 
     #[inline]
-    fn contains(&self, page: u32) -> bool {
-        matches!(self.pages.place(page), SMALL | MAIN)
+    fn contains(&self, cells: &impl Cells, page: u32) -> bool {
+        matches!(place(cells, page), SMALL | MAIN)
     }
 
     #[inline]
-    fn touch(&mut self, page: u32) {
-        if self.pages.place(page) == SMALL && !self.rule.counts(page) {
+    fn touch(&mut self, cells: &mut impl Cells, page: u32) {
+        if place(cells, page) == SMALL && !self.rule.counts(page) {
             return;
         }
-        self.pages.mark(page, R::MOST);
+        mark(cells, page, R::MOST);
     }
 
-    fn admit(&mut self, page: u32) {
-        let known = self.pages.place(page) == GHOST;
-        if known || (self.filling && self.pages.len(SMALL) >= self.small) {
-            self.pages.put(page, MAIN);
+    fn admit(&mut self, cells: &mut impl Cells, page: u32) {
+        let known = place(cells, page) == GHOST;
+        if known || (self.filling && self.queues.len(SMALL) >= self.small) {
+            self.queues.put(cells, page, MAIN);
         } else {
-            self.pages.put(page, SMALL);
+            self.queues.put(cells, page, SMALL);
             self.rule.arrived(page);
         }
     }
 
-    fn victim(&mut self, _: Option<u32>, keep: Keep<'_>) -> Option<u32> {
+    fn victim(&mut self, cells: &mut impl Cells, keep: Keep<'_>) -> Option<u32> {
         self.filling = false;
         let main = self.capacity.saturating_sub(self.small);
         // A page is moved on once, and turned round as often as its references count, before it goes.
         for _ in 0..(u64::from(R::MOST) + 2) * u64::from(self.len()) + 1 {
-            let from_main = self.pages.len(MAIN) > main || self.pages.len(SMALL) == 0;
-            let page = if from_main { self.step_main(keep) } else { self.step_small(keep) };
+            let from_main = self.queues.len(MAIN) > main || self.queues.len(SMALL) == 0;
+            let page =
+                if from_main { self.step_main(cells, keep) } else { self.step_small(cells, keep) };
             if page.is_some() {
                 return page;
             }
         }
         // One queue may hold only pages that must stay, and never let the other have its turn.
-        let page =
-            self.pages.first_free(SMALL, keep).or_else(|| self.pages.first_free(MAIN, keep))?;
-        self.forget(page);
+        let page = self
+            .queues
+            .first_free(cells, SMALL, keep)
+            .or_else(|| self.queues.first_free(cells, MAIN, keep))?;
+        self.forget(cells, page);
         Some(page)
     }
 
-    fn forget(&mut self, page: u32) {
-        self.pages.take(page);
+    fn forget(&mut self, cells: &mut impl Cells, page: u32) {
+        self.queues.take(cells, page);
     }
 }
 
