@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod checksum;
 pub mod curve;
 mod error;
 mod names;

@@ -8,7 +8,7 @@
 //! store, from where [`Pager::peek_named`](crate::Pager::peek_named) reads it. It goes with the last
 //! entry that names it. Without kept roots nothing is moved.
 
-use crate::page::checksum;
+use crate::checksum::checksum;
 use crate::store::{Answer, Get, PageStore, Put};
 use crate::{Lines, Page, PageNo, StoreError};
 use parking_lot::Mutex;

@@ -70,12 +70,12 @@ impl Pager {
         victims: &mut Vec<PageNo>,
     ) {
         victims.clear();
-        let (pins, state) = (&self.pins, &self.state);
+        let (pins, known) = (&self.pins, &self.known);
         for at in 0..count {
             let incoming = incoming.filter(|_| at == 0).map(PageNo::get);
             let victim = self.policy.victim(incoming, &mut |page| {
                 pins.contains_key(&page)
-                    || (clean && state[page as usize] & flag::DIRTY != 0)
+                    || (clean && known[page as usize].flags & flag::DIRTY != 0)
                     || space.is_held(PageNo::new(page))
             });
             match victim {
@@ -132,7 +132,7 @@ impl Pager {
 
     /// A page has left the space.
     fn left(&mut self, page: PageNo) {
-        self.state[page.index()] &= !(flag::PRESENT | flag::AHEAD | flag::PROTECTED);
+        self.known[page.index()].flags &= !(flag::PRESENT | flag::AHEAD | flag::PROTECTED);
         self.counters.evicted += 1;
     }
 }

@@ -1,9 +1,9 @@
 //! Resolving a fault: from the store into the space, with the pages that should come along.
 
-use super::{Pager, Resolved, flag, is_write, sum_of};
+use super::{Pager, Resolved, flag, is_write};
 use crate::space::{Filled, Space};
-use crate::store::{Answer, Get};
-use crate::{Error, PAGE, Page, PageNo, StoreError};
+use crate::store::Answer;
+use crate::{Error, PAGE, Page, PageNo};
 use vellum_translate::{Access, Rights};
 
 impl Pager {
@@ -81,7 +81,7 @@ impl Pager {
     }
 
     fn is_worth_bringing(&self, page: PageNo) -> bool {
-        let state = self.state.get(page.index()).copied().unwrap_or(0);
+        let state = self.flags(page);
         state & (flag::PRESENT | flag::OLDER) == 0
             && state & (flag::STORED | flag::FOREIGN) != 0
             && self.rules.withheld(page).is_empty()
@@ -168,9 +168,9 @@ impl Pager {
         // Whether it was there already or not: nothing is known of what the store has.
         space.fill(page, writable, &mut |content| self.get_older(page, content))?;
         self.older.remove(&page.get());
-        self.state[page.index()] &= !flag::OLDER;
+        self.known[page.index()].flags &= !flag::OLDER;
         if !writable {
-            self.state[page.index()] |= flag::PROTECTED;
+            self.known[page.index()].flags |= flag::PROTECTED;
         }
         self.arrive(page, true);
         Ok(Resolved::Brought)
@@ -253,74 +253,10 @@ impl Pager {
                 Ok(())
             })?;
             self.filled(page, filled, false);
-            self.state[page.index()] |= flag::AHEAD;
+            self.known[page.index()].flags |= flag::AHEAD;
             self.counters.prefetched += 1;
             placed += 1;
         }
         Ok(placed)
-    }
-
-    /// Reads pages and checks them; a failure stands in the answers.
-    fn get_many(&mut self, pages: &[PageNo], buffers: &mut [Page]) -> Vec<Answer> {
-        let mut gets: Vec<Get<'_>> =
-            pages.iter().zip(&mut *buffers).map(|(&page, into)| Get::new(page, into)).collect();
-        self.store.get(&mut gets);
-        let mut answers: Vec<Answer> = gets.into_iter().map(|get| get.answer).collect();
-        for ((&page, buffer), answer) in pages.iter().zip(&*buffers).zip(&mut answers) {
-            let judged = self.judge(page, std::mem::replace(answer, Answer::Missing), buffer);
-            *answer = match judged {
-                Ok(true) => Answer::Found,
-                Ok(false) => Answer::Missing,
-                Err(error) => Answer::Failed(error),
-            };
-        }
-        answers
-    }
-
-    /// Reads one page, again where that may help; whether the store has it.
-    pub(super) fn get_checked(
-        &mut self,
-        page: PageNo,
-        into: &mut Page,
-    ) -> Result<bool, StoreError> {
-        let mut tries = 0;
-        loop {
-            let mut get = [Get::new(page, into)];
-            self.store.get(&mut get);
-            let [Get { answer, .. }] = get;
-            match self.judge(page, answer, into) {
-                Err(_) if tries < self.options.retries => {
-                    tries += 1;
-                    self.counters.retries += 1;
-                }
-                other => return other,
-            }
-        }
-    }
-
-    /// Believes a store's answer, or not: what was put must come back as it was.
-    fn judge(&mut self, page: PageNo, answer: Answer, content: &Page) -> Result<bool, StoreError> {
-        let stored = self.has(page, flag::STORED);
-        match answer {
-            Answer::Failed(error) => Err(error),
-            Answer::Missing if stored => {
-                Err(StoreError::Lost { store: self.store.name().into(), page })
-            }
-            Answer::Missing => Ok(false),
-            Answer::Found => {
-                let (found, expected) = (sum_of(page, content), self.sums[page.index()]);
-                if stored && found != expected {
-                    let store = self.store.name().into();
-                    return Err(StoreError::Corrupt { store, page, found, expected });
-                }
-                if !stored {
-                    // From now on the store must stay with what it said first.
-                    self.state[page.index()] |= flag::STORED;
-                    self.sums[page.index()] = found;
-                }
-                self.counters.pages_read += 1;
-                Ok(true)
-            }
-        }
     }
 }

@@ -53,7 +53,7 @@ impl Pager {
         let mut stored = Vec::new();
         let mut kept = Ok(());
         for page in (pages.start..pages.end.min(self.options.pages)).map(PageNo::new) {
-            let state = self.state[page.index()];
+            let state = self.known[page.index()].flags;
             if state & flag::PRESENT != 0 {
                 self.policy.forget(page.get());
                 self.counters.removed += 1;
@@ -69,7 +69,7 @@ impl Pager {
             }
             self.mark_clean(page);
             self.older.remove(&page.get());
-            self.state[page.index()] &= flag::BEFORE | flag::QUEUED;
+            self.known[page.index()].flags &= flag::BEFORE | flag::QUEUED;
         }
         self.store.discard(&stored)?;
         Ok(kept?)

@@ -3,11 +3,15 @@
 mod counters;
 mod evict;
 mod fault;
+mod known;
 mod limits;
 mod options;
+mod reading;
 mod rights;
 mod versions;
 mod writeback;
+
+use known::{Known, flag};
 
 pub use counters::Counters;
 pub use options::{MAX_PAGES, Options};
@@ -15,7 +19,6 @@ pub use versions::Stands;
 
 use crate::curve::MissRatioCurve;
 use crate::names::Names;
-use crate::page::checksum;
 use crate::policy::Policy;
 use crate::prefetch::Prefetch;
 use crate::pressure::Pressure;
@@ -26,30 +29,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use vellum_translate::Access;
 use vellum_translate::host::Token;
-
-/// What is known of a page.
-mod flag {
-    /// It is in the space.
-    pub(super) const PRESENT: u16 = 1;
-    /// It may differ from what the store has.
-    pub(super) const DIRTY: u16 = 2;
-    /// It was put into the store, and its checksum is known.
-    pub(super) const STORED: u16 = 4;
-    /// It came before it was asked for, and was not used yet.
-    pub(super) const AHEAD: u16 = 8;
-    /// It was present before.
-    pub(super) const BEFORE: u16 = 16;
-    /// The store may have it since before this pager; no checksum is known.
-    pub(super) const FOREIGN: u16 = 32;
-    /// It is present and must not be written, dirty or not.
-    pub(super) const PROTECTED: u16 = 64;
-    /// Whoever touched it got an error, and will until it is removed.
-    pub(super) const LOST: u16 = 128;
-    /// It stands in the queue of dirty pages, dirty or not any more.
-    pub(super) const QUEUED: u16 = 256;
-    /// Its entry names an older version than the store has, which the names have.
-    pub(super) const OLDER: u16 = 512;
-}
 
 /// What became of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +55,7 @@ pub struct Pager {
     names: Option<Arc<Names>>,
     /// What the entries of pages that are [`flag::OLDER`] name.
     older: BTreeMap<u32, Token>,
-    state: Box<[u16]>,
-    sums: Box<[u32]>,
+    known: Box<[Known]>,
     pins: BTreeMap<u32, u32>,
     /// Dirty pages in the order in which they became so, each once; those that are clean again are
     /// dropped when they come up.
@@ -105,7 +83,7 @@ impl Pager {
     /// When an option is not possible.
     pub fn new(options: Options, store: Box<dyn PageStore>) -> Result<Self, Error> {
         let policy = options.check()?;
-        let state = if options.existing { flag::FOREIGN } else { 0 };
+        let flags = if options.existing { flag::FOREIGN } else { 0 };
         let pages = options.pages as usize;
         Ok(Pager {
             policy,
@@ -114,8 +92,7 @@ impl Pager {
             rules: Rules::default(),
             names: None,
             older: BTreeMap::new(),
-            state: vec![state; pages].into(),
-            sums: vec![0; pages].into(),
+            known: vec![Known { flags, sum: 0 }; pages].into(),
             pins: BTreeMap::new(),
             dirty: VecDeque::new(),
             held: VecDeque::new(),
@@ -172,7 +149,7 @@ impl Pager {
 
     /// Whether `access` to a page goes through without a fault.
     pub fn may(&self, page: PageNo, access: Access) -> bool {
-        let state = self.state.get(page.index()).copied().unwrap_or(0);
+        let state = self.flags(page);
         let there = state & flag::PRESENT != 0;
         match access {
             Access::Store => there && state & flag::DIRTY != 0 && state & flag::PROTECTED == 0,
@@ -189,7 +166,7 @@ impl Pager {
     /// Notes that a page was made unusable for those who touch it.
     #[cfg(target_os = "linux")]
     pub(crate) fn mark_lost(&mut self, page: PageNo) {
-        self.state[page.index()] |= flag::LOST;
+        self.known[page.index()].flags |= flag::LOST;
     }
 
     /// Pages that may differ from what the store has.
@@ -239,8 +216,7 @@ impl Pager {
 
     /// Bytes of bookkeeping beside pages and store, without the policy's.
     pub fn overhead(&self) -> usize {
-        self.state.len() * 2
-            + self.sums.len() * 4
+        self.known.len() * size_of::<Known>()
             + (self.dirty.capacity() + self.held.capacity()) * 4
             + self.twins.len() * size_of::<Page>()
     }
@@ -248,14 +224,14 @@ impl Pager {
     /// A present page is referenced, as far as anybody can see it. Costs a step of the policy.
     #[inline]
     pub fn touch(&mut self, page: PageNo) {
-        let state = self.state[page.index()];
+        let state = self.known[page.index()].flags;
         if state & flag::PRESENT == 0 {
             return;
         }
         self.hits += 1;
         self.policy.touch(page.get());
         if state & flag::AHEAD != 0 {
-            self.state[page.index()] &= !flag::AHEAD;
+            self.known[page.index()].flags &= !flag::AHEAD;
             self.counters.prefetch_used += 1;
             self.prefetch.used(page);
         }
@@ -279,13 +255,18 @@ impl Pager {
         if page.get() < pages { Ok(()) } else { Err(Error::Outside { page, pages }) }
     }
 
+    /// What is known of a page; nothing of one that is not of the space.
+    fn flags(&self, page: PageNo) -> u16 {
+        self.known.get(page.index()).map_or(0, |known| known.flags)
+    }
+
     fn has(&self, page: PageNo, flags: u16) -> bool {
-        self.state.get(page.index()).is_some_and(|state| state & flags != 0)
+        self.flags(page) & flags != 0
     }
 
     /// A page has come into the space.
     fn arrive(&mut self, page: PageNo, dirty: bool) {
-        let state = &mut self.state[page.index()];
+        let state = &mut self.known[page.index()].flags;
         *state |= flag::PRESENT | flag::BEFORE;
         self.policy.admit(page.get());
         if dirty {
@@ -294,7 +275,7 @@ impl Pager {
     }
 
     fn mark_dirty(&mut self, page: PageNo) {
-        let state = &mut self.state[page.index()];
+        let state = &mut self.known[page.index()].flags;
         if *state & flag::DIRTY == 0 {
             if *state & flag::QUEUED == 0 {
                 self.dirty.push_back(page.get());
@@ -306,7 +287,7 @@ impl Pager {
 
     /// The page is as the store has it, or is no more.
     fn mark_clean(&mut self, page: PageNo) {
-        let state = &mut self.state[page.index()];
+        let state = &mut self.known[page.index()].flags;
         if *state & flag::DIRTY != 0 {
             *state &= !flag::DIRTY;
             self.dirty_count -= 1;
@@ -318,10 +299,6 @@ impl Pager {
 /// A fault's access, as the rules and the pager see it.
 fn is_write(access: Access) -> bool {
     access == Access::Store
-}
-
-fn sum_of(page: PageNo, content: &Page) -> u32 {
-    checksum(page, content)
 }
 
 #[cfg(test)]

@@ -54,13 +54,13 @@ impl Pager {
 
     pub(super) fn protect(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
         space.forbid_writes(page)?;
-        self.state[page.index()] |= flag::PROTECTED;
+        self.known[page.index()].flags |= flag::PROTECTED;
         Ok(())
     }
 
     pub(super) fn unprotect(&mut self, space: &mut dyn Space, page: PageNo) -> Result<(), Error> {
         space.allow_writes(page)?;
-        self.state[page.index()] &= !flag::PROTECTED;
+        self.known[page.index()].flags &= !flag::PROTECTED;
         Ok(())
     }
 }

@@ -184,7 +184,7 @@ proptest! {
             prop_assert!(bench.pager.present() <= bench.pager.quota());
             let present = (0..PAGES).filter(|&page| bench.space.load(p(page), 0).is_some()).count();
             prop_assert_eq!(present, bench.pager.present() as usize);
-            let dirty = bench.pager.state.iter().filter(|&&s| s & flag::DIRTY != 0).count();
+            let dirty = bench.pager.known.iter().filter(|known| known.flags & flag::DIRTY != 0).count();
             prop_assert_eq!(dirty, bench.pager.dirty() as usize);
         }
         bench.pager.flush(&mut bench.space).unwrap();

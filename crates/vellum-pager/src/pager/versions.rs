@@ -31,14 +31,14 @@ impl Pager {
         self.mark_clean(page);
         self.older.remove(&page.get());
         let gone = flag::PRESENT | flag::AHEAD | flag::PROTECTED | flag::LOST | flag::OLDER;
-        self.state[page.index()] &= !gone;
+        self.known[page.index()].flags &= !gone;
         match stands {
             // Whether the store has this content is not known any more.
             Stands::Present => self.arrive(page, true),
             Stands::Zeros => {}
             Stands::Absent(token) => {
                 if self.names.as_ref().is_some_and(|names| names.is_older(token)) {
-                    self.state[page.index()] |= flag::OLDER;
+                    self.known[page.index()].flags |= flag::OLDER;
                     self.older.insert(page.get(), token);
                 }
             }

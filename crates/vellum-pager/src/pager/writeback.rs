@@ -1,6 +1,7 @@
 //! Writing back: changed lines in batches, water marks, and the barrier behind which all is stored.
 
-use super::{Pager, flag, sum_of};
+use super::{Pager, flag};
+use crate::checksum::checksum;
 use crate::space::Space;
 use crate::store::Put;
 use crate::{Error, Lines, PAGE, Page, PageNo, StoreError};
@@ -27,9 +28,9 @@ impl Pager {
         self.counters.pages_written += puts.len() as u64;
         self.counters.lines_written += puts.iter().map(|p| u64::from(p.lines.count())).sum::<u64>();
         for put in puts {
-            self.sums[put.page.index()] = sum_of(put.page, put.content);
-            self.state[put.page.index()] |= flag::STORED;
-            self.state[put.page.index()] &= !flag::FOREIGN;
+            self.known[put.page.index()].sum = checksum(put.page, put.content);
+            self.known[put.page.index()].flags |= flag::STORED;
+            self.known[put.page.index()].flags &= !flag::FOREIGN;
         }
         Ok(())
     }
@@ -95,7 +96,7 @@ impl Pager {
                 };
                 let page = PageNo::new(page);
                 if !self.has(page, flag::DIRTY) {
-                    self.state[page.index()] &= !flag::QUEUED;
+                    self.known[page.index()].flags &= !flag::QUEUED;
                 } else if space.is_held(page) {
                     self.held.push_back(page.get());
                 } else {
@@ -110,7 +111,7 @@ impl Pager {
                 pages.iter().rev().for_each(|page| self.dirty.push_front(page.get()));
                 return Err(error);
             }
-            pages.iter().for_each(|page| self.state[page.index()] &= !flag::QUEUED);
+            pages.iter().for_each(|page| self.known[page.index()].flags &= !flag::QUEUED);
             done += pages.len() as u32;
         }
         Ok(done)

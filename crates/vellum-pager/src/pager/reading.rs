@@ -1,0 +1,72 @@
+//! Asking the store, and not believing it.
+
+use super::{Pager, flag};
+use crate::checksum::checksum;
+use crate::store::{Answer, Get};
+use crate::{Page, PageNo, StoreError};
+
+impl Pager {
+    /// Reads pages and checks them; a failure stands in the answers.
+    pub(super) fn get_many(&mut self, pages: &[PageNo], buffers: &mut [Page]) -> Vec<Answer> {
+        let mut gets: Vec<Get<'_>> =
+            pages.iter().zip(&mut *buffers).map(|(&page, into)| Get::new(page, into)).collect();
+        self.store.get(&mut gets);
+        let mut answers: Vec<Answer> = gets.into_iter().map(|get| get.answer).collect();
+        for ((&page, buffer), answer) in pages.iter().zip(&*buffers).zip(&mut answers) {
+            let judged = self.judge(page, std::mem::replace(answer, Answer::Missing), buffer);
+            *answer = match judged {
+                Ok(true) => Answer::Found,
+                Ok(false) => Answer::Missing,
+                Err(error) => Answer::Failed(error),
+            };
+        }
+        answers
+    }
+
+    /// Reads one page, again where that may help; whether the store has it.
+    pub(super) fn get_checked(
+        &mut self,
+        page: PageNo,
+        into: &mut Page,
+    ) -> Result<bool, StoreError> {
+        let mut tries = 0;
+        loop {
+            let mut get = [Get::new(page, into)];
+            self.store.get(&mut get);
+            let [Get { answer, .. }] = get;
+            match self.judge(page, answer, into) {
+                Err(_) if tries < self.options.retries => {
+                    tries += 1;
+                    self.counters.retries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Believes a store's answer, or not: what was put must come back as it was.
+    fn judge(&mut self, page: PageNo, answer: Answer, content: &Page) -> Result<bool, StoreError> {
+        let stored = self.has(page, flag::STORED);
+        match answer {
+            Answer::Failed(error) => Err(error),
+            Answer::Missing if stored => {
+                Err(StoreError::Lost { store: self.store.name().into(), page })
+            }
+            Answer::Missing => Ok(false),
+            Answer::Found => {
+                let (found, expected) = (checksum(page, content), self.known[page.index()].sum);
+                if stored && found != expected {
+                    let store = self.store.name().into();
+                    return Err(StoreError::Corrupt { store, page, found, expected });
+                }
+                if !stored {
+                    // From now on the store must stay with what it said first.
+                    self.known[page.index()].flags |= flag::STORED;
+                    self.known[page.index()].sum = found;
+                }
+                self.counters.pages_read += 1;
+                Ok(true)
+            }
+        }
+    }
+}
