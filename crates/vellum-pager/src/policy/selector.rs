@@ -7,8 +7,8 @@
 //! fewest does not hold.
 //!
 //! A page is in up to six queues: one of each ghost's, and one of those that are held and not by that
-//! ghost. All that the queues keep of a page is on one line of the processor's cache, which is what a
-//! miss costs.
+//! ghost. What a reference to a page looks at lies together, and so does what only a miss does: lines of
+//! the processor's cache are what both cost.
 
 use super::one_queue::{Hand, Recency};
 use super::queue::{Cells, Rings};
@@ -22,37 +22,67 @@ const EXTRA: u8 = 1;
 /// Queues that a page is in: a policy's and the extra ones, of each ghost.
 const LANES: usize = 6;
 
-/// All that the queues keep of a page.
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Line {
-    links: [[u32; 2]; LANES],
-    bytes: [u8; LANES],
-}
-const _: () = assert!(size_of::<Line>() == 64);
+/// The lane whose links change with every reference: the least recently used ghost's.
+const RECENT: usize = 2;
 
-/// One lane of the lines of all pages.
-struct Lane<'a, const AT: usize>(&'a mut [Line]);
+/// What a reference looks at.
+#[derive(Debug, Clone, Copy)]
+struct Near {
+    bytes: [u8; LANES],
+    /// Of the lane [`RECENT`].
+    links: [u32; 2],
+}
+const _: () = assert!(size_of::<Near>() == 16);
+
+/// All that the queues keep of the pages.
+#[derive(Debug, Clone)]
+struct Lines {
+    near: Box<[Near]>,
+    /// Links of the other lanes.
+    far: Box<[[[u32; 2]; LANES - 1]]>,
+}
+
+impl Lines {
+    fn new(pages: u32) -> Self {
+        let near = Near { bytes: [0; LANES], links: [0; 2] };
+        let far = vec![[[0; 2]; LANES - 1]; pages as usize].into();
+        Lines { near: vec![near; pages as usize].into(), far }
+    }
+}
+
+/// One lane.
+struct Lane<'a, const AT: usize>(&'a mut Lines);
+
+impl<const AT: usize> Lane<'_, AT> {
+    /// Its place among the far links.
+    const FAR: usize = if AT < RECENT { AT } else { AT.saturating_sub(1) };
+}
 
 impl<const AT: usize> Cells for Lane<'_, AT> {
     #[inline]
     fn byte(&self, page: u32) -> u8 {
-        self.0[page as usize].bytes[AT]
+        self.0.near[page as usize].bytes[AT]
     }
 
     #[inline]
     fn byte_mut(&mut self, page: u32) -> &mut u8 {
-        &mut self.0[page as usize].bytes[AT]
+        &mut self.0.near[page as usize].bytes[AT]
     }
 
     #[inline]
     fn links(&self, page: u32) -> [u32; 2] {
-        self.0[page as usize].links[AT]
+        match AT {
+            RECENT => self.0.near[page as usize].links,
+            _ => self.0.far[page as usize][Self::FAR],
+        }
     }
 
     #[inline]
     fn links_mut(&mut self, page: u32) -> &mut [u32; 2] {
-        &mut self.0[page as usize].links[AT]
+        match AT {
+            RECENT => &mut self.0.near[page as usize].links,
+            _ => &mut self.0.far[page as usize][Self::FAR],
+        }
     }
 }
 
@@ -71,7 +101,7 @@ impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
     }
 
     #[inline]
-    fn note(&mut self, lines: &mut [Line], page: u32, extra: bool) {
+    fn note(&mut self, lines: &mut Lines, page: u32, extra: bool) {
         let mut lane = Lane::<BESIDE>(lines);
         match (lane.byte(page), extra) {
             (EXTRA, false) => self.extra.take(&mut lane, page),
@@ -82,7 +112,7 @@ impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
 
     /// The ghost sees a reference; whether it missed.
     #[inline]
-    fn see(&mut self, lines: &mut [Line], page: u32, held: &[bool]) -> bool {
+    fn see(&mut self, lines: &mut Lines, page: u32, held: &[bool]) -> bool {
         let mut lane = Lane::<AT>(lines);
         if self.policy.contains(&lane, page) {
             self.policy.touch(&mut lane, page);
@@ -93,7 +123,7 @@ impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
     }
 
     #[cold]
-    fn see_miss(&mut self, lines: &mut [Line], page: u32, held: &[bool]) {
+    fn see_miss(&mut self, lines: &mut Lines, page: u32, held: &[bool]) {
         let room = self.policy.capacity().max(1);
         while self.policy.len() >= room {
             let gone = self.policy.victim(&mut Lane::<AT>(lines), &mut keep_nothing);
@@ -109,20 +139,20 @@ impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
         self.regret += if missed { MISS } else { 0 };
     }
 
-    fn admit(&mut self, lines: &mut [Line], page: u32) {
+    fn admit(&mut self, lines: &mut Lines, page: u32) {
         let extra = !self.policy.contains(&Lane::<AT>(lines), page);
         self.note(lines, page, extra);
     }
 
     /// A page that the ghost does not hold, or else the one that it would give up next.
-    fn choose(&mut self, lines: &mut [Line], held: &[bool], keep: Keep<'_>) -> Option<u32> {
+    fn choose(&mut self, lines: &mut Lines, held: &[bool], keep: Keep<'_>) -> Option<u32> {
         self.extra.first_free(&Lane::<BESIDE>(lines), EXTRA, keep).or_else(|| {
             let mut stays = |page: u32| !held[page as usize] || keep(page);
             self.policy.victim(&mut Lane::<AT>(lines), &mut stays)
         })
     }
 
-    fn forget(&mut self, lines: &mut [Line], page: u32) {
+    fn forget(&mut self, lines: &mut Lines, page: u32) {
         let mut lane = Lane::<AT>(lines);
         if self.policy.contains(&lane, page) {
             self.policy.forget(&mut lane, page);
@@ -135,11 +165,11 @@ impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
 /// of the pages is of one use. A reference costs a step of each.
 #[derive(Debug, Clone)]
 pub struct Selector {
-    lines: Box<[Line]>,
+    lines: Lines,
     held: Box<[bool]>,
     len: u32,
     first: Ghost<SmallMain<Count>, 0, 1>,
-    second: Ghost<OneQueue<Recency>, 2, 3>,
+    second: Ghost<OneQueue<Recency>, RECENT, 3>,
     third: Ghost<OneQueue<Hand>, 4, 5>,
     follows: u8,
     /// Misses after which an old one counts 1/e.
@@ -151,11 +181,10 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// For pages below `pages`, `capacity` of them held. Memory: 65 bytes a page.
+    /// For pages below `pages`, `capacity` of them held. Memory: 57 bytes a page.
     pub fn new(pages: u32, capacity: u32) -> Self {
-        let none = Line { links: [[0; 2]; LANES], bytes: [0; LANES] };
         Selector {
-            lines: vec![none; pages as usize].into(),
+            lines: Lines::new(pages),
             held: vec![false; pages as usize].into(),
             len: 0,
             first: Ghost::new(SmallMain::new(Count::new(pages), capacity)),
