@@ -21,6 +21,11 @@ pub trait Core: Debug + Clone + Send {
     /// Whether it holds a page.
     fn contains(&self, cells: &impl Cells, page: u32) -> bool;
 
+    /// Whether another reference to a page changes nothing.
+    fn is_settled(&self, _cells: &impl Cells, _page: u32) -> bool {
+        false
+    }
+
     /// A held page is referenced.
     fn touch(&mut self, cells: &mut impl Cells, page: u32);
 
@@ -68,6 +73,11 @@ impl<P: Core> Policy for Alone<P> {
     #[inline]
     fn contains(&self, page: u32) -> bool {
         self.core.contains(&self.cells, page)
+    }
+
+    #[inline]
+    fn is_settled(&self, page: u32) -> bool {
+        self.core.is_settled(&self.cells, page)
     }
 
     #[inline]

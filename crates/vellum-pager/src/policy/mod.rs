@@ -63,6 +63,13 @@ pub trait Policy: Debug + Send {
     /// Whether it holds `page`.
     fn contains(&self, page: u32) -> bool;
 
+    /// Whether a page is held and another reference to it changes nothing, as it is marked as often as
+    /// references count. A policy may always say no.
+    fn is_settled(&self, page: u32) -> bool {
+        let _ = page;
+        false
+    }
+
     /// A held page is referenced.
     fn touch(&mut self, page: u32);
 

@@ -1,7 +1,7 @@
 //! The policies of one queue; they differ in what a reference does and in how the old end is looked
 //! at.
 
-use super::queue::{Cells, Rings, mark, marks, place, unmark};
+use super::queue::{Cells, Rings, is_full, mark, marks, place, unmark};
 use super::{Alone, Core, Keep};
 use std::fmt::Debug;
 
@@ -11,6 +11,9 @@ const HELD: u8 = 1;
 pub trait Order: Debug + Clone + Default + Send {
     /// The policy's name.
     const NAME: &'static str;
+
+    /// Marks with which a page does not change when it is referenced, if there is such a number.
+    const SETTLED: Option<u8>;
 
     /// A held page is referenced.
     fn touch(ring: &mut Ring, cells: &mut impl Cells, page: u32);
@@ -85,6 +88,11 @@ impl<O: Order> Core for OneQueue<O> {
     }
 
     #[inline]
+    fn is_settled(&self, cells: &impl Cells, page: u32) -> bool {
+        O::SETTLED.is_some_and(|marks| is_full(cells, page, marks))
+    }
+
+    #[inline]
     fn touch(&mut self, cells: &mut impl Cells, page: u32) {
         O::touch(&mut self.ring, cells, page);
     }
@@ -111,6 +119,7 @@ pub struct Recency;
 
 impl Order for Recency {
     const NAME: &'static str = "lru";
+    const SETTLED: Option<u8> = None;
 
     #[inline]
     fn touch(ring: &mut Ring, cells: &mut impl Cells, page: u32) {
@@ -128,6 +137,7 @@ pub struct SecondChance;
 
 impl Order for SecondChance {
     const NAME: &'static str = "clock";
+    const SETTLED: Option<u8> = Some(1);
 
     #[inline]
     fn touch(_: &mut Ring, cells: &mut impl Cells, page: u32) {
@@ -154,6 +164,7 @@ pub struct Hand(Option<u32>);
 
 impl Order for Hand {
     const NAME: &'static str = "sieve";
+    const SETTLED: Option<u8> = Some(1);
 
     #[inline]
     fn touch(_: &mut Ring, cells: &mut impl Cells, page: u32) {

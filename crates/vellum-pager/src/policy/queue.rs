@@ -85,11 +85,20 @@ pub(super) fn marks(cells: &impl Cells, page: u32) -> u8 {
     cells.byte(page) / MARK
 }
 
-/// Adds a mark, up to `most` of them.
+/// Adds a mark, up to `most` of them. A branch, which is mostly foreseen, where an addition of nothing
+/// would have the next reference to the page wait for it.
 #[inline]
 pub(super) fn mark(cells: &mut impl Cells, page: u32, most: u8) {
     let byte = cells.byte_mut(page);
-    *byte += MARK * u8::from(*byte < most * MARK);
+    if *byte < most * MARK {
+        *byte += MARK;
+    }
+}
+
+/// Whether a page has that many marks.
+#[inline]
+pub(super) fn is_full(cells: &impl Cells, page: u32, most: u8) -> bool {
+    cells.byte(page) >= most * MARK
 }
 
 /// Takes a mark away, if there is one.

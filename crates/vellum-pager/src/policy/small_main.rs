@@ -1,7 +1,7 @@
 //! The policies of a small queue, a main queue and a memory of what left; they differ in which
 //! references count.
 
-use super::queue::{Cells, Rings, mark, marks, place, unmark};
+use super::queue::{Cells, Rings, is_full, mark, marks, place, unmark};
 use super::{Alone, Core, Keep, share};
 use std::fmt::Debug;
 
@@ -126,6 +126,11 @@ impl<R: Rule> Core for SmallMain<R> {
     #[inline]
     fn contains(&self, cells: &impl Cells, page: u32) -> bool {
         matches!(place(cells, page), SMALL | MAIN)
+    }
+
+    #[inline]
+    fn is_settled(&self, cells: &impl Cells, page: u32) -> bool {
+        is_full(cells, page, R::MOST)
     }
 
     #[inline]

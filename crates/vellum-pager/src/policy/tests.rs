@@ -32,6 +32,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    /// Where a policy says that a reference changes nothing, leaving it out changes nothing: neither the
+    /// misses nor who is held in the end.
+    #[test]
+    fn references_that_change_nothing_may_be_left_out(
+        references in proptest::collection::vec(
+            prop_oneof![3 => 0..6_u32, 2 => 0..PAGES], 1..600,
+        ),
+    ) {
+        for (mut whole, mut sparing) in all(10).into_iter().zip(all(10)) {
+            let mut misses = 0;
+            for &page in &references {
+                misses += u64::from(!reference(&mut *whole, page));
+                prop_assert!(!whole.is_settled(page) || whole.contains(page));
+            }
+            prop_assert_eq!(crate::simulate::simulate(&mut *sparing, &references).misses, misses);
+            for page in 0..PAGES {
+                prop_assert_eq!(whole.contains(page), sparing.contains(page), "{}", whole.name());
+            }
+        }
+    }
+
     /// Held is what was admitted and neither evicted nor forgotten; a victim was held and was not
     /// to be kept; `None` means that nothing could go.
     #[test]
