@@ -35,6 +35,7 @@ mod media;
 pub mod nbd;
 #[cfg(feature = "std")]
 mod overlay;
+mod page;
 mod request;
 mod rng;
 mod serial;
@@ -54,6 +55,7 @@ pub use fixed::{Fixed, FixedConfig};
 pub use media::{Media, MediaError, Ram};
 #[cfg(feature = "std")]
 pub use overlay::Overlay;
+pub use page::Page;
 pub use request::{Flags, Lba, Op, Order, Request, SubmitError, Tag};
 pub use rng::Rng;
 pub use serial::Serial;

@@ -1,6 +1,6 @@
 //! Content: what a device's sectors hold, apart from when.
 
-use crate::Lba;
+use crate::{Lba, Page};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -111,6 +111,34 @@ pub trait Media {
     /// As for reading.
     fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError>;
 
+    /// Whether sectors are best read and written as [`Page`]s, which then change hands without a copy.
+    fn takes_pages(&self) -> bool {
+        false
+    }
+
+    /// A sector's worth of bytes to fill for [`Media::write_page`], of any content.
+    fn page(&mut self) -> Page {
+        Page::zeroed(self.sector_bytes() as usize)
+    }
+
+    /// Reads one sector; whoever writes to the page later gets a copy of its own.
+    ///
+    /// # Errors
+    /// As for [`Media::read`].
+    fn read_page(&mut self, lba: Lba) -> Result<Page, MediaError> {
+        let mut page = self.page();
+        self.read(lba, page.bytes_mut())?;
+        Ok(page)
+    }
+
+    /// Writes one sector, and may keep the page.
+    ///
+    /// # Errors
+    /// As for [`Media::write`].
+    fn write_page(&mut self, lba: Lba, page: &Page) -> Result<(), MediaError> {
+        self.write(lba, page)
+    }
+
     /// Makes the range read as zeros and gives its storage back where that is possible.
     ///
     /// # Errors
@@ -164,6 +192,18 @@ impl<M: Media + ?Sized> Media for Box<M> {
     }
     fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
         (**self).write(lba, data)
+    }
+    fn takes_pages(&self) -> bool {
+        (**self).takes_pages()
+    }
+    fn page(&mut self) -> Page {
+        (**self).page()
+    }
+    fn read_page(&mut self, lba: Lba) -> Result<Page, MediaError> {
+        (**self).read_page(lba)
+    }
+    fn write_page(&mut self, lba: Lba, page: &Page) -> Result<(), MediaError> {
+        (**self).write_page(lba, page)
     }
     fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
         (**self).discard(lba, sectors)

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use vellum_block::nbd::{NbdConfig, NbdServer, serve};
 use vellum_block::trace::Reader;
-use vellum_block::{Duration, Lba, Media, Ram, Rng};
+use vellum_block::{Duration, Lba, Media, MediaError, Page, Ram, Rng};
 
 fn installed(tool: &str) -> bool {
     Command::new(tool).arg("--version").output().is_ok_and(|o| o.status.success())
@@ -164,4 +164,79 @@ fn broken_clients_end_the_connection_and_nothing_else() {
         let end = serve(&mut input, &mut std::io::sink(), &mut ram, &NbdConfig::default());
         assert!(end.is_err() || round % 8 == 1 || bytes.len() > 20);
     }
+}
+
+/// A medium whose sectors change hands, with what it was asked for counted.
+struct Paged(Ram, [u32; 4]);
+
+impl Media for Paged {
+    fn sector_bytes(&self) -> u32 {
+        self.0.sector_bytes()
+    }
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+    fn takes_pages(&self) -> bool {
+        true
+    }
+    fn read_page(&mut self, lba: Lba) -> Result<Page, MediaError> {
+        self.1[0] += 1;
+        let mut page = Page::zeroed(512);
+        self.0.read(lba, page.bytes_mut())?;
+        Ok(page)
+    }
+    fn write_page(&mut self, lba: Lba, page: &Page) -> Result<(), MediaError> {
+        self.1[1] += 1;
+        self.0.write(lba, page)
+    }
+    fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+        self.1[2] += 1;
+        self.0.read(lba, out)
+    }
+    fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
+        self.1[3] += 1;
+        self.0.write(lba, data)
+    }
+    fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
+        self.0.discard(lba, sectors)
+    }
+}
+
+#[test]
+fn a_medium_that_takes_pages_answers_as_any_other() {
+    let mut session = vec![0, 0, 0, 3];
+    // The export by the empty name, then requests.
+    session.extend_from_slice(&0x4948_4156_454f_5054u64.to_be_bytes());
+    session.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 0]);
+    let mut request = |kind: u16, offset: u64, length: u32, data: &[u8]| {
+        session.extend_from_slice(&0x2560_9513u32.to_be_bytes());
+        session.extend_from_slice(&[0, 0]);
+        session.extend_from_slice(&kind.to_be_bytes());
+        session.extend_from_slice(&offset.to_be_bytes());
+        session.extend_from_slice(&offset.to_be_bytes());
+        session.extend_from_slice(&length.to_be_bytes());
+        session.extend_from_slice(data);
+    };
+    let content: Vec<u8> = (0..4 * 512u32).map(|i| (i / 3) as u8).collect();
+    request(1, 1024, 2048, &content);
+    request(0, 512, 4096, &[]);
+    // Not whole sectors, past the end, partly past it.
+    request(1, 0, 100, &content[..100]);
+    request(0, 0, 100, &[]);
+    request(1, 63 * 512, 1024, &content[..1024]);
+    request(0, 63 * 512, 1024, &[]);
+    request(0, 63 * 512, 512, &[]);
+    request(2, 0, 0, &[]);
+    let mut answers = Vec::new();
+    let mut paged = Paged(Ram::new(64, 512).unwrap(), [0; 4]);
+    let mut plain = Ram::new(64, 512).unwrap();
+    let media: [&mut dyn Media; 2] = [&mut paged, &mut plain];
+    for media in media {
+        let mut out = Vec::new();
+        serve(&mut &session[..], &mut out, media, &NbdConfig::default()).unwrap();
+        answers.push(out);
+    }
+    assert!(answers[0] == answers[1]);
+    assert!(answers[0].windows(2048).any(|part| part == content));
+    assert_eq!(paged.1, [9, 4, 0, 0], "pages alone, and none of a request that is refused");
 }
