@@ -44,6 +44,9 @@ impl Geometry {
         self.check_ppa(from)?;
         self.check_ppa(to)?;
         self.check_oob(oob)?;
+        if self.units == 1 && self.planes == 1 {
+            return Ok(());
+        }
         let place = |ppa| {
             let block = self.block_of(ppa);
             (self.unit_of(block), self.plane_of(block))

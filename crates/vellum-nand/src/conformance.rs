@@ -5,7 +5,7 @@
 //! on the model and on the SPI drivers over a bus-level double. [`run_async`] is the same suite for
 //! drivers that wait.
 
-use crate::{AsyncNand, EraseBlock, Nand, NandError, Ready, block_on};
+use crate::{AsyncNand, EraseBlock, Nand, NandError, Page, Ready, block_on};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -43,12 +43,14 @@ fn pattern(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(|_| rng.next_u64() as u8).collect()
 }
 
-/// Runs the suite on `block`, a good block whose content does not matter. Three erases.
+/// Runs the suite on `block`, a good block whose content does not matter. Four erases.
 ///
 /// # Errors
 /// The first [`Violation`].
 pub fn run<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
-    block_on(run_async(&mut Ready(nand), block))
+    block_on(run_async(&mut Ready(&mut *nand), block))?;
+    pages_change_hands(nand, block)?;
+    ok("erase at the end", nand.erase(block))
 }
 
 /// The same suite for a driver that waits.
@@ -109,6 +111,47 @@ async fn pages_come_back<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Resul
     let mut part = vec![0; bytes / 4];
     ok("partial read", nand.read(g.ppa(block, 1), bytes as u32 / 2, &mut part, &mut []).await)?;
     must("a partial read starts where asked", part == content[bytes / 2..][..bytes / 4])
+}
+
+fn pages_change_hands<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
+    let g = *nand.geometry();
+    let (bytes, spare) = (g.page_bytes as usize, g.user_oob_bytes() as usize);
+    ok("erase", nand.erase(block))?;
+    for i in 0..g.pages_per_block.min(4) {
+        let content = pattern(u64::from(i) + 100, bytes + spare);
+        let mut page = nand.page();
+        must("a page to fill has a page's length", page.len() == bytes)?;
+        page.bytes_mut().copy_from_slice(&content[..bytes]);
+        ok("program of a page", nand.program_page(g.ppa(block, i), &page, &content[bytes..]))?;
+        // The host goes on with its page.
+        page.bytes_mut().fill(0);
+        let mut oob = vec![0; spare];
+        let (status, mut read) = ok("read of a page", nand.read_page(g.ppa(block, i), &mut oob))?;
+        must("a page that was handed over is readable", status.is_readable())?;
+        must("its data stays what it was", read[..] == content[..bytes])?;
+        must("its out-of-band bytes come back", oob == content[bytes..])?;
+        read.bytes_mut().fill(0);
+        let mut again = vec![0; bytes];
+        ok("read", nand.read(g.ppa(block, i), 0, &mut again, &mut []))?;
+        must("who writes to a page that was read changes nothing", again == content[..bytes])?;
+        oob.fill(0);
+        let (_, seen) = ok("a look", nand.view(g.ppa(block, i), &mut oob, &mut again))?;
+        must("a look shows the same", seen == &content[..bytes] && oob == content[bytes..])?;
+    }
+    if g.pages_per_block > 4 {
+        let mut oob = vec![0; spare];
+        let (status, page) =
+            ok("read of an erased page", nand.read_page(g.ppa(block, 4), &mut oob))?;
+        must("an erased page says so", status.is_erased())?;
+        must("an erased page reads 0xff", page.iter().chain(&oob).all(|&b| b == 0xff))?;
+        let mut buffer = vec![0; bytes];
+        let (status, seen) =
+            ok("a look at an erased page", nand.view(g.ppa(block, 4), &mut oob, &mut buffer))?;
+        must("an erased page looks so", status.is_erased() && seen.iter().all(|&b| b == 0xff))?;
+    }
+    let short = Page::zeroed(bytes - 1);
+    let refused = nand.program_page(g.ppa(block, g.pages_per_block - 1), &short, &[]);
+    must("a short page is refused", matches!(refused, Err(NandError::Length { .. })))
 }
 
 async fn refusals<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {

@@ -12,6 +12,7 @@
 //! [`Checked`] code a CRC-32 stands inside each word: what more errors than the code corrects turn
 //! into another codeword then passes with a probability of 2⁻³².
 
+use crate::Page;
 use crate::{
     Codeword, EccSpec, EraseBlock, Geometry, MARKER_BYTES, Nand, NandError, Ppa, ReadStatus,
 };
@@ -148,6 +149,22 @@ impl<N: Nand, C: Codec> Corrected<N, C> {
         })
     }
 
+    /// Fills the out-of-band area for a program: the user's bytes, then the parity.
+    fn encode(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
+        let g = self.geometry;
+        g.check_program(ppa, data.len(), oob.len())?;
+        self.page.copy_from_slice(data);
+        self.spare.fill(0xff);
+        self.spare[..oob.len()].copy_from_slice(oob);
+        let parity = self.code.parity_len();
+        for i in 0..self.words() {
+            self.gather(i);
+            let at = self.user + i * parity;
+            self.code.encode(&self.word, &mut self.spare[at..at + parity]).map_err(wrong_code)?;
+        }
+        Ok(())
+    }
+
     /// Reads and decodes the codewords `from..to`, and all out-of-band bytes.
     fn load(&mut self, ppa: Ppa, from: usize, to: usize) -> Result<ReadStatus, NandError> {
         let bytes = self.geometry.ecc.codeword_bytes as usize;
@@ -195,18 +212,17 @@ impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
     }
 
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        let g = self.geometry;
-        g.check_program(ppa, data.len(), oob.len())?;
-        self.page.copy_from_slice(data);
-        self.spare.fill(0xff);
-        self.spare[..oob.len()].copy_from_slice(oob);
-        let parity = self.code.parity_len();
-        for i in 0..self.words() {
-            self.gather(i);
-            let at = self.user + i * parity;
-            self.code.encode(&self.word, &mut self.spare[at..at + parity]).map_err(wrong_code)?;
-        }
+        self.encode(ppa, data, oob)?;
         self.chip.program(ppa, data, &self.spare)
+    }
+
+    fn page(&mut self) -> Page {
+        self.chip.page()
+    }
+
+    fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
+        self.encode(ppa, page, oob)?;
+        self.chip.program_page(ppa, page, &self.spare)
     }
 
     fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {

@@ -1,5 +1,6 @@
 //! The driver trait: what an FTL, a tool or a test needs of a chip, real or modelled.
 
+use crate::Page;
 use crate::{EraseBlock, Geometry, MAX_CODEWORDS, NandError, Ppa};
 use core::fmt;
 
@@ -113,6 +114,45 @@ pub trait Nand {
     /// [`NandError::ProgramFailed`] when the chip says so; the block should be retired.
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError>;
 
+    /// A page's worth of bytes to fill for [`Nand::program_page`], of any content: one that the chip has no
+    /// more use for, if there is one.
+    fn page(&mut self) -> Page {
+        Page::zeroed(self.geometry().page_bytes as usize)
+    }
+
+    /// As [`Nand::program`], with a page that the chip may keep instead of copying it.
+    ///
+    /// # Errors
+    /// As for programming.
+    fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
+        self.program(ppa, page, oob)
+    }
+
+    /// As [`Nand::read`] of a whole page, which the chip need not copy.
+    ///
+    /// # Errors
+    /// As for reading.
+    fn read_page(&mut self, ppa: Ppa, oob: &mut [u8]) -> Result<(ReadStatus, Page), NandError> {
+        let mut page = self.page();
+        let status = self.read(ppa, 0, page.bytes_mut(), oob)?;
+        Ok((status, page))
+    }
+
+    /// As [`Nand::read`] from a page's first byte on, for a look: where the chip's memory can be lent, no byte
+    /// is copied and `buffer` stays as it is.
+    ///
+    /// # Errors
+    /// As for reading.
+    fn view<'a>(
+        &'a mut self,
+        ppa: Ppa,
+        oob: &mut [u8],
+        buffer: &'a mut [u8],
+    ) -> Result<(ReadStatus, &'a [u8]), NandError> {
+        let status = self.read(ppa, 0, buffer, oob)?;
+        Ok((status, buffer))
+    }
+
     /// Erases a block.
     ///
     /// # Errors
@@ -179,6 +219,23 @@ impl<N: Nand + ?Sized> Nand for &mut N {
     }
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
         (**self).program(ppa, data, oob)
+    }
+    fn page(&mut self) -> Page {
+        (**self).page()
+    }
+    fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
+        (**self).program_page(ppa, page, oob)
+    }
+    fn read_page(&mut self, ppa: Ppa, oob: &mut [u8]) -> Result<(ReadStatus, Page), NandError> {
+        (**self).read_page(ppa, oob)
+    }
+    fn view<'a>(
+        &'a mut self,
+        ppa: Ppa,
+        oob: &mut [u8],
+        buffer: &'a mut [u8],
+    ) -> Result<(ReadStatus, &'a [u8]), NandError> {
+        (**self).view(ppa, oob, buffer)
     }
     fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
         (**self).erase(block)

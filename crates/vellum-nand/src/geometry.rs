@@ -160,12 +160,17 @@ impl Geometry {
 
     /// The block of a page.
     pub const fn block_of(&self, ppa: Ppa) -> EraseBlock {
-        EraseBlock((ppa.0 / self.pages_per_block as u64) as u32)
+        let pages = self.pages_per_block as u64;
+        // The usual case costs no division.
+        let block =
+            if pages.is_power_of_two() { ppa.0 >> pages.trailing_zeros() } else { ppa.0 / pages };
+        EraseBlock(block as u32)
     }
 
     /// The number of a page in its block.
     pub const fn page_of(&self, ppa: Ppa) -> u32 {
-        (ppa.0 % self.pages_per_block as u64) as u32
+        let pages = self.pages_per_block as u64;
+        (if pages.is_power_of_two() { ppa.0 & (pages - 1) } else { ppa.0 % pages }) as u32
     }
 
     /// The plane of a block.
@@ -175,7 +180,7 @@ impl Geometry {
 
     /// The unit of a block.
     pub const fn unit_of(&self, block: EraseBlock) -> u32 {
-        block.0 / (self.blocks / self.units as u32)
+        if self.units == 1 { 0 } else { block.0 / (self.blocks / self.units as u32) }
     }
 
     /// The earlier page of the same block whose cells `page` shares, if there is one: programming

@@ -37,3 +37,4 @@ pub use geometry::{
 #[cfg(feature = "model")]
 pub use model::{Cut, CutMode, Model, ModelConfig};
 pub use superblock::Superblocks;
+pub use vellum_block::Page;

@@ -19,38 +19,19 @@
 //! *What is not covered.* A row gets its parity when its last page, or one of a later row, is programmed.
 //! Until then the XOR is in RAM, and a loss of power leaves the row without.
 
-use crate::{Codeword, EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
+mod rows;
+
+use crate::{Codeword, EraseBlock, Geometry, Nand, NandError, Page, Ppa, ReadStatus};
 use alloc::vec;
 use alloc::vec::Vec;
+use rows::{Row, add_bytes};
 
 /// Out-of-band bytes that a parity page keeps for itself: columns, CRC.
 const OWN: usize = 8;
 /// Most blocks of a superblock: a bit each in a parity page.
 const MOST: u32 = 33;
-/// Rows whose parity is kept in RAM; one more is read again when it is gone on with.
-const ROWS: usize = 8;
 /// A rebuilt page is told as corrected by so many bits in each codeword: whoever scrubs moves it.
 const REBUILT: Codeword = Codeword::Corrected(u8::MAX - 2);
-
-/// The XOR of a row so far.
-#[derive(Debug, Clone)]
-struct Row {
-    block: u32,
-    row: u32,
-    /// The page of the superblock that was programmed last.
-    last: u32,
-    /// A bit a column that is in it.
-    columns: u32,
-    /// Its parity is on the chip.
-    done: bool,
-    /// Data, then out-of-band bytes.
-    xor: Vec<u8>,
-}
-
-/// XORs bytes into others, as far as both go.
-fn add_bytes<'a>(xor: &mut [u8], bytes: impl IntoIterator<Item = &'a u8>) {
-    xor.iter_mut().zip(bytes).for_each(|(x, b)| *x ^= b);
-}
 
 /// A chip of superblocks over another chip.
 #[derive(Debug, Clone)]
@@ -153,89 +134,36 @@ impl<N: Nand> Superblocks<N> {
         (self.geometry.page_bytes + self.geometry.user_oob_bytes()) as usize
     }
 
-    /// XORs a page of the chip below into `xor`; how it read.
-    fn add(&mut self, from: Ppa, xor: &mut [u8]) -> Result<ReadStatus, NandError> {
-        let mut page = vec![0; self.bytes()];
-        let (data, oob) = page.split_at_mut(self.geometry.page_bytes as usize);
-        let status = self.chip.read(from, 0, data, oob)?;
-        if status.is_readable() {
-            add_bytes(xor, &page);
+    /// Programs a page by `program`, which gets its place on the chip below, and keeps its row's parity.
+    fn program_by(
+        &mut self,
+        ppa: Ppa,
+        data: &[u8],
+        oob: &[u8],
+        program: impl FnOnce(&mut N, Ppa) -> Result<(), NandError>,
+    ) -> Result<(), NandError> {
+        self.geometry.check_program(ppa, data.len(), oob.len())?;
+        let (block, row, column) = self.spot(ppa);
+        let page = self.geometry.page_of(ppa);
+        let last = self.rows.iter().find(|r| r.block == block && r.columns != 0).map(|r| r.last);
+        if let Some(last) = last.filter(|&last| page <= last) {
+            return Err(NandError::Order { ppa, next: last + 1 });
         }
-        Ok(status)
-    }
-
-    /// Has the row that a program goes to at the end of `rows`, with what was programmed in it before;
-    /// an earlier row of its block gets its parity first.
-    fn open_row(&mut self, block: u32, row: u32, column: u32) -> Result<(), NandError> {
-        if let Some(i) = self.rows.iter().position(|r| r.block == block) {
-            let open = self.rows.remove(i);
-            if open.row == row {
-                self.rows.push(open);
-                return Ok(());
-            }
-            if !open.done {
-                self.write_parity(&open)?;
-            }
-        }
-        if self.rows.len() == ROWS {
-            self.rows.remove(0);
-        }
-        let first = row * self.columns();
-        let mut open =
-            Row { block, row, last: first, columns: 0, done: false, xor: vec![0; self.bytes()] };
-        for before in 0..column {
-            let from = self.at(block, row, before);
-            if self.add(from, &mut open.xor)?.is_readable() {
-                open.columns |= 1 << before;
-            }
-        }
+        self.open_row(block, row, column).map_err(|e| self.outward(e, ppa))?;
+        let place = self.place(ppa);
+        let done = program(&mut self.chip, place);
+        done.map_err(|e| self.outward(e, ppa))?;
+        let Some(mut open) = self.rows.pop() else { return Ok(()) };
+        let (whole, beside) = open.xor.split_at_mut(data.len());
+        add_bytes(whole, data);
+        // What is not given stays 0xff.
+        add_bytes(beside, oob.iter().chain(core::iter::repeat(&0xff)));
+        open.columns |= 1 << column;
+        open.last = page;
+        open.done = column + 1 == self.columns();
+        let parity = if open.done { self.write_parity(&open) } else { Ok(()) };
         self.rows.push(open);
-        Ok(())
-    }
-
-    fn write_parity(&mut self, row: &Row) -> Result<(), NandError> {
-        if row.columns == 0 {
-            return Ok(());
-        }
-        let mut page: Vec<u8> = row.xor.iter().map(|b| !b).collect();
-        page.extend_from_slice(&row.columns.to_le_bytes());
-        let crc = crc32fast::hash(&page);
-        page.extend_from_slice(&crc.to_le_bytes());
-        let (data, oob) = page.split_at(self.geometry.page_bytes as usize);
-        self.chip.program(self.at(row.block, row.row, self.columns()), data, oob)
-    }
-
-    /// The parity of a row, from RAM or from the chip; with the columns in it.
-    fn parity(&mut self, block: u32, row: u32) -> Result<Option<(Vec<u8>, u32)>, NandError> {
-        if let Some(open) = self.rows.iter().find(|r| r.block == block && r.row == row) {
-            return Ok(Some((open.xor.clone(), open.columns)));
-        }
-        let mut page = vec![0; self.bytes() + OWN];
-        let (data, oob) = page.split_at_mut(self.geometry.page_bytes as usize);
-        let from = self.at(block, row, self.columns());
-        let readable = self.chip.read(from, 0, data, oob)?.is_readable();
-        let Some((body, crc)) = page.split_last_chunk() else { return Ok(None) };
-        if !readable || crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-            return Ok(None);
-        }
-        let Some((body, columns)) = body.split_last_chunk() else { return Ok(None) };
-        Ok(Some((body.iter().map(|b| !b).collect(), u32::from_le_bytes(*columns))))
-    }
-
-    /// A page from its row's parity and the row's other pages, if all of these can be read.
-    fn rebuild(&mut self, block: u32, row: u32, column: u32) -> Result<Option<Vec<u8>>, NandError> {
-        let Some((mut page, columns)) = self.parity(block, row)? else { return Ok(None) };
-        if columns >> column & 1 == 0 {
-            return Ok(None);
-        }
-        for other in (0..self.columns()).filter(|&c| c != column && columns >> c & 1 != 0) {
-            let from = self.at(block, row, other);
-            if !self.add(from, &mut page)?.is_readable() {
-                return Ok(None);
-            }
-        }
-        self.rebuilt += 1;
-        Ok(Some(page))
+        parity.map_err(|e| self.outward(e, ppa))
     }
 
     /// An error of the chip below in the numbers of this one.
@@ -280,27 +208,29 @@ impl<N: Nand> Nand for Superblocks<N> {
     }
 
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        self.geometry.check_program(ppa, data.len(), oob.len())?;
-        let (block, row, column) = self.spot(ppa);
-        let page = self.geometry.page_of(ppa);
-        let last = self.rows.iter().find(|r| r.block == block && r.columns != 0).map(|r| r.last);
-        if let Some(last) = last.filter(|&last| page <= last) {
-            return Err(NandError::Order { ppa, next: last + 1 });
+        self.program_by(ppa, data, oob, |chip, place| chip.program(place, data, oob))
+    }
+
+    fn page(&mut self) -> Page {
+        self.chip.page()
+    }
+
+    fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
+        self.program_by(ppa, page, oob, |chip, place| chip.program_page(place, page, oob))
+    }
+
+    fn read_page(&mut self, ppa: Ppa, oob: &mut [u8]) -> Result<(ReadStatus, Page), NandError> {
+        self.geometry.check_read(ppa, 0, 0, oob.len())?;
+        let (status, mut page) = self.chip.read_page(self.place(ppa), oob)?;
+        if status.is_readable() || status.is_erased() {
+            return Ok((status, page));
         }
-        self.open_row(block, row, column).map_err(|e| self.outward(e, ppa))?;
-        let done = self.chip.program(self.place(ppa), data, oob);
-        done.map_err(|e| self.outward(e, ppa))?;
-        let Some(mut open) = self.rows.pop() else { return Ok(()) };
-        let (whole, beside) = open.xor.split_at_mut(data.len());
-        add_bytes(whole, data);
-        // What is not given stays 0xff.
-        add_bytes(beside, oob.iter().chain(core::iter::repeat(&0xff)));
-        open.columns |= 1 << column;
-        open.last = page;
-        open.done = column + 1 == self.columns();
-        let parity = if open.done { self.write_parity(&open) } else { Ok(()) };
-        self.rows.push(open);
-        parity.map_err(|e| self.outward(e, ppa))
+        let (block, row, column) = self.spot(ppa);
+        let Some(rebuilt) = self.rebuild(block, row, column)? else { return Ok((status, page)) };
+        let (whole, beside) = rebuilt.split_at(self.geometry.page_bytes as usize);
+        page.fill_from(whole);
+        oob.copy_from_slice(&beside[..oob.len()]);
+        Ok((ReadStatus::all(self.geometry.codewords(), REBUILT), page))
     }
 
     fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {

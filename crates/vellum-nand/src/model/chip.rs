@@ -1,8 +1,75 @@
 //! The model as a chip: what each operation does to cells, time and counters.
 
+use super::frames::Frame;
 use super::{CutMode, Model, RETRY_LEVELS, Reliability};
+use crate::Page;
 use crate::{EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
 use std::sync::Arc;
+
+impl Model {
+    /// A read's share of time and counters, what the error correction says, and where the bytes are.
+    fn read_cells(
+        &mut self,
+        ppa: Ppa,
+        bytes: usize,
+        oob: &mut [u8],
+    ) -> Result<(ReadStatus, Option<Frame>), NandError> {
+        self.ready()?;
+        let g = &self.config.geometry;
+        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
+        let length = bytes + oob.len();
+        self.counters.reads += 1;
+        self.counters.bus_bytes += length as u64;
+        let bus = self.config.timing.transfer(length);
+        self.spend(block, bus, self.config.timing.read, true);
+        let status = self.sense(ppa);
+        let state = &self.blocks[block.0 as usize];
+        oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
+        Ok((status, state.pages[page as usize].frame))
+    }
+
+    /// Whether the chip's reads give what the cells hold, wrong bits included.
+    fn errs_bare(&self) -> bool {
+        self.is_bare() && self.config.reliability != Reliability::Perfect
+    }
+
+    /// Fills the buffers of a read with what the cells give.
+    fn finish_read(
+        &mut self,
+        ppa: Ppa,
+        at: u32,
+        cells: Option<Frame>,
+        data: &mut [u8],
+        oob: &mut [u8],
+        status: &ReadStatus,
+    ) {
+        match cells {
+            Some(frame) => {
+                data.copy_from_slice(&self.frames.get(frame)[at as usize..][..data.len()]);
+            }
+            None => data.fill(0xff),
+        }
+        if !status.is_readable() && !status.is_erased() {
+            self.spoil_buffers(ppa, at, data, oob, status);
+        }
+        if self.errs_bare() {
+            self.flip(ppa, at, data, oob);
+        }
+    }
+
+    /// A program's checks, time and counters, up to the cells.
+    fn begin_program(&mut self, ppa: Ppa, bytes: usize, oob: usize) -> Result<(), NandError> {
+        self.ready()?;
+        let g = self.config.geometry;
+        g.check_program(ppa, bytes, oob)?;
+        self.check_program(ppa)?;
+        let array = self.config.timing.program_of(&g, g.page_of(ppa));
+        let bus = self.config.timing.transfer(bytes + oob);
+        self.counters.bus_bytes += (bytes + oob) as u64;
+        self.spend(g.block_of(ppa), bus, array, !self.config.overlapped);
+        Ok(())
+    }
+}
 
 impl Nand for Model {
     fn geometry(&self) -> &Geometry {
@@ -16,42 +83,60 @@ impl Nand for Model {
         data: &mut [u8],
         oob: &mut [u8],
     ) -> Result<ReadStatus, NandError> {
-        self.ready()?;
-        let g = self.config.geometry;
-        g.check_read(ppa, at, data.len(), oob.len())?;
-        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
-        self.counters.reads += 1;
-        self.counters.bus_bytes += (data.len() + oob.len()) as u64;
-        let bus = self.config.timing.transfer(data.len() + oob.len());
-        self.spend(block, bus, self.config.timing.read, true);
-        let status = self.sense(ppa);
-        let state = &self.blocks[block.0 as usize];
-        oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
-        match state.pages[page as usize].frame {
-            Some(cells) => {
-                data.copy_from_slice(&self.frames.get(cells)[at as usize..][..data.len()]);
-            }
-            None => data.fill(0xff),
-        }
-        if !status.is_readable() && !status.is_erased() {
-            self.spoil_buffers(ppa, at, data, oob, &status);
-        }
-        if self.is_bare() {
-            self.flip(ppa, at, data, oob);
-        }
+        self.config.geometry.check_read(ppa, at, data.len(), oob.len())?;
+        let (status, cells) = self.read_cells(ppa, data.len(), oob)?;
+        self.finish_read(ppa, at, cells, data, oob, &status);
         Ok(status)
     }
 
+    fn read_page(&mut self, ppa: Ppa, oob: &mut [u8]) -> Result<(ReadStatus, Page), NandError> {
+        let bytes = self.config.geometry.page_bytes as usize;
+        self.config.geometry.check_read(ppa, 0, bytes, oob.len())?;
+        let (status, cells) = self.read_cells(ppa, bytes, oob)?;
+        let held = cells.map(|frame| self.frames.get(frame));
+        let mut page = held.cloned().unwrap_or_else(|| Page::from(&vec![0xff; bytes][..]));
+        if !status.is_readable() && !status.is_erased() {
+            self.spoil_buffers(ppa, 0, page.bytes_mut(), oob, &status);
+        }
+        if self.errs_bare() {
+            self.flip(ppa, 0, page.bytes_mut(), oob);
+        }
+        Ok((status, page))
+    }
+
+    fn view<'a>(
+        &'a mut self,
+        ppa: Ppa,
+        oob: &mut [u8],
+        buffer: &'a mut [u8],
+    ) -> Result<(ReadStatus, &'a [u8]), NandError> {
+        self.config.geometry.check_read(ppa, 0, buffer.len(), oob.len())?;
+        let (status, cells) = self.read_cells(ppa, buffer.len(), oob)?;
+        match cells {
+            Some(frame) if status.is_readable() && !self.errs_bare() => {
+                Ok((status, &self.frames.get(frame)[..buffer.len()]))
+            }
+            _ => {
+                self.finish_read(ppa, 0, cells, buffer, oob, &status);
+                Ok((status, buffer))
+            }
+        }
+    }
+
+    fn page(&mut self) -> Page {
+        let bytes = self.config.geometry.page_bytes as usize;
+        self.frames.spare().unwrap_or_else(|| Page::zeroed(bytes))
+    }
+
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        self.ready()?;
-        let g = self.config.geometry;
-        g.check_program(ppa, data.len(), oob.len())?;
-        self.check_program(ppa)?;
-        let array = self.config.timing.program_of(&g, g.page_of(ppa));
-        let bus = self.config.timing.transfer(data.len() + oob.len());
-        self.counters.bus_bytes += (data.len() + oob.len()) as u64;
-        self.spend(g.block_of(ppa), bus, array, !self.config.overlapped);
+        self.begin_program(ppa, data.len(), oob.len())?;
         let frame = self.frames.put(data);
+        self.store(ppa, frame, oob)
+    }
+
+    fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
+        self.begin_program(ppa, page.len(), oob.len())?;
+        let frame = self.frames.keep(page);
         self.store(ppa, frame, oob)
     }
 

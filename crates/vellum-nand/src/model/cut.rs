@@ -187,11 +187,11 @@ fn tear(state: &mut Block, frames: &mut Frames, page: u32, words: u8, rng: &mut 
         _ => {
             // Reads back without an error, with bytes missing: only the content's own checksum
             // can tell.
-            let whole = slot.frame.map(|f| frames.get(f)).unwrap_or_default();
+            let Some(whole) = slot.frame.map(|f| frames.get(f)) else { return };
             let mut torn = whole.to_vec();
             let from = rng.below(torn.len() as u64) as usize;
             torn[from..].fill(0xff);
-            slot.flaw = if whole == torn { Flaw::Unreadable } else { Flaw::None };
+            slot.flaw = if whole[..] == torn { Flaw::Unreadable } else { Flaw::None };
             let torn = frames.put(&torn);
             frames.release(slot.frame.replace(torn));
         }

@@ -1,13 +1,20 @@
 //! Where the bytes of pages lie: frames of a page each, counted, so that a page that is copied inside
 //! the chip is one more count and not a copy, and a frame that nobody holds is used again.
 //!
-//! Frames come in chunks that copies of the chip share until one of them writes there.
+//! A frame's bytes are a [`Page`]: a page that is handed over is put into a frame as it is, and what the
+//! frame held before is handed out to be filled next. Copies of the chip share the table of frames until
+//! one of them writes, and the bytes of each frame until one of them writes there.
+//!
+//! What a move touches is small, so that it stays in the processor's caches beside the data that goes
+//! through them: a byte a frame. The table is touched when bytes come or go.
 
+use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use vellum_block::Page;
 
-/// Frames in a chunk: what a copy of the chip copies when it first writes to one of them.
-const CHUNK: usize = 32;
+/// Most pages that wait to be filled.
+const SPARE: usize = 64;
 
 /// One page's bytes, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,47 +27,78 @@ impl Frame {
 }
 
 /// All of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Frames {
-    page: usize,
-    /// Each behind two pointers, so that the first lines of memory that a write needs are few and hot.
-    chunks: Vec<Arc<Vec<u8>>>,
-    /// Pages that hold each frame.
-    holders: Vec<u32>,
+    table: Arc<Vec<Page>>,
+    /// Pages of the chip that hold each frame.
+    holders: Vec<u8>,
     /// Frames that nobody holds, the one freed last at the end.
     free: Vec<Frame>,
+    /// What frames held before they took over another page.
+    spare: Vec<Page>,
 }
 
 impl Frames {
-    /// None yet, of `page` bytes each.
-    pub fn new(page: u32) -> Frames {
-        Frames { page: page as usize, chunks: Vec::new(), holders: Vec::new(), free: Vec::new() }
+    /// A frame with these bytes, for one holder.
+    pub fn put(&mut self, data: &[u8]) -> Frame {
+        match self.take() {
+            Some(frame) => {
+                Arc::make_mut(&mut self.table)[frame.index()].fill_from(data);
+                frame
+            }
+            None => self.grow(data.into()),
+        }
     }
 
-    /// A frame with these bytes, a page of them, for one holder.
-    pub fn put(&mut self, data: &[u8]) -> Frame {
-        let frame = self.free.pop().unwrap_or_else(|| self.grow());
-        self.holders[frame.index()] = 1;
-        let at = frame.index() % CHUNK * self.page;
-        let chunk = Arc::make_mut(&mut self.chunks[frame.index() / CHUNK]);
-        chunk[at..at + self.page].copy_from_slice(data);
+    /// A frame that holds `page` itself, for one holder.
+    pub fn keep(&mut self, page: &Page) -> Frame {
+        let Some(frame) = self.take() else { return self.grow(page.clone()) };
+        let slot = &mut Arc::make_mut(&mut self.table)[frame.index()];
+        let old = core::mem::replace(slot, page.clone());
+        if self.spare.len() < SPARE {
+            self.spare.push(old);
+        }
+        // The next one's place in the table is asked for now, not waited for then.
+        if let Some(next) = self.free.last() {
+            black_box(self.table[next.index()].len());
+        }
         frame
     }
 
-    /// One more chunk; a frame of it.
-    fn grow(&mut self) -> Frame {
-        let first = self.holders.len() as u32;
-        self.chunks.push(Arc::new(vec![0; CHUNK * self.page]));
-        self.holders.resize(self.holders.len() + CHUNK, 0);
-        let frame = |i| Frame(NonZeroU32::MIN.saturating_add(first + i));
-        // The lowest is taken first.
-        self.free.extend((1..CHUNK as u32).rev().map(frame));
-        frame(0)
+    /// A page that nobody needs any more.
+    pub fn spare(&mut self) -> Option<Page> {
+        while let Some(page) = self.spare.pop() {
+            if !page.is_shared() {
+                return Some(page);
+            }
+        }
+        None
     }
 
-    /// One more page holds the frame.
+    /// A frame that nobody held, for one holder.
+    fn take(&mut self) -> Option<Frame> {
+        let frame = self.free.pop()?;
+        self.holders[frame.index()] = 1;
+        Some(frame)
+    }
+
+    /// One more frame, for one holder.
+    fn grow(&mut self, page: Page) -> Frame {
+        let table = Arc::make_mut(&mut self.table);
+        table.push(page);
+        self.holders.push(1);
+        Frame(NonZeroU32::MIN.saturating_add(table.len() as u32 - 1))
+    }
+
+    /// One more page holds the frame, or, when a byte can't count them any more, another one of the same
+    /// bytes.
     pub fn share(&mut self, frame: Frame) -> Frame {
-        self.holders[frame.index()] += 1;
+        let holders = &mut self.holders[frame.index()];
+        if *holders == u8::MAX {
+            let page = self.table[frame.index()].clone();
+            return self.keep(&page);
+        }
+        *holders += 1;
         frame
     }
 
@@ -75,12 +113,11 @@ impl Frames {
     }
 
     /// Its bytes.
-    pub fn get(&self, frame: Frame) -> &[u8] {
-        let at = frame.index() % CHUNK * self.page;
-        &self.chunks[frame.index() / CHUNK][at..at + self.page]
+    pub fn get(&self, frame: Frame) -> &Page {
+        &self.table[frame.index()]
     }
 
-    /// Frames that some page holds, and those there are room for.
+    /// Frames that some page holds, and those there are.
     #[cfg(test)]
     pub fn used(&self) -> (usize, usize) {
         (self.holders.len() - self.free.len(), self.holders.len())
@@ -91,30 +128,60 @@ impl Frames {
 mod tests {
     use super::*;
 
+    fn bytes(frames: &Frames, frame: Frame) -> &[u8] {
+        frames.get(frame)
+    }
+
     #[test]
     fn a_frame_lives_as_long_as_somebody_holds_it() {
-        let mut frames = Frames::new(4);
+        let mut frames = Frames::default();
         let a = frames.put(b"abcd");
         let b = frames.share(a);
         frames.release(Some(a));
-        assert_eq!((frames.get(b), frames.used().0), (&b"abcd"[..], 1));
+        assert_eq!((bytes(&frames, b), frames.used().0), (&b"abcd"[..], 1));
         frames.release(Some(b));
-        assert_eq!(frames.used(), (0, CHUNK));
+        assert_eq!(frames.used(), (0, 1));
         // Room is used again before there is more of it.
-        let all: Vec<Frame> = (0..CHUNK as u32).map(|i| frames.put(&i.to_le_bytes())).collect();
-        assert_eq!(frames.used(), (CHUNK, CHUNK));
-        assert!((0u32..).zip(&all).all(|(i, &f)| frames.get(f) == i.to_le_bytes()));
-        frames.put(b"more");
-        assert_eq!(frames.used(), (CHUNK + 1, 2 * CHUNK));
+        let all: Vec<Frame> = (0..3u32).map(|i| frames.put(&i.to_le_bytes())).collect();
+        assert_eq!(frames.used(), (3, 3));
+        assert!((0u32..).zip(&all).all(|(i, &f)| bytes(&frames, f) == i.to_le_bytes()));
+    }
+
+    #[test]
+    fn more_holders_than_a_byte_counts_share_the_bytes() {
+        let mut frames = Frames::default();
+        let a = frames.put(b"abcd");
+        let others: Vec<Frame> = (0..600).map(|_| frames.share(a)).collect();
+        assert!(others.iter().all(|&f| bytes(&frames, f).as_ptr() == bytes(&frames, a).as_ptr()));
+        others.iter().chain([&a]).for_each(|&f| frames.release(Some(f)));
+        assert_eq!(frames.used().0, 0);
     }
 
     #[test]
     fn copies_part_where_one_writes() {
-        let mut frames = Frames::new(4);
+        let mut frames = Frames::default();
         let a = frames.put(b"abcd");
         let copy = frames.clone();
         frames.release(Some(a));
         let b = frames.put(b"efgh");
-        assert_eq!((a, copy.get(a), frames.get(b)), (b, &b"abcd"[..], &b"efgh"[..]));
+        assert_eq!((a, bytes(&copy, a), bytes(&frames, b)), (b, &b"abcd"[..], &b"efgh"[..]));
+    }
+
+    #[test]
+    fn a_page_changes_hands_and_comes_back_when_its_frame_is_used_again() {
+        let mut frames = Frames::default();
+        let page = Page::from(&b"abcd"[..]);
+        let at = page.as_ptr();
+        let a = frames.keep(&page);
+        assert_eq!(bytes(&frames, a).as_ptr(), at);
+        // Whoever handed it over writes: the chip's content stays.
+        let mut mine = page;
+        mine.bytes_mut()[0] = b'z';
+        assert_eq!(bytes(&frames, a), b"abcd");
+        frames.release(Some(a));
+        assert!(frames.spare().is_none());
+        frames.keep(&mine);
+        let spare = frames.spare().unwrap();
+        assert_eq!((spare.as_ptr(), frames.spare().is_none()), (at, true));
     }
 }

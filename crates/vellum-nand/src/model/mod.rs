@@ -1,8 +1,8 @@
 //! The chip model: cells that obey the chip's rules, wear out, err and lose power.
 //!
-//! Everything is a function of the seed and the calls. Data is kept in frames of a page each, in chunks
-//! behind shared pointers, so a clone of a chip costs one pointer a block and a few bytes a page that
-//! was ever written, and copies what is written afterwards.
+//! Everything is a function of the seed and the calls. Data is kept in counted frames of a page each, so a
+//! clone of a chip costs one pointer a block and five bytes a page that was ever written; the first write to
+//! one of the two counts the frames once more, and bytes are copied where they are written.
 
 mod block;
 mod chip;
@@ -123,7 +123,7 @@ impl Model {
         let mut model = Model {
             config,
             blocks: Vec::new(),
-            frames: Frames::new(g.page_bytes),
+            frames: Frames::default(),
             disturb: vec![0; g.blocks as usize],
             busy: vec![Instant::ZERO; g.units as usize],
             now: Instant::ZERO,

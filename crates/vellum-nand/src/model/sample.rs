@@ -17,6 +17,9 @@ impl Model {
             return every(&g, Codeword::Erased);
         }
         let mut status = every(&g, Codeword::Corrected(0));
+        if self.config.reliability == Reliability::Perfect && flaw == Flaw::None {
+            return status;
+        }
         if self.config.reliability != Reliability::Perfect && !self.is_bare() {
             self.draw_errors(ppa, &mut status);
         }

@@ -49,7 +49,7 @@ impl State for Model {
             }
             self.counters = counters(all);
             // Blocks and the frames that they name change together, or not at all.
-            let mut frames = Frames::new(g.page_bytes);
+            let mut frames = Frames::default();
             let blocks: Result<Vec<_>, Error> = (0..self.blocks.len())
                 .map(|_| load_block(&g, &mut frames, r).map(Arc::new))
                 .collect();
@@ -161,8 +161,8 @@ fn save_block(b: &Block, frames: &Frames, w: &mut Writer<'_>) {
             w.u8(page.programs);
             w.u64(page.born);
         }
-        if let Some(frame) = page.frame {
-            w.raw(frames.get(frame));
+        if let Some(bytes) = page.frame.map(|frame| frames.get(frame)) {
+            w.raw(bytes);
             w.raw(b.oob_of(i as u32));
         }
     }
