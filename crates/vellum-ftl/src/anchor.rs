@@ -3,7 +3,7 @@
 //! block and when a block goes bad, which is seldom. The page, and how it is found; `copies.rs` says
 //! in which order the copies are written.
 
-use crate::layout::{Layout, SPAN, safe_page, safe_pages};
+use crate::layout::{Layout, NONE, SPAN, safe_page, safe_pages};
 use crate::meta::{get, put};
 use crate::oob::{Kind, Oob};
 use crate::{FtlError, MapMode};
@@ -13,9 +13,7 @@ use vellum_nand::{EraseBlock, Geometry, Nand, Ppa};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"VLA2");
 /// The on-flash format's version.
-pub(crate) const VERSION: u32 = 5;
-/// An earlier one that is read as well: the same with zeros where snapshots have their fields.
-const BEFORE: u32 = 4;
+pub(crate) const VERSION: u32 = 6;
 /// Bytes before the log's blocks and the bad-block table.
 pub(crate) const HEADER: usize = 64;
 
@@ -28,6 +26,9 @@ pub(crate) struct Anchor {
     pub interval: u16,
     /// Pages that a snapshot may keep.
     pub snapshot: u32,
+    /// Where the other copy of this page lies among the other block's safe pages: a guess that spares a
+    /// mount the search. [`NONE`]: unknown.
+    pub twin: u32,
     /// The two anchors' blocks.
     pub blocks: [u32; 2],
     /// The blocks that metadata is written to.
@@ -62,6 +63,7 @@ impl Anchor {
         self.blocks.iter().for_each(|&b| put(out, &mut at, b.into(), 4));
         put(out, &mut at, self.ring.len() as u64, 4);
         put(out, &mut at, self.snapshot.into(), 4);
+        put(out, &mut at, self.twin.into(), 4);
         debug_assert!(at <= HEADER);
         at = HEADER;
         self.ring.iter().for_each(|&b| put(out, &mut at, b.into(), 4));
@@ -81,7 +83,7 @@ impl Anchor {
             return Ok(None);
         }
         let found = next(4) as u32;
-        if found != VERSION && found != BEFORE {
+        if found != VERSION {
             return Err(FtlError::Version { found, known: VERSION });
         }
         for (field, expected) in numbers(g) {
@@ -92,7 +94,7 @@ impl Anchor {
         }
         let (number, logical, interval) = (next(8), next(4) as u32, next(4) as u16);
         let blocks = [next(4) as u32, next(4) as u32];
-        let (count, snapshot) = (next(4) as usize, next(4) as u32);
+        let (count, snapshot, twin) = (next(4) as usize, next(4) as u32, next(4) as u32);
         let table = g.blocks.div_ceil(8) as usize;
         if HEADER + count.saturating_mul(4) + table > end {
             return Ok(None);
@@ -101,7 +103,7 @@ impl Anchor {
         let ring: Vec<u32> = (0..count).map(|_| get(bytes, &mut at, 4) as u32).collect();
         let bad = bytes[at..at + table].to_vec();
         let sane = ring.iter().chain(&blocks).all(|&b| b < g.blocks);
-        Ok(sane.then_some(Anchor { number, logical, interval, snapshot, blocks, ring, bad }))
+        Ok(sane.then_some(Anchor { number, logical, interval, snapshot, twin, blocks, ring, bad }))
     }
 
     pub fn is_bad(&self, block: u32) -> bool {
@@ -134,8 +136,6 @@ impl Anchor {
 pub(crate) struct Found {
     pub anchor: Anchor,
     pub block: u32,
-    /// Its place among the block's safe pages.
-    pub at: u32,
     /// Pages of the block that are not blank, among the safe ones.
     pub used: u32,
 }
@@ -217,7 +217,7 @@ fn latest_in<N: Nand>(
     if guess.is_some() {
         let (at, held) = last_written(nand, g, block, guess, &mut page, reads)?;
         if held && let Some(anchor) = Anchor::decode(g, &page)? {
-            return Ok(Some(Found { anchor, block, at, used: at + 1 }));
+            return Ok(Some(Found { anchor, block, used: at + 1 }));
         }
     }
     let mut oob = vec![0; (g.user_oob_bytes() as usize).min(64)];
@@ -233,7 +233,7 @@ fn latest_in<N: Nand>(
     }
     let (last, held) = last_written(nand, g, block, None, &mut page, reads)?;
     if held && let Some(anchor) = Anchor::decode(g, &page)? {
-        return Ok(Some(Found { anchor, block, at: last, used: last + 1 }));
+        return Ok(Some(Found { anchor, block, used: last + 1 }));
     }
     for i in (1..=last).rev() {
         *reads += 1;
@@ -241,10 +241,10 @@ fn latest_in<N: Nand>(
         if status.is_readable()
             && let Some(anchor) = Anchor::decode(g, &page)?
         {
-            return Ok(Some(Found { anchor, block, at: i, used: last + 1 }));
+            return Ok(Some(Found { anchor, block, used: last + 1 }));
         }
     }
-    Ok(seen.map(|anchor| Found { anchor, block, at: 0, used: last + 1 }))
+    Ok(seen.map(|anchor| Found { anchor, block, used: last + 1 }))
 }
 
 /// The anchors among the first blocks, latest first.
@@ -255,8 +255,9 @@ pub(crate) fn find<N: Nand>(
 ) -> Result<Vec<Found>, FtlError> {
     let mut all: Vec<Found> = Vec::new();
     for block in 0..SPAN.min(g.blocks) {
-        // The copies are written one after the other, mostly at the same place.
-        let guess = all.first().filter(|f| f.anchor.blocks.contains(&block)).map(|f| f.at);
+        // Each copy tells where the other one lies.
+        let named = all.first().filter(|f| f.anchor.blocks.contains(&block));
+        let guess = named.map(|f| f.anchor.twin).filter(|&i| i != NONE);
         all.extend(latest_in(nand, g, block, guess, reads)?);
         all.sort_by_key(|f| core::cmp::Reverse(f.anchor.number));
         // Both copies that the latest one names, and both up to date: nothing else can be newer.

@@ -1,14 +1,14 @@
-//! Appending pages to frontiers: programming, passing over pages that would endanger others, opening
-//! blocks, and what a failed program costs.
+//! Appending pages to frontiers: programming, passing over pages that would endanger others, and what a
+//! failed program costs.
 
 use crate::FtlError;
-use crate::blocks::{Class, Role};
+use crate::blocks::Role;
 use crate::ftl::{Ftl, NewPage, Source, Trail};
-use crate::layout::{FRONTIERS, NONE, SPAN};
+use crate::layout::{FRONTIERS, NONE};
 use crate::oob::{Kind, MAX_HISTORY, NO_LPN, Oob};
-use crate::record::{Head, Record};
+use crate::record::Record;
 use crate::stats::Cause;
-use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
+use vellum_nand::{Nand, NandError, Ppa};
 
 /// What became of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,7 @@ impl<N: Nand> Ftl<N> {
         let target = Ppa(ppn.into());
         let result = match source {
             Source::Data(data) => self.nand.program(target, data, oob),
+            Source::Page(page) => self.nand.program_page(target, page, oob),
             Source::Copy(from) => {
                 self.stats.chip_reads += 1;
                 match self.nand.copy_back(Ppa(from.into()), target, oob) {
@@ -159,12 +160,6 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Opens a block that should stay free, when a failure took the one that was counted on.
-    pub(crate) fn open_last(&mut self, f: u8) -> Result<bool, FtlError> {
-        self.stats.last_resorts += 1;
-        self.open(f, 0)
-    }
-
     /// Whether the frontier has a page to program, after passing over those that share cells with a
     /// page that must stay.
     pub(crate) fn pass_over(&mut self, f: u8) -> bool {
@@ -200,7 +195,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Whether a later program could endanger a page that was programmed already.
-    fn exposed(&self) -> bool {
+    pub(crate) fn exposed(&self) -> bool {
         let d = self.l.g.pair_distance();
         let full = self.l.g.pages_per_block;
         d > 0
@@ -211,112 +206,6 @@ impl<N: Nand> Ftl<N> {
                 };
                 h.block != NONE && (h.next.saturating_sub(d)..h.next).any(bare)
             })
-    }
-
-    /// The frontier's block becomes a closed one.
-    pub(crate) fn close(&mut self, f: u8) {
-        let head = core::mem::replace(&mut self.heads[f as usize], Head::CLOSED);
-        if head.block == NONE {
-            return;
-        }
-        let trail = core::mem::replace(&mut self.trails[f as usize], Trail::NEW);
-        if self.blocks.role(head.block) == Role::Open {
-            self.blocks.set_role(head.block, Role::Data(Class::of(f)));
-        }
-        if let Some(mean) = trail.births.checked_div(trail.count.into()) {
-            self.blocks.set_birth(head.block, mean as u32);
-        }
-    }
-
-    /// Erases a free block and makes it the frontier's, durably; false when fewer than `keep` would
-    /// stay free.
-    pub(crate) fn open(&mut self, f: u8, keep: u32) -> Result<bool, FtlError> {
-        let cold = f as usize == FRONTIERS - 1;
-        let Some(block) = self.take_erased(cold, keep)? else { return Ok(false) };
-        self.close(f);
-        self.heads[f as usize] = Head { block, next: 0 };
-        self.blocks.set_role(block, Role::Open);
-        self.blocks.set_day(block, self.day as u8);
-        self.record(Record::Open(f, block));
-        self.write_meta(false)?;
-        Ok(true)
-    }
-
-    /// A free block, erased: the least worn, or for cold data the most worn. Its old content is no
-    /// longer needed by any state that a cut could bring back. `None` when fewer than `keep` would
-    /// stay.
-    pub(crate) fn take_erased(&mut self, worn: bool, keep: u32) -> Result<Option<u32>, FtlError> {
-        self.count_all()?;
-        loop {
-            if self.all_free() <= keep {
-                return Ok(None);
-            }
-            let Some(block) = self.choose_free(worn) else { return Ok(None) };
-            if self.blocks.role(block) == Role::FreeLater {
-                self.write_meta(false)?;
-                // The log may have taken a block.
-                continue;
-            }
-            if self.exposed() {
-                self.seal();
-            }
-            self.blocks.set_role(block, Role::Taken);
-            if self.erase(block)? {
-                return Ok(Some(block));
-            }
-            self.retire(block)?;
-        }
-    }
-
-    /// The free block to be written next: the least worn, or for cold data the most worn. The log takes
-    /// its blocks from what is left, so that must not be worn blocks alone: then the most worn one goes
-    /// to the data, which holds it for long. One of the first is left for a lost anchor if another is free.
-    fn choose_free(&self, worn: bool) -> Option<u32> {
-        let free = |r: Role| matches!(r, Role::Free | Role::FreeLater);
-        let kept = |b: u32| self.copies.is_lone() && b < SPAN;
-        let others = self.blocks.roles().any(|(b, r)| free(r) && !kept(b));
-        let (mut least, mut second, mut most) = (None, u32::MAX, None);
-        for (block, role) in self.blocks.roles() {
-            if !free(role) || (others && kept(block)) {
-                continue;
-            }
-            let erases = self.blocks.erases(block);
-            match least {
-                Some((e, _)) if e <= erases => second = second.min(erases),
-                other => {
-                    second = other.map_or(u32::MAX, |l| l.0);
-                    least = Some((erases, block));
-                }
-            }
-            most = most.filter(|m: &(u32, u32)| m.0 >= erases).or(Some((erases, block)));
-        }
-        let spread = self.config.wear.spread;
-        let tired = spread > 0 && second != u32::MAX && second > self.blocks.mean() + spread / 4;
-        if worn || tired { most } else { least }.map(|b| b.1)
-    }
-
-    /// Nothing points into a block any more.
-    pub(crate) fn set_free(&mut self, block: u32) {
-        let role = if self.trimmed.is_some() { Role::FreeLater } else { Role::Free };
-        self.blocks.set_role(block, role);
-    }
-
-    /// Erases a block; false when it failed.
-    pub(crate) fn erase(&mut self, block: u32) -> Result<bool, FtlError> {
-        self.blocks.set_erases(block, self.blocks.erases(block) + 1);
-        self.blocks.forget_reads(block);
-        match self.nand.erase(EraseBlock(block)) {
-            Ok(()) => {
-                self.stats.erases += 1;
-                Ok(true)
-            }
-            Err(NandError::EraseFailed { .. } | NandError::BadBlock { .. }) => {
-                self.stats.erase_fails += 1;
-                self.careful = true;
-                Ok(false)
-            }
-            Err(e) => Err(e.into()),
-        }
     }
 
     /// A program failed: the block's pages are to be moved before anything else.

@@ -35,6 +35,23 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// Appends `count` numbers of `width` bits each, at most 32.
+    pub fn put_all(&mut self, mut values: impl Iterator<Item = u32>, count: usize, width: u32) {
+        let (mut gathered, mut have) = (0u128, 0);
+        let words = core::iter::from_fn(move || {
+            while have < 64 {
+                let Some(value) = values.next() else { break };
+                gathered |= u128::from(value) << have;
+                have += width;
+            }
+            let word = gathered as u64;
+            gathered >>= 64;
+            have = have.saturating_sub(64);
+            Some(word)
+        });
+        self.put_words(words, count * width as usize);
+    }
+
     /// Passes over so many zero bits.
     pub fn skip(&mut self, bits: usize) {
         self.at += bits;
@@ -125,6 +142,27 @@ mod tests {
             for (v, n) in values {
                 prop_assert_eq!(r.take(n), v & ((1 << n) - 1));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn many_are_put_like_one_after_the_other(
+            values in proptest::collection::vec(any::<u32>(), 0..80),
+            width in 1u32..33,
+            before in 0u32..20,
+        ) {
+            let (mut one, mut all) = ([0; 400], [0; 400]);
+            let values: Vec<u32> = values.iter().map(|v| (u64::from(*v) & ((1 << width) - 1)) as u32).collect();
+            let mut w = BitWriter::new(&mut one);
+            w.put(0x5_5555, before);
+            values.iter().for_each(|&v| w.put(v.into(), width));
+            w.put(3, 2);
+            let mut w = BitWriter::new(&mut all);
+            w.put(0x5_5555, before);
+            w.put_all(values.iter().copied(), values.len(), width);
+            w.put(3, 2);
+            prop_assert_eq!(one, all);
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is known of each block: its role, its valid pages, its wear. Eight bytes a block, four more for
 //! cost-benefit placement, and a bit a page with a flat map.
 
+mod survey;
+
 use crate::role::Tally;
 pub(crate) use crate::role::{Class, Role};
 use crate::{Config, MapMode, Placement};
@@ -31,9 +33,6 @@ pub(crate) struct Blocks {
 }
 
 const ERASES: u32 = 0xff_ffff;
-
-/// Blocks that a search for one looks at together.
-const RUN: usize = 64;
 
 /// What a block table keeps beyond the counts of valid pages.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +83,12 @@ impl Blocks {
     }
 
     pub fn block_of(&self, ppn: u32) -> u32 {
-        ppn / self.pages
+        // The usual case costs no division.
+        if self.pages.is_power_of_two() {
+            ppn >> self.pages.trailing_zeros()
+        } else {
+            ppn / self.pages
+        }
     }
 
     pub fn role(&self, block: u32) -> Role {
@@ -132,7 +136,8 @@ impl Blocks {
 
     /// A page came to hold what a map points at.
     pub fn gain(&mut self, ppn: u32) {
-        self.valid[(ppn / self.pages) as usize] += 1;
+        let block = self.block_of(ppn) as usize;
+        self.valid[block] += 1;
         if let Some(bits) = &mut self.bits {
             bits[ppn as usize / 64] |= 1 << (ppn % 64);
         }
@@ -140,7 +145,7 @@ impl Blocks {
 
     /// A page's content is no longer pointed at.
     pub fn lose(&mut self, ppn: u32) {
-        let block = (ppn / self.pages) as usize;
+        let block = self.block_of(ppn) as usize;
         debug_assert!(self.valid[block] > 0, "page {ppn} of block {block} was not valid");
         self.valid[block] = self.valid[block].saturating_sub(1);
         if let Some(bits) = &mut self.bits {
@@ -223,60 +228,6 @@ impl Blocks {
         if let Some(reads) = self.reads.get_mut(block as usize) {
             *reads = 0;
         }
-    }
-
-    /// Among the closed blocks with the fewest valid pages the least worn, what wrote it, and those
-    /// pages. O(blocks), a few at a time.
-    pub fn emptiest(&self) -> Option<(u32, Class, u32)> {
-        let both = self.roles.iter().zip(&self.valid);
-        // Without branches: several blocks an instruction.
-        let of = |(r, v): (&Role, &u16)| {
-            if matches!(r, Role::Data(_)) { v.cast_signed() } else { i16::MAX }
-        };
-        let least = both.map(of).fold(i16::MAX, i16::min).cast_unsigned();
-        let mut best: Option<(u32, Class, u32)> = None;
-        for (first, run) in (0..).step_by(RUN).zip(self.valid.chunks(RUN)) {
-            // Most runs hold none.
-            if run.iter().fold(false, |any, &v| any | (v == least)) {
-                for (block, _) in (first..).zip(run).filter(|(_, v)| **v == least) {
-                    if let Role::Data(class) = self.role(block)
-                        && best.is_none_or(|b| self.erases(block) < self.erases(b.0))
-                    {
-                        best = Some((block, class, least.into()));
-                    }
-                }
-            }
-        }
-        best
-    }
-
-    /// The fewest erases of a closed block, and the most of those that data may lie in. O(blocks).
-    pub fn extremes(&self) -> Option<(u32, u32)> {
-        let both = || self.roles.iter().zip(&self.worn);
-        let closed = |r: &Role| matches!(r, Role::Data(_));
-        let used = |r: &Role| closed(r) || matches!(r, Role::Free | Role::FreeLater | Role::Open);
-        let least = both().map(|(r, w)| if closed(r) { w & ERASES } else { u32::MAX });
-        let most = both().map(|(r, w)| if used(r) { w & ERASES } else { 0 });
-        let least = least.fold(u32::MAX, u32::min);
-        (least != u32::MAX).then(|| (least, most.fold(0, u32::max)))
-    }
-
-    /// Mean erases of all blocks.
-    pub fn mean(&self) -> u32 {
-        (self.sum / self.worn.len() as u64) as u32
-    }
-
-    /// Erase counts of all blocks but bad ones and the anchors, which are hardly ever erased: least,
-    /// mean, most.
-    pub fn spread(&self) -> (u32, u32, u32) {
-        let (mut least, mut most, mut sum, mut n) = (u32::MAX, 0, 0u64, 0u64);
-        for (block, role) in self.roles() {
-            if !matches!(role, Role::Bad | Role::Anchor) {
-                let e = self.erases(block);
-                (least, most, sum, n) = (least.min(e), most.max(e), sum + u64::from(e), n + 1);
-            }
-        }
-        sum.checked_div(n).map_or((0, 0, 0), |mean| (least, mean as u32, most))
     }
 
     pub fn ram_bytes(&self) -> usize {

@@ -182,9 +182,23 @@ impl<N: Nand> Ftl<N> {
         Ok(true)
     }
 
+    /// Where the other copy of what is appended to `k` now will lie, or lies.
+    fn twin(&self, k: usize, number: u64) -> u32 {
+        let other = 1 - k;
+        let next = self.copies.slots[other].next;
+        match number % STEP {
+            _ if !self.copies.lives(other) => NONE,
+            FIRST if self.copies.appends(other, self.l.safe_pages) => next,
+            FIRST => 0,
+            SECOND => next.saturating_sub(1),
+            _ => NONE,
+        }
+    }
+
     /// Appends the anchor to a copy's block, under a number.
     fn program_copy(&mut self, k: usize, number: u64) -> Result<bool, FtlError> {
         let mut page = vec![0; self.l.page_bytes()];
+        self.anchor.twin = self.twin(k, number);
         let latest = core::mem::replace(&mut self.anchor.number, number);
         self.anchor.encode(&self.l.g, &mut page);
         let oob = self.anchor.oob(&self.l, crc32fast::hash(&page));

@@ -9,13 +9,12 @@
 
 use crate::{Config, Ftl, FtlError, Layer, Lpn};
 use alloc::collections::VecDeque;
-use alloc::vec;
 use alloc::vec::Vec;
 use vellum_block::{
     Breakdown, Completion, Device, Duration, Fate, Flags, Instant, Landed, Lba, Loss, Op, Phase,
     Request, Shape, Sink, Status, SubmitError,
 };
-use vellum_nand::Model;
+use vellum_nand::{Model, Page};
 
 /// Requests that a device holds.
 const QUEUE: usize = 32;
@@ -115,9 +114,7 @@ impl<L: Layer<Chip = Model>> FlashDevice<L> {
         let (mut own, mut status) = (Duration::ZERO, Status::Done);
         let timing = ftl.nand().config().timing;
         let through = !self.shape.volatile_cache || request.flags.contains(Flags::FUA);
-        let mut page = vec![0; ftl.page_bytes()];
         self.number += 1;
-        page[..8].copy_from_slice(&self.number.to_le_bytes());
         let first = request.lba.get() as u32;
         if request.flags.contains(Flags::PREFLUSH) {
             self.flush(&mut ftl, begin, starts, landed, &mut status);
@@ -136,16 +133,21 @@ impl<L: Layer<Chip = Model>> FlashDevice<L> {
                 }
             }
             op => {
+                let write = op == Op::Write;
+                let bytes = ftl.page_bytes();
+                let mut page = Page::zeroed(if write { bytes } else { 0 });
+                let number = self.number.to_le_bytes();
+                page.bytes_mut().iter_mut().zip(number).for_each(|(to, from)| *to = from);
                 for lpn in first..first + request.sectors {
-                    let write = op == Op::Write;
+                    // One page for all sectors of the request: the chip holds it as often.
                     let done = if write {
                         own += timing.program[0];
-                        ftl.write(Lpn(lpn), &page)
+                        ftl.write_page(Lpn(lpn), &page)
                     } else {
                         own += timing.read;
-                        ftl.read(Lpn(lpn), &mut page)
+                        ftl.read_page(Lpn(lpn)).map(drop)
                     };
-                    own += timing.transfer(page.len() + ftl.oob_bytes());
+                    own += timing.transfer(bytes + ftl.oob_bytes());
                     note(done, lpn, &mut status);
                     if !status.is_ok() {
                         break;

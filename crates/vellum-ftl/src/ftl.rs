@@ -16,7 +16,7 @@ use crate::{Config, FtlError, Health, Lpn, Stats};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
-use vellum_nand::{EraseBlock, Nand};
+use vellum_nand::{EraseBlock, Nand, Page};
 
 /// A frontier beside its head: what programming it needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -283,6 +283,8 @@ impl NewPage {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source<'a> {
     Data(&'a [u8]),
+    /// A page that the chip may keep.
+    Page(&'a Page),
     /// Another page of the chip.
     Copy(u32),
 }

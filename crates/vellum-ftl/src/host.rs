@@ -1,83 +1,13 @@
-//! What the host asks: reads, writes, discards, flushes.
+//! What the host asks beside reads: writes, discards, flushes.
 
 use crate::ftl::{Ftl, NewPage, Source};
 use crate::map::UNMAPPED;
-use crate::oob::Oob;
 use crate::record::Record;
 use crate::stats::Cause;
 use crate::{FtlError, Lpn};
-use vellum_nand::{Nand, NandError, Ppa, ReadStatus};
+use vellum_nand::{Nand, Page};
 
 impl<N: Nand> Ftl<N> {
-    /// Reads a page of the chip, counted.
-    pub(crate) fn chip_read(
-        &mut self,
-        ppn: u32,
-        data: &mut [u8],
-        oob: &mut [u8],
-    ) -> Result<ReadStatus, NandError> {
-        self.stats.chip_reads += 1;
-        self.nand.read(Ppa(ppn.into()), 0, data, oob)
-    }
-
-    /// Where a logical page is, or [`UNMAPPED`]; reads its slice if need be.
-    pub(crate) fn lookup(&mut self, lpn: u32) -> Result<u32, FtlError> {
-        if let Some(ppn) = self.map.get(&self.l, lpn) {
-            return Ok(ppn);
-        }
-        self.load_slice(self.l.slice_of(lpn).0)?;
-        Ok(self.map.get(&self.l, lpn).unwrap_or(UNMAPPED))
-    }
-
-    /// Reads a logical page; what was never written, or was discarded, reads as zeros.
-    ///
-    /// One chip read with a flat map (one more for the first touch of a slice after a mount). After a
-    /// loss of power, reading what was written last first secures it.
-    ///
-    /// # Errors
-    /// [`FtlError::Unreadable`] when the content is lost; a wrong address or buffer.
-    pub fn read(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
-        self.check_lpn(lpn)?;
-        self.check_page(out.len())?;
-        let before = self.stats.chip_reads;
-        if self.debt.as_ref().is_some_and(|d| d.concerns(lpn.0)) {
-            self.settle()?;
-        }
-        let ppn = self.lookup(lpn.0)?;
-        self.stats.host_reads += 1;
-        let result = if ppn == UNMAPPED {
-            out.fill(0);
-            Ok(())
-        } else {
-            self.read_physical(lpn, ppn, out)
-        };
-        self.stats.read_reads += self.stats.chip_reads - before;
-        result
-    }
-
-    /// Reads a data page with everything that may help.
-    pub(crate) fn read_physical(
-        &mut self,
-        lpn: Lpn,
-        ppn: u32,
-        out: &mut [u8],
-    ) -> Result<(), FtlError> {
-        let mut oob = [0; 64];
-        let oob = &mut oob[..self.l.oob];
-        let status = self.read_ladder(ppn, out, oob)?;
-        let unreadable = FtlError::Unreadable { lpn, ppa: Ppa(ppn.into()) };
-        if !status.is_readable() {
-            return Err(unreadable);
-        }
-        let record = Oob::decode_own(oob).filter(|r| r.lpn == lpn.0 && !r.lost);
-        let record = record.ok_or(unreadable)?;
-        if self.config.verify_reads && crc32fast::hash(out) != record.data_crc {
-            return Err(unreadable);
-        }
-        self.after_read(ppn, status.worst());
-        Ok(())
-    }
-
     /// Before anything changes: what a mount left is done, and the device takes writes.
     pub(crate) fn ready_to_change(&mut self) -> Result<(), FtlError> {
         if self.read_only {
@@ -101,6 +31,25 @@ impl<N: Nand> Ftl<N> {
     /// # Errors
     /// [`FtlError::ReadOnly`] when the device is worn out; the chip's failures.
     pub fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError> {
+        self.write_from(lpn, data, Source::Data(data))
+    }
+
+    /// A page's worth of bytes to fill for [`Ftl::write_page`], of any content: one that the chip has no
+    /// more use for, if there is one.
+    pub fn page(&mut self) -> Page {
+        self.nand.page()
+    }
+
+    /// As [`Ftl::write`], with a page that a chip in memory keeps instead of copying it. The host may go
+    /// on with its page: who writes while others hold it gets a copy of its own.
+    ///
+    /// # Errors
+    /// As for writing.
+    pub fn write_page(&mut self, lpn: Lpn, page: &Page) -> Result<(), FtlError> {
+        self.write_from(lpn, page, Source::Page(page))
+    }
+
+    fn write_from(&mut self, lpn: Lpn, data: &[u8], source: Source<'_>) -> Result<(), FtlError> {
         self.check_lpn(lpn)?;
         self.check_page(data.len())?;
         self.ready_to_change()?;
@@ -109,7 +58,7 @@ impl<N: Nand> Ftl<N> {
         let old = self.lookup(lpn.0)?;
         let class = self.host_class(lpn.0, old);
         let page = NewPage::new(lpn.0, self.clock as u32, crc32fast::hash(data));
-        let ppn = self.append(class, page, Source::Data(data), Cause::Host)?;
+        let ppn = self.append(class, page, source, Cause::Host)?;
         // Appending may have moved the old page.
         self.remap(lpn.0, ppn)?;
         self.clock += 1;

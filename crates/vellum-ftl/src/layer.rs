@@ -2,7 +2,7 @@
 //! the power-cut campaign are written once.
 
 use crate::{Config, Ftl, FtlError, Health, Lpn, Small, Stats};
-use vellum_nand::{Geometry, Nand};
+use vellum_nand::{Geometry, Nand, Page};
 
 /// A translation layer over a chip: [`Ftl`], with tables in RAM, or [`Small`], with almost none.
 ///
@@ -61,6 +61,32 @@ pub trait Layer: Sized {
     /// [`FtlError::ReadOnly`] when the device is worn out; a wrong address or buffer; the chip's failures.
     fn write(&mut self, lpn: Lpn, data: &[u8]) -> Result<(), FtlError>;
 
+    /// Whether pages that are handed over spare a copy here.
+    const TAKES_PAGES: bool = false;
+
+    /// A page's worth of bytes to fill for [`Layer::write_page`], of any content.
+    fn page(&mut self) -> Page {
+        Page::zeroed(self.page_bytes())
+    }
+
+    /// As [`Layer::read`], with a page that the layer below need not copy.
+    ///
+    /// # Errors
+    /// As for reading.
+    fn read_page(&mut self, lpn: Lpn) -> Result<Page, FtlError> {
+        let mut page = self.page();
+        self.read(lpn, page.bytes_mut())?;
+        Ok(page)
+    }
+
+    /// As [`Layer::write`], with a page that the layer below may keep.
+    ///
+    /// # Errors
+    /// As for writing.
+    fn write_page(&mut self, lpn: Lpn, page: &Page) -> Result<(), FtlError> {
+        self.write(lpn, page)
+    }
+
     /// Discards logical pages: they read as zeros.
     ///
     /// # Errors
@@ -107,7 +133,7 @@ pub trait Layer: Sized {
 
 /// Both layers have these methods themselves, so that nobody needs the trait who uses one of them.
 macro_rules! layer {
-    ($layer:ident, $most_pages:path) => {
+    ($layer:ident, $most_pages:path, { $($own:item)* }) => {
         impl<N: Nand> Layer for $layer<N> {
             type Chip = N;
             type Over<M: Nand> = $layer<M>;
@@ -169,9 +195,22 @@ macro_rules! layer {
             fn into_nand(self) -> N {
                 $layer::into_nand(self)
             }
+            $($own)*
         }
     };
 }
 
-layer!(Ftl, Config::most_pages);
-layer!(Small, Small::<N>::most_pages);
+layer!(Ftl, Config::most_pages, {
+    const TAKES_PAGES: bool = true;
+
+    fn page(&mut self) -> Page {
+        Ftl::page(self)
+    }
+    fn read_page(&mut self, lpn: Lpn) -> Result<Page, FtlError> {
+        Ftl::read_page(self, lpn)
+    }
+    fn write_page(&mut self, lpn: Lpn, page: &Page) -> Result<(), FtlError> {
+        Ftl::write_page(self, lpn, page)
+    }
+});
+layer!(Small, Small::<N>::most_pages, {});

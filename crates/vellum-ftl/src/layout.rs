@@ -117,9 +117,9 @@ impl Layout {
         for _ in 0..8 {
             let bits = (body.saturating_sub(4 * self.table as usize) * 8) as u32;
             let least = self.g.pages_per_block + 12;
-            // Three and a half intervals: a mount reads one page in three or four then. More would make
-            // slices smaller, and so the log longer, for a mount that is hardly shorter.
-            let useful = (7 * wish.max(8) / 2).min(bits / 2 / self.record_bits);
+            // Five intervals: a mount reads one page in five at most then. More would make slices smaller,
+            // and so the log longer, for a mount that is hardly shorter.
+            let useful = (5 * wish.max(8)).min(bits / 2 / self.record_bits);
             self.records = useful.max(least).min(bits / self.record_bits);
             self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);

@@ -3,7 +3,7 @@
 
 use crate::{Ftl, FtlError, Layer, Lpn, Small};
 use vellum_block::{Lba, Media, MediaError, Op};
-use vellum_nand::Nand;
+use vellum_nand::{Nand, Page};
 
 /// The contract is foreign, so it can't be given to every [`Layer`] at once.
 macro_rules! media {
@@ -22,6 +22,23 @@ macro_rules! media {
             fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
                 self.check(lba, data.len())?;
                 write(self, lba, data)
+            }
+            fn takes_pages(&self) -> bool {
+                <Self as Layer>::TAKES_PAGES
+            }
+            fn page(&mut self) -> Page {
+                Layer::page(self)
+            }
+            fn read_page(&mut self, lba: Lba) -> Result<Page, MediaError> {
+                self.check_sectors(lba, 1)?;
+                let lpn = lba.get() as u32;
+                Layer::read_page(self, Lpn(lpn)).map_err(|e| refused(e, Op::Read, lpn))
+            }
+            fn write_page(&mut self, lba: Lba, page: &Page) -> Result<(), MediaError> {
+                self.check(lba, page.len())?;
+                self.check_sectors(lba, 1)?;
+                let lpn = lba.get() as u32;
+                Layer::write_page(self, Lpn(lpn), page).map_err(|e| refused(e, Op::Write, lpn))
             }
             fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
                 self.check_sectors(lba, sectors)?;

@@ -108,7 +108,8 @@ impl Meta {
         let (end, body) = (out.len() - 4, HEADER + TABLE_ENTRY * l.table as usize);
         let mut bits = BitWriter::new(&mut out[body..end]);
         entries(&mut bits);
-        records.for_each(|r| bits.put(r.into(), l.record_bits));
+        let count = records.len();
+        bits.put_all(records, count, l.record_bits);
         let crc = crc32fast::hash(&out[..end]);
         out[end..].copy_from_slice(&crc.to_le_bytes());
     }

@@ -87,16 +87,18 @@ impl<N: Nand> Ftl<N> {
 
     /// Pages that the frontiers' blocks still take, if they were sealed now.
     pub(crate) fn room(&self) -> u32 {
+        if !self.shared() {
+            let open = self.heads.iter().filter(|h| h.block != NONE);
+            return open.map(|h| self.l.g.pages_per_block - h.next).sum();
+        }
         self.heads.iter().map(|h| self.room_of(h)).sum()
     }
 
+    /// The same of one block, where pages share cells.
     fn room_of(&self, head: &Head) -> u32 {
         let g = &self.l.g;
         if head.block == NONE {
             return 0;
-        }
-        if g.pair_distance() == 0 {
-            return g.pages_per_block - head.next;
         }
         let safe = |p: &u32| g.paired_with(*p).is_none_or(|lower| lower >= head.next);
         (head.next..g.pages_per_block).filter(safe).count() as u32

@@ -43,7 +43,7 @@ fn pattern(seed: u64, len: usize) -> Vec<u8> {
     (0..len).map(|_| rng.next_u64() as u8).collect()
 }
 
-/// Runs the suite on `block`, a good block whose content does not matter. Four erases.
+/// Runs the suite on `block`, a good block whose content does not matter. Five erases.
 ///
 /// # Errors
 /// The first [`Violation`].

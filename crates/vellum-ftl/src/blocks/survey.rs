@@ -1,0 +1,73 @@
+//! Looks over all blocks: O(blocks), several an instruction where it is done often.
+
+use super::{Blocks, Class, ERASES, Role};
+
+/// Blocks that a search for one looks at together.
+const RUN: usize = 64;
+
+impl Blocks {
+    /// Blocks that hold nothing, whether or not a cut could bring their content back. O(blocks), a few at a
+    /// time.
+    pub fn empty(&self) -> impl Iterator<Item = u32> + '_ {
+        let is = |r: &Role| matches!(r, Role::Free | Role::FreeLater);
+        // Most runs have none.
+        let runs = (0u32..).step_by(RUN).zip(self.roles.chunks(RUN));
+        let some = runs.filter(move |(_, run)| run.iter().fold(false, |any, r| any | is(r)));
+        let each = some.flat_map(|(first, run)| (first..).zip(run));
+        each.filter(move |(_, r)| is(r)).map(|(block, _)| block)
+    }
+
+    /// Among the closed blocks with the fewest valid pages the least worn, what wrote it, and those
+    /// pages. O(blocks), a few at a time.
+    pub fn emptiest(&self) -> Option<(u32, Class, u32)> {
+        let both = self.roles.iter().zip(&self.valid);
+        // Without branches: several blocks an instruction.
+        let of = |(r, v): (&Role, &u16)| {
+            if matches!(r, Role::Data(_)) { v.cast_signed() } else { i16::MAX }
+        };
+        let least = both.map(of).fold(i16::MAX, i16::min).cast_unsigned();
+        let mut best: Option<(u32, Class, u32)> = None;
+        for (first, run) in (0..).step_by(RUN).zip(self.valid.chunks(RUN)) {
+            // Most runs hold none.
+            if run.iter().fold(false, |any, &v| any | (v == least)) {
+                for (block, _) in (first..).zip(run).filter(|(_, v)| **v == least) {
+                    if let Role::Data(class) = self.role(block)
+                        && best.is_none_or(|b| self.erases(block) < self.erases(b.0))
+                    {
+                        best = Some((block, class, least.into()));
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    /// The fewest erases of a closed block, and the most of those that data may lie in. O(blocks).
+    pub fn extremes(&self) -> Option<(u32, u32)> {
+        let both = || self.roles.iter().zip(&self.worn);
+        let closed = |r: &Role| matches!(r, Role::Data(_));
+        let used = |r: &Role| closed(r) || matches!(r, Role::Free | Role::FreeLater | Role::Open);
+        let least = both().map(|(r, w)| if closed(r) { w & ERASES } else { u32::MAX });
+        let most = both().map(|(r, w)| if used(r) { w & ERASES } else { 0 });
+        let least = least.fold(u32::MAX, u32::min);
+        (least != u32::MAX).then(|| (least, most.fold(0, u32::max)))
+    }
+
+    /// Mean erases of all blocks.
+    pub fn mean(&self) -> u32 {
+        (self.sum / self.worn.len() as u64) as u32
+    }
+
+    /// Erase counts of all blocks but bad ones and the anchors, which are hardly ever erased: least,
+    /// mean, most.
+    pub fn spread(&self) -> (u32, u32, u32) {
+        let (mut least, mut most, mut sum, mut n) = (u32::MAX, 0, 0u64, 0u64);
+        for (block, role) in self.roles() {
+            if !matches!(role, Role::Bad | Role::Anchor) {
+                let e = self.erases(block);
+                (least, most, sum, n) = (least.min(e), most.max(e), sum + u64::from(e), n + 1);
+            }
+        }
+        sum.checked_div(n).map_or((0, 0, 0), |mean| (least, mean as u32, most))
+    }
+}

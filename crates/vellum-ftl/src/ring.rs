@@ -1,0 +1,100 @@
+//! The blocks that the log goes round: which is next, and how they change places with free ones.
+
+use crate::FtlError;
+use crate::blocks::Role;
+use crate::ftl::Ftl;
+use alloc::vec::Vec;
+use vellum_nand::Nand;
+
+impl<N: Nand> Ftl<N> {
+    /// Blocks of the ring that hold nothing that is needed, and not the one that is written.
+    pub(crate) fn outdated(&self) -> impl Iterator<Item = u32> + '_ {
+        let pages = self.l.g.pages_per_block;
+        let held = move |b: u32| b == self.log.block || self.log.holds(b, pages);
+        self.anchor.ring.iter().copied().filter(move |&b| !held(b))
+    }
+
+    /// The log goes on in another block: one of the ring whose pages are all outdated, or a new one.
+    pub(crate) fn turn(&mut self) -> Result<(), FtlError> {
+        self.log.covered = 0;
+        self.log.parity.fill(0);
+        let mut exchanged = false;
+        loop {
+            let pages = self.l.g.pages_per_block;
+            let live = |b: &u32| self.log.holds(*b, pages);
+            let old: Vec<u32> = self.anchor.ring.iter().copied().filter(|b| !live(b)).collect();
+            if let Some(&bad) = old.iter().find(|b| self.log.failing.contains(b)) {
+                self.log.failing.retain(|&b| b != bad);
+                self.anchor.ring.retain(|&b| b != bad);
+                self.retire(bad)?;
+                continue;
+            }
+            let worn = |b: &u32| self.blocks.erases(*b);
+            let Some(block) = old.iter().copied().min_by_key(worn) else {
+                self.grow_ring()?;
+                continue;
+            };
+            let may = self.counted && !core::mem::replace(&mut exchanged, true);
+            // More than the log needs.
+            if may && old.len() > 1 && self.anchor.ring.len() > self.l.ring() as usize {
+                self.release(block)?;
+                continue;
+            }
+            // More worn than one that rests: that one's turn.
+            if may && let Some(rested) = self.rested_block(self.blocks.erases(block)) {
+                self.exchange(block, rested)?;
+                continue;
+            }
+            if self.erase(block)? {
+                (self.log.block, self.log.next, self.log.suspect) = (block, 0, false);
+                return Ok(());
+            }
+            self.anchor.ring.retain(|&b| b != block);
+            self.retire(block)?;
+        }
+    }
+
+    /// The least worn free block whose content no cut can bring back.
+    fn least_worn_free(&self) -> Option<u32> {
+        let free = self.blocks.empty().filter(|&b| self.blocks.role(b) == Role::Free);
+        free.min_by_key(|&b| self.blocks.erases(b))
+    }
+
+    /// The least worn free block, when one of so many erases should rest in its place.
+    fn rested_block(&self, erases: u32) -> Option<u32> {
+        let limit = self.config.wear.spread / 8;
+        let rested = |&b: &u32| self.blocks.erases(b) + limit < erases;
+        self.least_worn_free().filter(|b| limit > 0 && rested(b))
+    }
+
+    /// Takes a free block into the ring. The anchor says so before anything is written to it.
+    fn grow_ring(&mut self) -> Result<(), FtlError> {
+        self.count_all()?;
+        let Some(block) = self.least_worn_free() else { return Err(self.worn_out()) };
+        self.join(block);
+        self.write_anchor()
+    }
+
+    /// A free block is one of the ring's now.
+    fn join(&mut self, block: u32) {
+        self.blocks.set_role(block, Role::Meta);
+        self.anchor.ring.push(block);
+    }
+
+    /// An outdated block of the ring and a free one change places, by one anchor: the log is among the
+    /// blocks that wear is levelled over, at no cost in free ones. (Its blocks are written four times as
+    /// often as others; kept to themselves they would wear out first.)
+    fn exchange(&mut self, old: u32, free: u32) -> Result<(), FtlError> {
+        self.join(free);
+        self.release(old)
+    }
+
+    /// Gives a block of the ring back, once the anchor no longer names it.
+    fn release(&mut self, block: u32) -> Result<(), FtlError> {
+        self.anchor.ring.retain(|&b| b != block);
+        self.write_anchor()?;
+        // No state that a cut could bring back needs it.
+        self.blocks.set_role(block, Role::Free);
+        Ok(())
+    }
+}
