@@ -2,6 +2,7 @@
 //! host read, the mount, and how fast the simulation runs.
 
 mod extent;
+mod speed;
 
 use crate::measure::cpu_seconds;
 use anyhow::{Context, Result, ensure};
@@ -22,6 +23,12 @@ pub struct Args {
     /// Only the speed of the simulation, and of bare copies of as much memory
     #[arg(long)]
     speed: bool,
+    /// With `--speed`, only requests in whose name and way of data (as printed) this stands
+    #[arg(long, requires = "speed", default_value = "")]
+    only: String,
+    /// Only what superblock parity costs: the same logical pages with it and without
+    #[arg(long)]
+    parity: bool,
     /// Only the RAM of the map modes
     #[arg(long)]
     ram: bool,
@@ -155,7 +162,10 @@ pub fn run(args: &Args) -> Result<()> {
         return extent::theory(args.json);
     }
     if args.speed {
-        return extent::speeds(args.json);
+        return speed::run(&args.only, args.json);
+    }
+    if args.parity {
+        return extent::parity(args.json);
     }
     if args.ram {
         return extent::rams(args.json);
@@ -180,7 +190,8 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     show(&lines);
-    extent::speeds(false)?;
+    speed::run("", false)?;
+    extent::parity(false)?;
     extent::rams(false)
 }
 

@@ -1,12 +1,11 @@
-//! Beside the table of traffic: the theory check, the speed of the simulation, and the RAM of the map
-//! modes, counted in the bytes that the layer holds.
+//! Beside the table of traffic: the theory check, and the RAM of the map modes, counted in the bytes that the
+//! layer holds.
 
 use super::CHIP;
-use crate::measure::cpu_seconds;
 use anyhow::Result;
 use vellum_block::Rng;
 use vellum_ftl::{Config, Ftl, Lpn, MapMode, Placement, campaign};
-use vellum_nand::{Geometry, Model, ModelConfig};
+use vellum_nand::{Geometry, Model, ModelConfig, Nand, Superblocks};
 
 /// Write amplification over theory's.
 pub fn theory(json: bool) -> Result<()> {
@@ -36,68 +35,53 @@ pub fn theory(json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Requests of one kind a CPU second.
-#[derive(Debug, serde::Serialize)]
-struct Speed {
-    requests: &'static str,
-    a_second: f64,
-    /// Programs a host write; none where nothing is written.
-    waf: Option<f64>,
+/// Programs of the chip below a host write under uniform traffic, and erases, after as many writes as make the
+/// state a steady one.
+fn chip_programs<N: Nand>(nand: N, pages: u32, model: impl Fn(&N) -> &Model) -> Result<(f64, f64)> {
+    let mut ftl = Ftl::format(nand, Config::new(pages))?;
+    let page = vec![0x5a; ftl.page_bytes()];
+    let mut rng = Rng::new(1);
+    (0..pages).try_for_each(|lpn| ftl.write(Lpn(lpn), &page))?;
+    let mut write = |ftl: &mut Ftl<N>| ftl.write(Lpn(rng.below(pages.into()) as u32), &page);
+    (0..4 * pages).try_for_each(|_| write(&mut ftl))?;
+    let (before, n) = (model(ftl.nand()).counters(), 4 * pages);
+    (0..n).try_for_each(|_| write(&mut ftl))?;
+    let now = model(ftl.nand()).counters();
+    let each = |now: u64, before: u64| (now - before) as f64 / f64::from(n);
+    Ok((each(now.programs, before.programs), each(now.erases, before.erases)))
 }
 
-/// Requests of a page with its data on chip G1 at 28 % over-provisioning, as the published simulators'
-/// fastest case; then what the memory alone allows: copies of as many bytes to and from random pages of as
-/// large a buffer, with nothing else done.
-fn speed() -> Result<Vec<Speed>> {
-    let pages = (CHIP.pages() * 100 / 128) as u32;
-    let mut ftl = Ftl::format(Model::new(ModelConfig::perfect(CHIP))?, Config::new(pages))?;
-    let mut page = vec![0x5a; ftl.page_bytes()];
-    for lpn in 0..pages {
-        ftl.write(Lpn(lpn), &page)?;
-    }
-    let (mut rng, n) = (Rng::new(1), 1_000_000u32);
+/// What superblock parity costs in writes.
+pub fn parity(json: bool) -> Result<()> {
+    let chip = || Model::new(ModelConfig::perfect(Geometry { units: 8, ..CHIP }));
     let mut rows = Vec::new();
-    let kinds = [
-        ("sequential writes", 0, true),
-        ("uniform writes", 0, false),
-        ("7 reads to 3 writes, uniform", 7, false),
-        ("uniform reads", 10, false),
-    ];
-    for (requests, reads_in_10, in_order) in kinds {
-        let (before, start) = (ftl.stats(), cpu_seconds());
-        for i in 0..n {
-            let lpn = Lpn(if in_order { i % pages } else { rng.below(pages.into()) as u32 });
-            if rng.below(10) < reads_in_10 {
-                ftl.read(lpn, &mut page)?;
-            } else {
-                page[..4].copy_from_slice(&i.to_le_bytes());
-                ftl.write(lpn, &page)?;
+    for fill in [60, 70, 80] {
+        let pages = (CHIP.pages() * fill / 100) as u32;
+        let plain = chip_programs(chip()?, pages, |m| m)?;
+        let mut row = |kind: &str, (programs, erases): (f64, f64)| {
+            if !json {
+                println!(
+                    "parity, {fill} % of raw pages, {kind:<18}{programs:>7.3} programs a host write, \
+                     {:.3} of plain; {:.2} erases a hundred",
+                    programs / plain.0,
+                    100.0 * erases
+                );
             }
+            rows.push(serde_json::json!({
+                "fill_percent": fill, "kind": kind, "programs": programs, "of_plain": programs / plain.0,
+                "erases": erases,
+            }));
+        };
+        row("none", plain);
+        for width in [16, 8] {
+            let nand = Superblocks::new(chip()?, width)?;
+            row(&format!("one page in {width}"), chip_programs(nand, pages, Superblocks::chip)?);
         }
-        let a_second = f64::from(n) / (cpu_seconds() - start);
-        let now = ftl.stats();
-        let writes = (now.host_writes - before.host_writes) as f64;
-        let waf = (now.programs() - before.programs()) as f64 / writes;
-        rows.push(Speed { requests, a_second, waf: (writes > 0.0).then_some(waf) });
     }
-    drop(ftl);
-    let mut memory = vec![1; CHIP.bytes() as usize];
-    for (requests, writes) in [("bare copies to memory", true), ("bare copies from memory", false)]
-    {
-        let start = cpu_seconds();
-        for _ in 0..n {
-            let at = rng.below(pages.into()) as usize * page.len();
-            let there = &mut memory[at..at + page.len()];
-            if writes {
-                there.copy_from_slice(std::hint::black_box(&page));
-            } else {
-                page.copy_from_slice(std::hint::black_box(there));
-            }
-            std::hint::black_box((&mut memory, &mut page));
-        }
-        rows.push(Speed { requests, a_second: f64::from(n) / (cpu_seconds() - start), waf: None });
+    if json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// A device under random writes: most bytes that the layer holds, the bytes of its logical space, and
@@ -124,23 +108,6 @@ fn smallest(chip: &Geometry, pages: u32) -> Result<Config> {
     let least =
         Config { map, placement: Placement::Greedy, meta_interval: 8, ..Config::new(pages) };
     Ok(Config::for_ram(chip, pages, least.ram_bytes(chip)?)?)
-}
-
-/// How fast the simulation runs.
-pub fn speeds(json: bool) -> Result<()> {
-    let speeds = speed()?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&speeds)?);
-        return Ok(());
-    }
-    println!(
-        "simulated with data, million requests of a page a CPU second (128 MiB chip, 28 % OP):"
-    );
-    for row in &speeds {
-        let waf = row.waf.map_or(String::new(), |waf| format!(" at WAF {waf:.2}"));
-        println!("  {:<32}{:>6.2}{waf}", row.requests, row.a_second / 1e6);
-    }
-    Ok(())
 }
 
 /// The RAM of the map modes.
