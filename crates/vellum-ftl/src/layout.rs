@@ -27,6 +27,9 @@ pub(crate) const KIND_BITS: u32 = 3;
 /// No block, no page.
 pub(crate) const NONE: u32 = u32::MAX;
 
+/// Quarters of an interval whose records have room in a metadata page at least, where the page has it.
+const LEAST_QUARTERS: u32 = 14;
+
 /// The sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -96,7 +99,7 @@ impl Layout {
             safe_pages: 0,
         };
         layout.safe_pages = safe_pages(g);
-        layout.share(config.meta_interval.into());
+        layout.share_well(config.meta_interval.into());
         let room = u64::from(g.page_bytes) - crate::anchor::HEADER as u64 - 4;
         let table_bytes = u64::from(g.blocks.div_ceil(8)) + 4 * u64::from(layout.ring() + 4);
         most("bytes of the bad-block table", table_bytes, room)?;
@@ -112,14 +115,28 @@ impl Layout {
     /// Divides a metadata page between block table, records and map slice. A mount reads about
     /// `logical · interval / (slice · records)` pages of the log's window; the more records, the
     /// fewer of them, and the more slices, the longer the log. Half each would make the product least.
-    fn share(&mut self, wish: u32) {
+    ///
+    /// The records' part is so many quarters of an interval: five intervals, for a mount reads one page in
+    /// five at most then. More would make slices smaller, and so the log longer, for a mount that is hardly
+    /// shorter. Fewer if five make the log so long that it takes another block, which would cost writes.
+    fn share_well(&mut self, wish: u32) {
+        self.share(wish, LEAST_QUARTERS);
+        let blocks = self.ring();
+        for quarters in [20, 15, LEAST_QUARTERS] {
+            self.share(wish, quarters);
+            if self.ring() == blocks {
+                return;
+            }
+        }
+    }
+
+    fn share(&mut self, wish: u32, quarters: u32) {
+        self.table = 0;
         let body = self.g.page_bytes as usize - HEADER - 4;
         for _ in 0..8 {
             let bits = (body.saturating_sub(4 * self.table as usize) * 8) as u32;
             let least = self.g.pages_per_block + 12;
-            // Five intervals: a mount reads one page in five at most then. More would make slices smaller,
-            // and so the log longer, for a mount that is hardly shorter.
-            let useful = (5 * wish.max(8)).min(bits / 2 / self.record_bits);
+            let useful = (quarters * wish.max(8) / 4).min(bits / 2 / self.record_bits);
             self.records = useful.max(least).min(bits / self.record_bits);
             self.interval = wish.max(8).min(self.records.saturating_sub(8));
             self.slice = ((bits - self.records * self.record_bits) / self.entry_bits).max(1);

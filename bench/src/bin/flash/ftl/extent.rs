@@ -73,7 +73,7 @@ pub fn parity(json: bool) -> Result<()> {
             }));
         };
         row("none", plain);
-        for width in [16, 8] {
+        for width in [8, 4] {
             let nand = Superblocks::new(chip()?, width)?;
             row(&format!("one page in {width}"), chip_programs(nand, pages, Superblocks::chip)?);
         }
