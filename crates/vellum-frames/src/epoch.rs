@@ -44,9 +44,10 @@ impl Epochs {
     }
 
     /// Whether there is any reader. If not, what is revoked by now and freed can be used again at once:
-    /// whoever joins later finds it revoked.
+    /// whoever joins later finds it revoked. A change, though of nothing: so this and a joining are one
+    /// after the other, and the later one sees what came before the earlier.
     pub(crate) fn is_read(&self) -> bool {
-        self.readers.load(Ordering::SeqCst) != 0
+        self.readers.fetch_add(0, Ordering::SeqCst) != 0
     }
 
     /// The epoch that every reader has reached.
