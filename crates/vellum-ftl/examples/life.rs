@@ -2,9 +2,9 @@
 //!
 //! Cells err the more the longer they were not written, the more their block was read, and the more often it was
 //! erased. Three hosts bring out one cause each, on a TLC chip by the power law of bit errors behind a code that
-//! corrects 72 bits in 1 KiB; each lives twice. With scrubbing, a tenth of the pages is read each day, and what took
-//! 48 corrected bits or more is written anew elsewhere: that cures retention and read disturb for good, and
-//! puts off what wear does, for worn cells leak sooner; new cells it can't make.
+//! corrects 72 bits in 1 KiB; each lives twice. With scrubbing, every page is read once a day, and what took
+//! 40 corrected bits or more is written anew elsewhere, and a block that was read 500 times. That cures retention and
+//! read disturb; new cells it can't make. (Pages of a block that is still open are not moved before it is full.)
 //!
 //! `cargo run --release --example life -- [--seed N] [--layer tables|small] [--json] [--svg FILE]`
 
@@ -20,7 +20,12 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const PAGES: u32 = 400;
 const PAGE: usize = 2048;
 /// Bits corrected in a codeword from which on a page is written anew.
-const THRESHOLD: u8 = 48;
+const THRESHOLD: u8 = 40;
+/// Reads of a block after which it is written anew.
+const BLOCK_READS: u32 = 500;
+
+/// How often a device was written all over before.
+const WORN_IN: u32 = 100;
 
 /// A host, and how long it is watched.
 struct Host {
@@ -36,19 +41,19 @@ struct Host {
 const HOSTS: [Host; 3] = [
     Host {
         name: "archive",
-        does: "writes once and keeps it, at 40 °C: retention",
+        does: "writes 16 pages a day and keeps the rest, at 40 °C: retention",
         celsius: 40.0,
         days: 365,
         reads: 0,
-        writes: 0,
+        writes: 16,
     },
     Host {
         name: "player",
-        does: "reads one file of 16 pages ten times a day, at 20 °C: read disturb",
+        does: "the same at 20 °C, and reads one file of 16 pages ten times: read disturb",
         celsius: 20.0,
         days: 365,
         reads: 160,
-        writes: 0,
+        writes: 16,
     },
     Host {
         name: "logger",
@@ -87,18 +92,25 @@ fn live<L: Layer<Chip = Model> + Clone>(host: &Host, scrub: bool, seed: u64) -> 
     let chip = ModelConfig { reliability, seed, ..ModelConfig::perfect(geometry) };
     let mut config = Config::new(PAGES.min(L::most_pages(&geometry)));
     let corrected_bits = if scrub { THRESHOLD } else { 0 };
-    config.scrub = ScrubPolicy { corrected_bits, block_reads: 0, retention_days: 0, retry: true };
+    let block_reads = if scrub { BLOCK_READS } else { 0 };
+    // Without read retry, which hides for a while what scrubbing cures.
+    config.scrub = ScrubPolicy { corrected_bits, block_reads, retention_days: 0, retry: false };
     let mut layer = L::format(Model::new(chip)?, config)?;
     let (pages, mut rng, mut page, mut at) =
         (config.logical_pages, Rng::new(seed), vec![0; PAGE], Lpn(0));
-    for lpn in 0..pages {
-        layer.write(Lpn(lpn), &page)?;
+    // A device in mid-life: cells that were never erased neither leak nor are disturbed.
+    for i in 0..WORN_IN * pages {
+        layer.write(Lpn(i % pages), &page)?;
     }
     let mut life = Life { lost: vec![0], ..Life::default() };
     for _ in 0..host.days {
         for _ in 0..host.writes {
             page[..8].copy_from_slice(&rng.next_u64().to_le_bytes());
-            layer.write(Lpn(rng.below(pages.into()) as u32), &page)?;
+            match layer.write(Lpn(rng.below(pages.into()) as u32), &page) {
+                // A map that can't be read any more; what it led to is counted below.
+                Ok(()) | Err(FtlError::Unreadable { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         for i in 0..host.reads {
             read(&mut layer, Lpn(i % 16), &mut page)?;
@@ -106,7 +118,7 @@ fn live<L: Layer<Chip = Model> + Clone>(host: &Host, scrub: bool, seed: u64) -> 
         layer.flush()?;
         layer.nand_mut().age(24.0, host.celsius);
         if scrub {
-            at = layer.scrub(at, pages / 10)?;
+            at = layer.scrub(at, pages)?;
         }
         // A copy is looked at, so that looking disturbs nothing.
         let mut copy = layer.clone();
