@@ -55,7 +55,7 @@ fn chip_programs<N: Nand>(nand: N, pages: u32, model: impl Fn(&N) -> &Model) -> 
 pub fn parity(json: bool) -> Result<()> {
     let chip = || Model::new(ModelConfig::perfect(Geometry { units: 8, ..CHIP }));
     let mut rows = Vec::new();
-    for fill in [60, 70, 80] {
+    for fill in [60, 70] {
         let pages = (CHIP.pages() * fill / 100) as u32;
         let plain = chip_programs(chip()?, pages, |m| m)?;
         let mut row = |kind: &str, (programs, erases): (f64, f64)| {
