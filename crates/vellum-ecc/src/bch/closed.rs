@@ -44,7 +44,7 @@ impl Solver {
     }
 
     /// A solution y of y² + y = u (the other is y + 1), if there is one.
-    fn solve(&self, field: &Field, u: u16) -> Option<u16> {
+    pub(crate) fn solve(&self, field: &Field, u: u16) -> Option<u16> {
         let y = (0..15).filter(|i| u >> i & 1 == 1).fold(0, |y, i| y ^ self.half[i]);
         (field.square(y) ^ y == u).then_some(y)
     }

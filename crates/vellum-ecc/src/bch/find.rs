@@ -7,7 +7,7 @@ use super::syndrome::Syndromes;
 use crate::field::Field;
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::simd::{PlaceSearch, PlaneLocator, TraceRoots, WideLocator};
+use crate::simd::{FieldRoots, PlaceSearch, PlaneLocator, WideLocator};
 use alloc::vec::Vec;
 
 /// Syndromes up to this many live on the stack.
@@ -26,7 +26,7 @@ pub(super) struct Finder {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     planes: Option<PlaneLocator>,
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    trace: Option<TraceRoots>,
+    by_kernel: Option<FieldRoots>,
 }
 
 impl Finder {
@@ -49,7 +49,7 @@ impl Finder {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             planes: PlaneLocator::new(kernels, field, t),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            trace: TraceRoots::new(kernels, field, t),
+            by_kernel: FieldRoots::new(kernels, field, t),
         }
     }
 
@@ -94,8 +94,10 @@ impl Finder {
 
     fn roots(&self, field: &Field, locator: &[u16]) -> Option<Vec<u16>> {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if let Some(trace) = self.trace.as_ref().filter(|_| locator.len() > super::roots::CLOSED) {
-            return trace.roots(field, &self.solver, locator);
+        if let Some(roots) =
+            self.by_kernel.as_ref().filter(|_| locator.len() > super::roots::CLOSED)
+        {
+            return roots.roots(field, &self.solver, locator);
         }
         self.solver.roots(field, locator)
     }

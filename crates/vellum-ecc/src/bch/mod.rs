@@ -5,7 +5,7 @@
 //! and compares, so that a clean codeword costs one encode; otherwise syndromes come from the
 //! difference of the remainders ([`syndrome`]), the error locator from Berlekamp–Massey
 //! ([`locator`]) and its roots from closed forms, the trace algorithm ([`roots`]) or, where the
-//! processor can, a search over all places.
+//! processor can, norms or a search over all places.
 //!
 //! # Beyond t
 //! A word with more than t errors is refused or, rarely, taken for another codeword's: a random

@@ -11,12 +11,12 @@ mod locator;
 mod matrix;
 mod minsum;
 mod planes;
+mod roots;
 mod search;
-mod trace;
 
 pub(crate) use divide::ClmulDivider;
 pub(crate) use locator::WideLocator;
 pub(crate) use minsum::MinSum;
 pub(crate) use planes::PlaneLocator;
+pub(crate) use roots::FieldRoots;
 pub(crate) use search::PlaceSearch;
-pub(crate) use trace::TraceRoots;

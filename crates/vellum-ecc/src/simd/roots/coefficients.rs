@@ -2,10 +2,43 @@
 //!
 //! A coefficient takes 32 bits. One instruction multiplies two of them by a factor, and the products,
 //! 2m − 1 ≤ 29 bits long, do not meet. Sums of products are reduced once, at their end, by Barrett's
-//! method: two more multiplications, for any field polynomial. Squaring a pair of coefficients is one
-//! multiplication of the pair by itself.
+//! method: two more multiplications, for any field polynomial.
 
+use crate::field::Field;
 use core::arch::x86_64::*;
+
+/// A field's order m, its polynomial p, and ⌊x^(2m)/p⌋.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Barrett {
+    m: i32,
+    polynomial: u32,
+    quotient: u32,
+}
+
+impl Barrett {
+    pub(super) fn new(field: &Field) -> Self {
+        let (m, p) = (field.order(), field.polynomial());
+        let (mut rest, mut quotient) = (1u64 << (2 * m), 0);
+        for i in (0..=m).rev() {
+            if rest >> (i + m) & 1 == 1 {
+                quotient |= 1 << i;
+                rest ^= u64::from(p) << i;
+            }
+        }
+        Self { m: m.cast_signed(), polynomial: p, quotient }
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    pub(super) fn reducer(&self) -> Reducer {
+        let word = |w: u32| _mm_cvtsi32_si128(w.cast_signed());
+        Reducer {
+            m: _mm_cvtsi32_si128(self.m),
+            polynomial: word(self.polynomial),
+            quotient: word(self.quotient),
+        }
+    }
+}
 
 /// What reduces products.
 #[derive(Debug, Clone, Copy)]
@@ -83,12 +116,13 @@ pub(super) fn add_products(to: &mut [u32], b: &[u32], n: usize, q0: u32, q1: u32
     }
 }
 
-/// Four squares, not reduced.
+/// The products of coefficients at the same places, not reduced.
 #[inline]
 #[target_feature(enable = "pclmulqdq,sse2")]
-pub(super) fn squared(v: __m128i) -> __m128i {
-    let low = _mm_castsi128_ps(_mm_clmulepi64_si128::<0x00>(v, v));
-    let high = _mm_castsi128_ps(_mm_clmulepi64_si128::<0x11>(v, v));
+pub(super) fn by_place(v: __m128i, w: __m128i) -> __m128i {
+    // Of two pairs' product the middle is a sum; what stands at either side of it is wanted.
+    let low = _mm_castsi128_ps(_mm_clmulepi64_si128::<0x00>(v, w));
+    let high = _mm_castsi128_ps(_mm_clmulepi64_si128::<0x11>(v, w));
     _mm_castps_si128(_mm_shuffle_ps::<0b10_00_10_00>(low, high))
 }
 
