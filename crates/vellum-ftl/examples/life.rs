@@ -4,7 +4,7 @@
 //! erased. Three hosts bring out one cause each, on a TLC chip by the power law of bit errors behind a code that
 //! corrects 72 bits in 1 KiB; each lives twice. With scrubbing, every page is read once a day, and what took
 //! 40 corrected bits or more is written anew elsewhere, and a block that was read 500 times. That cures retention and
-//! read disturb; new cells it can't make. (Pages of a block that is still open are not moved before it is full.)
+//! read disturb; new cells it can't make.
 //!
 //! `cargo run --release --example life -- [--seed N] [--layer tables|small] [--json] [--svg FILE]`
 

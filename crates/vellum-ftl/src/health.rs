@@ -123,12 +123,19 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Has a block's pages moved soon.
+    /// Has a block's pages moved soon. An open one is left for it: on a device that nobody writes it would
+    /// stay open for ever.
     fn refresh(&mut self, block: u32) {
         let waits = self.pending.iter().any(|p| p.0 == block);
         let moves = self.gc.is_some_and(|v| v.block == block);
-        if !waits && !moves && matches!(self.blocks.role(block), Role::Data(_)) {
-            self.pending.insert(0, (block, Cause::Refresh));
+        if waits || moves {
+            return;
+        }
+        match self.blocks.role(block) {
+            // The first of all, so that nothing else is moved there.
+            Role::Open => self.pending.push((block, Cause::Refresh)),
+            Role::Data(_) => self.pending.insert(0, (block, Cause::Refresh)),
+            _ => {}
         }
     }
 

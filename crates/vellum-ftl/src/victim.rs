@@ -17,6 +17,10 @@ impl<N: Nand> Ftl<N> {
     /// Picks the next block to be emptied, if one is needed.
     pub(crate) fn choose(&mut self) -> Result<(), FtlError> {
         while let Some((block, cause)) = self.pending.pop() {
+            if self.blocks.role(block) == Role::Open && !self.leave(block)? {
+                self.pending.insert(0, (block, cause));
+                break;
+            }
             let role = self.blocks.role(block);
             let class = match role {
                 Role::Data(class) => class as u8,
@@ -44,6 +48,14 @@ impl<N: Nand> Ftl<N> {
         match worn.or_else(|| self.best_victim()) {
             Some(victim) => self.start(victim),
             None => Ok(()),
+        }
+    }
+
+    /// Opens another block in the place of an open one that is to be emptied; false while none can be spared.
+    fn leave(&mut self, block: u32) -> Result<bool, FtlError> {
+        match self.heads.iter().position(|head| head.block == block) {
+            Some(f) => self.open(f as u8, self.floor()),
+            None => Ok(false),
         }
     }
 

@@ -51,6 +51,18 @@ fn snapshots_outlast_cuts() {
 }
 
 #[test]
+fn days_pass_between_cuts() {
+    for (i, cell) in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc].into_iter().enumerate() {
+        for map in [MapMode::Flat, DEMAND] {
+            let campaign = Campaign::small(cell, map).with_days(10);
+            let tally = random(campaign, 30 + i as u64, 150, |_| {});
+            let tally = tally.unwrap_or_else(|broken| panic!("{cell:?} {map:?}: {broken}"));
+            assert_eq!(tally.last_resorts, 0, "{cell:?}: the reserve did not hold");
+        }
+    }
+}
+
+#[test]
 fn every_cut_while_a_snapshot_is_taken_used_and_dropped_loses_nothing() {
     for cell in [CellKind::Slc, CellKind::Mlc] {
         let campaign = Campaign::tiny(cell, MapMode::Flat).with_snapshots(12);

@@ -78,7 +78,7 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
 }
 
 /// A device of the random part. Of those with tables every fourth keeps its map on flash, every fourth has snapshots,
-/// every eighth parity.
+/// every eighth parity; for two in eight days pass.
 fn campaign(cell: CellKind, layer: Kind, seed: u64) -> Campaign {
     let map = if seed % 4 == 3 {
         MapMode::Demand { cached_slices: 1, changed: 0 }
@@ -90,6 +90,7 @@ fn campaign(cell: CellKind, layer: Kind, seed: u64) -> Campaign {
         (Kind::Small, ..) => campaign.with_small_layer(),
         (Kind::Tables, 1, _) => campaign.with_snapshots(SNAPSHOT),
         (Kind::Tables, _, 2) => campaign.with_superblocks(3),
+        (Kind::Tables, _, 4 | 7) => campaign.with_days(10),
         (Kind::Tables, ..) => campaign,
     }
 }

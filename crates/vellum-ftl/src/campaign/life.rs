@@ -21,6 +21,7 @@ pub(super) struct Owed {
     /// The batch in flight: pages and versions.
     batch: Vec<(u32, u32)>,
     version: u32,
+    day: u16,
     snapshot: Snapshot,
     pub rng: Rng,
     pub tally: Tally,
@@ -67,6 +68,7 @@ impl Owed {
             allowed: BTreeMap::new(),
             batch: Vec::new(),
             version: 0,
+            day: 0,
             snapshot: Snapshot { may_not: true, ..Snapshot::default() },
             rng: Rng::new(seed),
             tally: Tally::default(),
@@ -129,6 +131,7 @@ impl Owed {
             }
             90..=93 if ftl.batch_limit() > 0 => self.write_batch(ftl),
             94..=95 if self.campaign.config.snapshot_pages > 0 => self.take_or_drop(ftl),
+            96 if self.campaign.config.scrub.retention_days > 0 => self.pass_days(ftl, any),
             _ => self.flush(ftl),
         };
         self.tally.last_resorts += u64::from(ftl.stats().last_resorts - resorts);
@@ -142,6 +145,13 @@ impl Owed {
             return Err(Stop::Broken(Broken::Latency { moves, most, life: self.name.clone() }));
         }
         self.check_snapshot(ftl, false)
+    }
+
+    /// Some days pass, and the host scrubs a little from `any` on.
+    fn pass_days<L: Subject>(&mut self, ftl: &mut L, any: u32) -> Result<(), FtlError> {
+        self.day += self.rng.below(4) as u16;
+        ftl.set_day(self.day)?;
+        ftl.scrub(Lpn(any), 8).map(drop)
     }
 
     /// Takes a snapshot, or drops the one that there is.

@@ -78,6 +78,12 @@ impl Campaign {
         Campaign { nested: self.nested, ..Campaign::fitting(self.chip.geometry, map, 1, pages) }
     }
 
+    /// The same with days that pass: blocks of so many days are moved, and some pages read by scrubbing.
+    pub fn with_days(mut self, retention: u8) -> Campaign {
+        self.config.scrub.retention_days = retention;
+        self
+    }
+
     /// The same on superblocks of so many blocks.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! What a campaign asks of a layer beyond what every one has: batches and snapshots, where there are any.
+//! What a campaign asks of a layer beyond what every one has: batches, snapshots and days, where there are any.
 
 use super::chip::Chip;
 use crate::{Ftl, FtlError, Layer, Lpn, Small};
@@ -26,6 +26,9 @@ pub(super) trait Subject: Layer<Chip: Chip> + Clone {
         let pages = self.pages().into();
         Err(FtlError::PastEnd { lpn: lpn.0.into(), pages })
     }
+    fn set_day(&mut self, _day: u16) -> Result<(), FtlError> {
+        Ok(())
+    }
 }
 
 impl<N: Nand + Chip> Subject for Small<N> {}
@@ -48,5 +51,8 @@ impl<N: Nand + Chip> Subject for Ftl<N> {
     }
     fn read_snapshot(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
         Ftl::read_snapshot(self, lpn, out)
+    }
+    fn set_day(&mut self, day: u16) -> Result<(), FtlError> {
+        Ftl::set_day(self, day)
     }
 }
