@@ -3,8 +3,8 @@
 //!
 //! A page is short: a compressor that describes its codes in each frame, as zstd does, spends a tenth of
 //! the frame on that, and most of the time to read one back on building tables. Here the codes are ones
-//! that were made from the memory of guests ([`train`]): one of [`model::TEXTS`] for a page's literals, one
-//! set of [`model::SHAPES`] for the rest. Their tables are built once a process.
+//! that were made from the memory of guests ([`train`]): one of `TEXTS` in `model.rs` for a page's literals, one
+//! set of `SHAPES` there for the rest. Their tables are built once a process.
 //!
 //! What takes a decoder longest is to wait: for one symbol's length before it can look for the next, and
 //! for the right way after it guessed wrong. So symbols lie in two or four streams that are read at once,
