@@ -92,7 +92,8 @@ fn a_driver_that_waits_passes_the_suite_and_sends_the_same_commands() {
         block_on(conformance::run_async(&mut waits, EraseBlock(5))).unwrap();
         let (plain, waits) = (plain.release().0, waits.release().0);
         assert!(waits.waited as usize == waits.sent.len() && plain.waited == 0);
-        assert!(plain.sent == waits.sent, "{}", part.name);
+        // What only drivers that block have, pages that change hands, comes last.
+        assert!(plain.sent.starts_with(&waits.sent), "{}", part.name);
     }
 }
 
