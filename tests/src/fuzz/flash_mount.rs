@@ -131,10 +131,11 @@ fn folded(seed: u32, parts: &[&[u8]]) -> [u8; 2] {
 }
 
 /// Makes a page's checksums fit (`docs/src/formats/ftl.md`): a metadata page's own, that of the data in the record,
-/// and the record's, of the bytes that the layer writes.
+/// and the record's, of the bytes that the layer writes. Parity has none of its own.
 fn mend(page: &mut Page, small: bool) {
     let end = page.data.len() - 4;
-    if page.oob[0] & 3 != 0 {
+    let parity = !small && page.oob[0] & 3 == 2;
+    if page.oob[0] & 3 != 0 && !parity {
         let crc = crc32fast::hash(&page.data[..end]);
         page.data[end..].copy_from_slice(&crc.to_le_bytes());
     }
