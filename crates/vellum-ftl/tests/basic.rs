@@ -1,6 +1,5 @@
-//! The layer against a plain map: any mix of operations, any mount, any map mode.
+//! The layer against what it promises, operation by operation. Any mix of them is in `states`.
 
-use proptest::prelude::*;
 use std::collections::BTreeMap;
 use vellum_ftl::{Config, Ftl, FtlError, Lpn, MapMode};
 use vellum_nand::{CellKind, Geometry, Model, ModelConfig};
@@ -29,92 +28,6 @@ fn check(ftl: &mut Ftl<Model>, truth: &BTreeMap<u32, Vec<u8>>) {
         let zero = vec![0; PAGE];
         let expected = truth.get(&lpn).unwrap_or(&zero);
         assert!(&page == expected, "page {lpn}: {:?}, not {:?}", &page[..8], &expected[..8]);
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Write(u32),
-    Hot(u32),
-    Trim(u32, u32),
-    Batch(Vec<u32>),
-    Flush,
-    Remount,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        20 => any::<u32>().prop_map(Step::Write),
-        20 => any::<u32>().prop_map(Step::Hot),
-        2 => (any::<u32>(), 1u32..40).prop_map(|(a, n)| Step::Trim(a, n)),
-        2 => proptest::collection::vec(any::<u32>(), 1..6).prop_map(Step::Batch),
-        1 => Just(Step::Flush),
-        1 => Just(Step::Remount),
-    ]
-}
-
-fn run(steps: &[Step], map: MapMode, cell: CellKind) {
-    // As full as it can be: the reserve is checked at each step by a debug assertion, and here.
-    let n = Config::most_pages(&Geometry::tiny(48, 16).with_cell(cell));
-    let mut ftl = Ftl::format(chip(cell), config(n, map)).unwrap();
-    let mut truth = BTreeMap::new();
-    let mut version = 0;
-    let mut fresh = |lpn: u32| {
-        version += 1;
-        content(lpn, version)
-    };
-    for lpn in 0..n {
-        let page = fresh(lpn);
-        ftl.write(Lpn(lpn), &page).unwrap();
-        truth.insert(lpn, page);
-    }
-    for step in steps {
-        match step {
-            Step::Write(x) | Step::Hot(x) => {
-                let lpn = if matches!(step, Step::Hot(_)) { x % 40 } else { x % n };
-                let page = fresh(lpn);
-                ftl.write(Lpn(lpn), &page).unwrap();
-                truth.insert(lpn, page);
-            }
-            Step::Trim(a, count) => {
-                let a = a % n;
-                let count = (*count).min(n - a);
-                ftl.trim(Lpn(a), count).unwrap();
-                (a..a + count).for_each(|lpn| drop(truth.remove(&lpn)));
-            }
-            Step::Batch(lpns) => {
-                let pages: Vec<(Lpn, Vec<u8>)> =
-                    lpns.iter().map(|x| (Lpn(x % n), fresh(x % n))).collect();
-                let batch: Vec<(Lpn, &[u8])> = pages.iter().map(|p| (p.0, &p.1[..])).collect();
-                ftl.write_batch(&batch).unwrap();
-                pages.into_iter().for_each(|(lpn, page)| drop(truth.insert(lpn.0, page)));
-            }
-            Step::Flush => ftl.flush().unwrap(),
-            Step::Remount => {
-                ftl.flush().unwrap();
-                ftl = Ftl::mount(ftl.into_nand(), config(n, map)).unwrap();
-            }
-        }
-        let reserve = ftl.reserve();
-        assert!(matches!(step, Step::Remount) || reserve.holds(), "{reserve:?} after {step:?}");
-        assert_eq!(ftl.stats().last_resorts, 0);
-    }
-    check(&mut ftl, &truth);
-    ftl.flush().unwrap();
-    let mut ftl = Ftl::mount(ftl.into_nand(), config(n, map)).unwrap();
-    check(&mut ftl, &truth);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
-    #[test]
-    fn any_mix_of_operations_reads_back_what_was_written(
-        steps in proptest::collection::vec(step(), 1..900),
-        flat in any::<bool>(),
-        slc in any::<bool>(),
-    ) {
-        let map = if flat { MapMode::Flat } else { MapMode::Demand { cached_slices: 1, changed: 0 } };
-        run(&steps, map, if slc { CellKind::Slc } else { CellKind::Tlc });
     }
 }
 

@@ -1,6 +1,5 @@
 //! The layer for little RAM: against a plain map, in 4 KiB, and cut everywhere.
 
-use proptest::prelude::*;
 use vellum_block::Rng;
 use vellum_ftl::campaign::{Campaign, exhaustive, random};
 use vellum_ftl::{Config, FtlError, Lpn, MapMode, Small};
@@ -55,58 +54,6 @@ fn random_cuts_lose_nothing_and_no_host_operation_waits_longer_than_promised() {
             let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
             let (moves, most) = tally.moves;
             assert!(tally.nested > 20 && moves > 4 && moves <= most, "{tally:?}");
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Write(u32),
-    Trim(u32, u32),
-    Remount,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        30 => any::<u32>().prop_map(Step::Write),
-        3 => (any::<u32>(), 1u32..20).prop_map(|(a, n)| Step::Trim(a, n)),
-        1 => Just(Step::Remount),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
-    #[test]
-    fn any_mix_of_operations_reads_back_what_was_written(
-        steps in proptest::collection::vec(step(), 1..600),
-        pages in 1u32..260,
-        slc in any::<bool>(),
-    ) {
-        let chip = chip(if slc { CellKind::Slc } else { CellKind::Tlc });
-        let pages = pages.min(Small::<Model>::most_pages(chip.geometry()));
-        let mut small = Small::format(chip, Config::new(pages)).unwrap();
-        let mut truth = vec![0; pages as usize];
-        for (version, step) in (1..).zip(&steps) {
-            match step {
-                Step::Write(x) => {
-                    let lpn = x % pages;
-                    small.write(Lpn(lpn), &content(lpn, version)).unwrap();
-                    truth[lpn as usize] = version;
-                }
-                Step::Trim(x, n) => {
-                    let first = x % pages;
-                    let n = (*n).min(pages - first);
-                    small.trim(Lpn(first), n).unwrap();
-                    truth[first as usize..(first + n) as usize].fill(0);
-                }
-                Step::Remount => small = Small::mount(small.into_nand(), CONFIG).unwrap(),
-            }
-        }
-        let mut small = Small::mount(small.into_nand(), CONFIG).unwrap();
-        let mut page = vec![0; PAGE];
-        for (lpn, &version) in (0..).zip(&truth) {
-            small.read(Lpn(lpn), &mut page).unwrap();
-            prop_assert!(page == content(lpn, version), "page {lpn}");
         }
     }
 }
