@@ -30,6 +30,8 @@ pub(crate) struct Blocks {
     pages: u32,
     /// All blocks' erases together.
     sum: u64,
+    /// No block has fewer erases of those that [`Blocks::laggard`] looks at, and none more.
+    bounds: (u32, u32),
 }
 
 const ERASES: u32 = 0xff_ffff;
@@ -79,6 +81,7 @@ impl Blocks {
             bits: keep.bits.then(|| vec![0; words]),
             pages,
             sum: 0,
+            bounds: (0, 0),
         }
     }
 
@@ -108,6 +111,7 @@ impl Blocks {
         if let Some(n) = self.tally.of(role) {
             *n += 1;
         }
+        self.widen(self.erases(block));
     }
 
     /// Blocks that hold nothing: those whose content no cut can bring back, and the others.
@@ -177,6 +181,7 @@ impl Blocks {
         let (old, new) = (*word & ERASES, erases.min(ERASES));
         *word = *word & !ERASES | new;
         self.sum = self.sum - u64::from(old) + u64::from(new);
+        self.widen(new);
     }
 
     /// The day of a block's opening, modulo 256.
@@ -243,6 +248,7 @@ impl Blocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn reads_are_told_about_when_they_should() {
@@ -251,6 +257,38 @@ mod tests {
             let mut blocks = Blocks::new(16, 16, keep);
             let told = (0..10 * limit).filter(|_| blocks.note_read(3)).count();
             assert!((least..=most).contains(&told), "limit {limit}: told {told} times");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn searches_find_what_a_plain_look_finds(
+            changes in proptest::collection::vec((0u32..90, 0u8..6, 0u32..9, 0u16..17), 1..300),
+            gap in 0u32..7,
+        ) {
+            let mut blocks = Blocks::new(90, 16, Keep { bits: false, births: false, block_reads: 0 });
+            for (block, role, erases, valid) in changes {
+                blocks.set_erases(block, blocks.erases(block) + erases);
+                blocks.valid[block as usize] = valid;
+                let roles = [Role::Free, Role::Open, Role::Meta, Role::Bad];
+                let data = Role::Data(Class::of(role));
+                blocks.set_role(block, roles.get(usize::from(role)).copied().unwrap_or(data));
+
+                let of = |kinds: fn(&Role) -> bool| -> Vec<u32> {
+                    let some = blocks.roles().filter(|(_, r)| kinds(r));
+                    some.map(|(b, _)| b).collect()
+                };
+                let closed = of(|r| matches!(r, Role::Data(_)));
+                let used = of(|r| matches!(r, Role::Data(_) | Role::Free | Role::Open));
+                let erases = |b: &u32| blocks.erases(*b);
+                let least = closed.iter().map(erases).min();
+                let most = used.iter().map(erases).max();
+                let lags = least.filter(|l| most.is_some_and(|m| m - l >= gap));
+                let valid = |b: &u32| blocks.valid[*b as usize];
+                let emptiest = closed.iter().copied().min_by_key(|b| (valid(b), erases(b)));
+                prop_assert_eq!(blocks.emptiest().map(|e| e.0), emptiest);
+                prop_assert_eq!(blocks.laggard(gap), lags);
+            }
         }
     }
 

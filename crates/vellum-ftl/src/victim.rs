@@ -42,8 +42,9 @@ impl<N: Nand> Ftl<N> {
         }
         self.count_all()?;
         // Levelling frees little: every other victim at most, and only while there is room.
+        let worn = if self.levelled { None } else { self.worn_victim() };
         let room = |v: &Victim| self.sure_free() > self.floor() || self.levels_at_floor(v.full);
-        let worn = if self.levelled { None } else { self.worn_victim().filter(room) };
+        let worn = worn.filter(room);
         self.levelled = worn.is_some();
         match worn.or_else(|| self.best_victim()) {
             Some(victim) => self.start(victim),
@@ -128,7 +129,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// The least worn data block, when it lags too far behind and the budget allows.
-    fn worn_victim(&self) -> Option<Victim> {
+    fn worn_victim(&mut self) -> Option<Victim> {
         let policy = self.config.wear;
         if policy.spread == 0 {
             return None;
@@ -137,13 +138,10 @@ impl<N: Nand> Ftl<N> {
         if spent * 1000 > self.stats.programs() * u64::from(policy.budget_permille) {
             return None;
         }
-        let (erases, most) = self.blocks.extremes()?;
         // Below the bound, so that it holds while this block is emptied; under skewed traffic the gap
         // grows by itself and is closed early, under uniform traffic an early move is lost work.
         let margin = if self.placer.skewed { 6 } else { 2 };
-        if most - erases + margin <= policy.spread {
-            return None;
-        }
+        let erases = self.blocks.laggard((policy.spread + 1).saturating_sub(margin))?;
         let lagging = self.blocks.roles().find_map(|(block, role)| match role {
             Role::Data(class) if self.blocks.erases(block) == erases => Some((block, class as u8)),
             _ => None,

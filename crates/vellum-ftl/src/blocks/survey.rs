@@ -21,9 +21,10 @@ impl Blocks {
     /// pages. O(blocks), a few at a time.
     pub fn emptiest(&self) -> Option<(u32, Class, u32)> {
         let both = self.roles.iter().zip(&self.valid);
-        // Without branches: several blocks an instruction.
+        // Without branches: several blocks an instruction. What holds no data is as full as can be.
+        let full = i16::MAX.cast_unsigned();
         let of = |(r, v): (&Role, &u16)| {
-            if matches!(r, Role::Data(_)) { v.cast_signed() } else { i16::MAX }
+            (v | if matches!(r, Role::Data(_)) { 0 } else { full }).cast_signed()
         };
         let least = both.map(of).fold(i16::MAX, i16::min).cast_unsigned();
         let mut best: Option<(u32, Class, u32)> = None;
@@ -42,8 +43,24 @@ impl Blocks {
         best
     }
 
+    /// The fewest erases of a closed block, if one that data may lie in has `gap` more at least. O(1) where the
+    /// bounds of the last look rule that out, else O(blocks).
+    pub fn laggard(&mut self, gap: u32) -> Option<u32> {
+        if self.bounds.1 - self.bounds.0 < gap {
+            return None;
+        }
+        self.bounds = self.extremes()?;
+        let (least, most) = self.bounds;
+        (most - least >= gap).then_some(least)
+    }
+
+    /// The bounds hold for a block of so many erases as well.
+    pub(super) fn widen(&mut self, erases: u32) {
+        self.bounds = (self.bounds.0.min(erases), self.bounds.1.max(erases));
+    }
+
     /// The fewest erases of a closed block, and the most of those that data may lie in. O(blocks).
-    pub fn extremes(&self) -> Option<(u32, u32)> {
+    fn extremes(&self) -> Option<(u32, u32)> {
         let both = || self.roles.iter().zip(&self.worn);
         let closed = |r: &Role| matches!(r, Role::Data(_));
         let used = |r: &Role| closed(r) || matches!(r, Role::Free | Role::FreeLater | Role::Open);

@@ -55,8 +55,9 @@ pub(super) struct Page {
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub pages: Vec<Page>,
-    /// User out-of-band bytes, page after page.
-    pub oob: Vec<u8>,
+    /// User out-of-band bytes, page after page, and how many a page has.
+    oob: Vec<u8>,
+    beside: u32,
     /// The next page that may be programmed.
     pub next: u32,
     pub erases: u32,
@@ -73,6 +74,7 @@ impl Block {
         Block {
             pages: vec![Page::default(); pages as usize],
             oob: vec![0xff; (pages * oob) as usize],
+            beside: oob,
             next: 0,
             erases: 0,
             endurance,
@@ -82,11 +84,14 @@ impl Block {
     }
 
     pub fn wipe(&mut self, frames: &mut Frames) {
-        for page in &mut self.pages {
-            frames.release(core::mem::take(page).frame);
-        }
+        frames.release_all(self.pages.iter_mut().filter_map(|page| core::mem::take(page).frame));
         self.oob.fill(0xff);
         self.next = 0;
+    }
+
+    /// Whether it had all the erases that it survives.
+    pub fn is_worn(&self) -> bool {
+        self.erases >= self.endurance
     }
 
     pub fn is_open(&self) -> bool {
@@ -94,12 +99,12 @@ impl Block {
     }
 
     pub fn oob_of(&self, page: u32) -> &[u8] {
-        let n = self.oob.len() / self.pages.len();
+        let n = self.beside as usize;
         &self.oob[page as usize * n..][..n]
     }
 
     pub fn oob_of_mut(&mut self, page: u32) -> &mut [u8] {
-        let n = self.oob.len() / self.pages.len();
+        let n = self.beside as usize;
         &mut self.oob[page as usize * n..][..n]
     }
 }

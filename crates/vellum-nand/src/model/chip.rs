@@ -4,7 +4,6 @@ use super::frames::Frame;
 use super::{CutMode, Model, RETRY_LEVELS, Reliability};
 use crate::Page;
 use crate::{EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
-use std::sync::Arc;
 
 impl Model {
     /// A read's share of time and counters, what the error correction says, and where the bytes are.
@@ -23,7 +22,7 @@ impl Model {
         let bus = self.config.timing.transfer(length);
         self.spend(block, bus, self.config.timing.read, true);
         let status = self.sense(ppa);
-        let state = &self.blocks[block.0 as usize];
+        let state = self.block(block);
         oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
         Ok((status, state.pages[page as usize].frame))
     }
@@ -44,11 +43,25 @@ impl Model {
         status: &ReadStatus,
     ) {
         match cells {
+            // Out-of-band bytes alone: where the others lie is not looked up.
+            _ if data.is_empty() => {}
             Some(frame) => {
                 data.copy_from_slice(&self.frames.get(frame)[at as usize..][..data.len()]);
             }
             None => data.fill(0xff),
         }
+        if self.errs(status) {
+            self.err(ppa, at, data, oob, status);
+        }
+    }
+
+    /// Whether a read gives other bytes than were programmed.
+    fn errs(&self, status: &ReadStatus) -> bool {
+        self.errs_bare() || !(status.is_readable() || status.is_erased())
+    }
+
+    /// Makes what was programmed what the cells give.
+    fn err(&mut self, ppa: Ppa, at: u32, data: &mut [u8], oob: &mut [u8], status: &ReadStatus) {
         if !status.is_readable() && !status.is_erased() {
             self.spoil_buffers(ppa, at, data, oob, status);
         }
@@ -60,13 +73,14 @@ impl Model {
     /// A program's checks, time and counters, up to the cells.
     fn begin_program(&mut self, ppa: Ppa, bytes: usize, oob: usize) -> Result<(), NandError> {
         self.ready()?;
-        let g = self.config.geometry;
+        let g = &self.config.geometry;
         g.check_program(ppa, bytes, oob)?;
         self.check_program(ppa)?;
-        let array = self.config.timing.program_of(&g, g.page_of(ppa));
+        let array = self.config.timing.program_of(g, g.page_of(ppa));
         let bus = self.config.timing.transfer(bytes + oob);
+        let block = g.block_of(ppa);
         self.counters.bus_bytes += (bytes + oob) as u64;
-        self.spend(g.block_of(ppa), bus, array, !self.config.overlapped);
+        self.spend(block, bus, array, !self.config.overlapped);
         Ok(())
     }
 }
@@ -95,11 +109,8 @@ impl Nand for Model {
         let (status, cells) = self.read_cells(ppa, bytes, oob)?;
         let held = cells.map(|frame| self.frames.get(frame));
         let mut page = held.cloned().unwrap_or_else(|| Page::from(&vec![0xff; bytes][..]));
-        if !status.is_readable() && !status.is_erased() {
-            self.spoil_buffers(ppa, 0, page.bytes_mut(), oob, &status);
-        }
-        if self.errs_bare() {
-            self.flip(ppa, 0, page.bytes_mut(), oob);
+        if self.errs(&status) {
+            self.err(ppa, 0, page.bytes_mut(), oob, &status);
         }
         Ok((status, page))
     }
@@ -157,14 +168,13 @@ impl Nand for Model {
             return Err(NandError::PowerLost);
         }
         self.counters.erases += 1;
-        if self.worn(block) {
-            let state = self.block_mut(block);
+        let state = self.cells.get_mut(block.0);
+        if state.is_worn() {
             state.erases += 1;
             state.next = state.pages.len() as u32;
             self.counters.erase_fails += 1;
             return Err(NandError::EraseFailed { block });
         }
-        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
         state.erases += 1;
         state.weak = false;
         state.wipe(&mut self.frames);

@@ -8,7 +8,6 @@ use super::Model;
 use super::block::{Block, Flaw};
 use super::frames::{Frame, Frames};
 use crate::{EraseBlock, Ppa};
-use std::sync::Arc;
 use vellum_block::Rng;
 
 /// What the cut does to the operation in flight.
@@ -118,7 +117,7 @@ impl Model {
         let (block, page) = (g.block_of(ppa), g.page_of(ppa));
         let words = g.codewords() as u8;
         let lost = g.paired_with(page);
-        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
+        let state = self.cells.get_mut(block.0);
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
         state.next = page + 1;
         let slot = &mut state.pages[page as usize];
@@ -138,7 +137,7 @@ impl Model {
 
     /// The erase of a block is cut short.
     pub(super) fn cut_erase(&mut self, block: EraseBlock, mode: CutMode, mut rng: Rng) {
-        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
+        let state = self.cells.get_mut(block.0);
         state.erases += 1;
         state.weak = true;
         if mode == CutMode::WeakErase {

@@ -2,15 +2,15 @@
 //! the chip is one more count and not a copy, and a frame that nobody holds is used again.
 //!
 //! A frame's bytes are a [`Page`]: a page that is handed over is put into a frame as it is, and what the
-//! frame held before is handed out to be filled next. Copies of the chip share the table of frames until
-//! one of them writes, and the bytes of each frame until one of them writes there.
+//! frame held before is handed out to be filled next. Copies of the chip share the bytes of each frame until
+//! one of them writes there.
 //!
 //! What a move touches is small, so that it stays in the processor's caches beside the data that goes
-//! through them: a byte a frame. The table is touched when bytes come or go.
+//! through them: a byte a frame. The table is touched when bytes come or go, and asked for ahead: a block's
+//! frames at once when it is erased.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use vellum_block::Page;
 
 /// Most pages that wait to be filled.
@@ -29,7 +29,7 @@ impl Frame {
 /// All of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Frames {
-    table: Arc<Vec<Page>>,
+    table: Vec<Page>,
     /// Pages of the chip that hold each frame.
     holders: Vec<u8>,
     /// Frames that nobody holds, the one freed last at the end.
@@ -43,7 +43,7 @@ impl Frames {
     pub fn put(&mut self, data: &[u8]) -> Frame {
         match self.take() {
             Some(frame) => {
-                Arc::make_mut(&mut self.table)[frame.index()].fill_from(data);
+                self.table[frame.index()].fill_from(data);
                 frame
             }
             None => self.grow(data.into()),
@@ -53,14 +53,10 @@ impl Frames {
     /// A frame that holds `page` itself, for one holder.
     pub fn keep(&mut self, page: &Page) -> Frame {
         let Some(frame) = self.take() else { return self.grow(page.clone()) };
-        let slot = &mut Arc::make_mut(&mut self.table)[frame.index()];
+        let slot = &mut self.table[frame.index()];
         let old = core::mem::replace(slot, page.clone());
         if self.spare.len() < SPARE {
             self.spare.push(old);
-        }
-        // The next one's place in the table is asked for now, not waited for then.
-        if let Some(next) = self.free.last() {
-            black_box(self.table[next.index()].len());
         }
         frame
     }
@@ -68,6 +64,8 @@ impl Frames {
     /// A page that nobody needs any more.
     pub fn spare(&mut self) -> Option<Page> {
         while let Some(page) = self.spare.pop() {
+            // The next one is asked for while this one is filled.
+            black_box(self.spare.last().is_some_and(Page::is_shared));
             if !page.is_shared() {
                 return Some(page);
             }
@@ -84,10 +82,9 @@ impl Frames {
 
     /// One more frame, for one holder.
     fn grow(&mut self, page: Page) -> Frame {
-        let table = Arc::make_mut(&mut self.table);
-        table.push(page);
+        self.table.push(page);
         self.holders.push(1);
-        Frame(NonZeroU32::MIN.saturating_add(table.len() as u32 - 1))
+        Frame(NonZeroU32::MIN.saturating_add(self.table.len() as u32 - 1))
     }
 
     /// One more page holds the frame, or, when a byte can't count them any more, another one of the same
@@ -110,6 +107,15 @@ impl Frames {
         if *holders == 0 {
             self.free.push(frame);
         }
+    }
+
+    /// Pages that held these do not any more.
+    pub fn release_all(&mut self, frames: impl Iterator<Item = Frame>) {
+        let before = self.free.len();
+        frames.for_each(|frame| self.release(Some(frame)));
+        // Their places in the table, which they are filled at soon, are asked for now and all together.
+        let places = self.free[before..].iter().map(|frame| self.table[frame.index()].len());
+        black_box(places.fold(0, |all, bytes| all ^ bytes));
     }
 
     /// Its bytes.

@@ -1,10 +1,11 @@
 //! The chip model: cells that obey the chip's rules, wear out, err and lose power.
 //!
 //! Everything is a function of the seed and the calls. Data is kept in counted frames of a page each, so a
-//! clone of a chip costs one pointer a block and five bytes a page that was ever written; the first write to
-//! one of the two counts the frames once more, and bytes are copied where they are written.
+//! clone of a chip costs a count a block and one a page that was ever written, and bytes are copied where they
+//! are written.
 
 mod block;
+mod cells;
 mod chip;
 mod cut;
 mod frames;
@@ -22,8 +23,8 @@ pub use timing::{Bus, Timing};
 
 use crate::{Codeword, EraseBlock, Geometry, NandError, Ppa, ReadStatus};
 use block::Block;
+use cells::Cells;
 use frames::{Frame, Frames};
-use std::sync::Arc;
 use vellum_block::{Duration, Instant, Rng};
 
 /// Parameters of a [`Model`].
@@ -95,7 +96,7 @@ pub struct Counters {
 #[derive(Debug, Clone)]
 pub struct Model {
     config: ModelConfig,
-    blocks: Vec<Arc<Block>>,
+    cells: Cells,
     frames: Frames,
     /// Reads of each block since its erase.
     disturb: Vec<u32>,
@@ -122,7 +123,10 @@ impl Model {
         g.check()?;
         let mut model = Model {
             config,
-            blocks: Vec::new(),
+            cells: Cells::new(
+                g.blocks,
+                Block::new(g.pages_per_block, g.user_oob_bytes(), u32::MAX),
+            ),
             frames: Frames::default(),
             disturb: vec![0; g.blocks as usize],
             busy: vec![Instant::ZERO; g.units as usize],
@@ -135,9 +139,6 @@ impl Model {
             cut: None,
             counters: Counters::default(),
         };
-        // Blocks that never differ share one until they are written.
-        let plain = Arc::new(Block::new(g.pages_per_block, g.user_oob_bytes(), u32::MAX));
-        model.blocks = vec![plain; g.blocks as usize];
         for block in 1..g.blocks {
             model.leave_factory(block);
         }
@@ -160,11 +161,11 @@ impl Model {
     }
 
     fn block(&self, block: EraseBlock) -> &Block {
-        &self.blocks[block.0 as usize]
+        self.cells.get(block.0)
     }
 
     fn block_mut(&mut self, block: EraseBlock) -> &mut Block {
-        Arc::make_mut(&mut self.blocks[block.0 as usize])
+        self.cells.get_mut(block.0)
     }
 
     /// The chip's parameters.
@@ -196,7 +197,7 @@ impl Model {
 
     /// Erases of a block so far.
     pub fn erases_of(&self, block: EraseBlock) -> u32 {
-        self.blocks.get(block.0 as usize).map_or(0, |b| b.erases)
+        if (block.0 as usize) < self.cells.count() { self.block(block).erases } else { 0 }
     }
 
     /// Sets how many more erases a block survives: 0 makes its next program and erase fail.
@@ -225,11 +226,6 @@ impl Model {
 
     fn ready(&self) -> Result<(), NandError> {
         if self.powered { Ok(()) } else { Err(NandError::PowerLost) }
-    }
-
-    fn worn(&mut self, block: EraseBlock) -> bool {
-        let state = self.block(block);
-        state.erases >= state.endurance
     }
 
     /// Checks the chip's rules for a program.
@@ -264,18 +260,18 @@ impl Model {
             self.cut_program(ppa, frame, oob, mode, rng);
             return Err(NandError::PowerLost);
         }
-        let g = self.config.geometry;
-        let (block, page, aged) = (g.block_of(ppa), g.page_of(ppa), self.aged);
+        let g = &self.config.geometry;
+        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
         self.counters.programs += 1;
-        let failed = self.worn(block) && self.rng.one_in(2);
-        let weak = self.block(block).weak && self.rng.one_in(2);
-        let state = Arc::make_mut(&mut self.blocks[block.0 as usize]);
+        let state = self.cells.get_mut(block.0);
+        let failed = state.is_worn() && self.rng.one_in(2);
+        let weak = state.weak && self.rng.one_in(2);
         let was_open = state.is_open();
         state.next = page + 1;
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
         let slot = &mut state.pages[page as usize];
         slot.programs += 1;
-        slot.born = aged;
+        slot.born = self.aged;
         if failed || weak || slot.flaw == Flaw::Charged {
             slot.flaw = Flaw::Unreadable;
         }

@@ -8,18 +8,19 @@ use vellum_block::Rng;
 impl Model {
     /// What the error correction says of a page now.
     pub(super) fn sense(&mut self, ppa: Ppa) -> ReadStatus {
-        let g = self.config.geometry;
+        let g = &self.config.geometry;
         let (block, page) = (g.block_of(ppa), g.page_of(ppa) as usize);
-        let state = self.block(block);
-        let (flaw, empty) = (state.pages[page].flaw, state.pages[page].frame.is_none());
+        let slot = &self.block(block).pages[page];
+        let (flaw, empty) = (slot.flaw, slot.frame.is_none());
         let erased = empty && flaw != Flaw::Unreadable;
         if erased {
-            return every(&g, Codeword::Erased);
+            return every(g, Codeword::Erased);
         }
-        let mut status = every(&g, Codeword::Corrected(0));
+        let mut status = every(g, Codeword::Corrected(0));
         if self.config.reliability == Reliability::Perfect && flaw == Flaw::None {
             return status;
         }
+        let g = self.config.geometry;
         if self.config.reliability != Reliability::Perfect && !self.is_bare() {
             self.draw_errors(ppa, &mut status);
         }
@@ -83,9 +84,6 @@ impl Model {
     /// Flips the wrong bits of a chip that corrects none. Where they are hangs on the page and its
     /// program alone; more stress adds to them. A page that is not programmed errs too.
     pub(super) fn flip(&mut self, ppa: Ppa, at: u32, data: &mut [u8], oob: &mut [u8]) {
-        if self.config.reliability == Reliability::Perfect {
-            return;
-        }
         let g = self.config.geometry;
         let mut status = every(&g, Codeword::Corrected(0));
         self.draw_errors(ppa, &mut status);

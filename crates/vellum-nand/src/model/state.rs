@@ -1,10 +1,10 @@
 //! Saving, restoring and hashing a chip, by the idiom of `vellum-state`.
 
 use super::block::{Block, Flaw};
+use super::cells::Cells;
 use super::frames::Frames;
 use super::{Counters, Cut, CutMode, Model};
 use crate::Geometry;
-use std::sync::Arc;
 use vellum_block::{Instant, Rng};
 use vellum_state::{Error, Reader, State, Writer};
 
@@ -22,7 +22,7 @@ impl State for Model {
             self.busy.iter().for_each(|t| w.u64(t.as_ps()));
             self.disturb.iter().for_each(|&n| w.u32(n));
             fields(&self.counters).iter().for_each(|&n| w.u64(n));
-            self.blocks.iter().for_each(|b| save_block(b, &self.frames, w));
+            self.cells.iter().for_each(|b| save_block(b, &self.frames, w));
         });
     }
 
@@ -50,10 +50,9 @@ impl State for Model {
             self.counters = counters(all);
             // Blocks and the frames that they name change together, or not at all.
             let mut frames = Frames::default();
-            let blocks: Result<Vec<_>, Error> = (0..self.blocks.len())
-                .map(|_| load_block(&g, &mut frames, r).map(Arc::new))
-                .collect();
-            (self.blocks, self.frames) = (blocks?, frames);
+            let cells: Result<Cells, Error> =
+                (0..self.cells.count()).map(|_| load_block(&g, &mut frames, r)).collect();
+            (self.cells, self.frames) = (cells?, frames);
             Ok(())
         })
     }

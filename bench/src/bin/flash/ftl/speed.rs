@@ -151,8 +151,8 @@ impl Host {
 /// Copies to or from random places.
 fn bare(requests: &'static str, writes: bool) -> Speed {
     let (mut rng, bytes) = (Rng::new(2), CHIP.page_bytes as usize);
-    let mut memory = vec![1; CHIP.bytes() as usize];
-    let mut page = vec![2; bytes];
+    let mut memory = vec![1u8; CHIP.bytes() as usize];
+    let mut page = vec![2u8; bytes];
     let start = cpu_seconds();
     for _ in 0..REQUESTS {
         let at = rng.below(CHIP.pages() * 100 / 128) as usize * bytes;
@@ -186,8 +186,12 @@ pub fn run(only: &str, json: bool) -> Result<()> {
         }
     }
     drop(host);
-    speeds.push(bare("bare copies to memory", true));
-    speeds.push(bare("bare copies from memory", false));
+    for (requests, writes) in [("bare copies to memory", true), ("bare copies from memory", false)]
+    {
+        if requests.contains(only) {
+            speeds.push(bare(requests, writes));
+        }
+    }
     if json {
         println!("{}", serde_json::to_string_pretty(&speeds)?);
         return Ok(());
