@@ -104,6 +104,34 @@ fn small_codes_decide_every_remainder_as_brute_force_does() {
     }
 }
 
+/// Encodes with all kernels, and decodes with up to `errors` errors and no more than t.
+fn all_kernels_correct(params: BchParams, seed: u64, errors: usize) -> Result<(), TestCaseError> {
+    let mut state = seed;
+    let data: Vec<u8> = (0..params.data_len).map(|_| random(&mut state) as u8).collect();
+    let plain = Bch::with_kernels(params, Kernels::Compact).unwrap();
+    let mut parity = vec![0; plain.parity_len()];
+    plain.encode(&data, &mut parity).unwrap();
+    let (mut wrong, mut wrong_parity) = (data.clone(), parity.clone());
+    let mut places: Vec<usize> =
+        (0..errors.min(params.t)).map(|_| random(&mut state) as usize % bits(&plain)).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.iter().for_each(|place| flip(&mut wrong, &mut wrong_parity, *place));
+    let zeros: u32 = wrong.iter().chain(&wrong_parity).map(|byte| byte.count_zeros()).sum();
+    prop_assume!(zeros as usize > params.t);
+    for kernels in Kernels::available() {
+        let code = Bch::with_kernels(params, kernels).unwrap();
+        let mut again = vec![0xA5; code.parity_len()];
+        code.encode(&data, &mut again).unwrap();
+        prop_assert_eq!(&again, &parity);
+        let (mut d, mut p) = (wrong.clone(), wrong_parity.clone());
+        let outcome = code.decode(&mut d, &mut p).unwrap();
+        prop_assert_eq!(outcome, Outcome::Corrected { bits: places.len() as u32 });
+        prop_assert!(d == data && p == parity);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -121,29 +149,23 @@ proptest! {
         let len = len.min((field - m as usize * t) / 8);
         prop_assume!(len > 0);
         let params = if blank { BchParams::nand(m, t, len) } else { BchParams::new(m, t, len) };
-        let mut state = seed;
-        let data: Vec<u8> = (0..len).map(|_| random(&mut state) as u8).collect();
-        let plain = Bch::with_kernels(params, Kernels::Compact).unwrap();
-        let mut parity = vec![0; plain.parity_len()];
-        plain.encode(&data, &mut parity).unwrap();
-        let (mut wrong, mut wrong_parity) = (data.clone(), parity.clone());
-        let mut places: Vec<usize> =
-            (0..errors.min(t)).map(|_| random(&mut state) as usize % bits(&plain)).collect();
-        places.sort_unstable();
-        places.dedup();
-        places.iter().for_each(|place| flip(&mut wrong, &mut wrong_parity, *place));
-        let zeros: u32 = wrong.iter().chain(&wrong_parity).map(|byte| byte.count_zeros()).sum();
-        prop_assume!(zeros as usize > t);
-        for kernels in Kernels::available() {
-            let code = Bch::with_kernels(params, kernels).unwrap();
-            let mut again = vec![0xA5; code.parity_len()];
-            code.encode(&data, &mut again).unwrap();
-            prop_assert_eq!(&again, &parity);
-            let (mut d, mut p) = (wrong.clone(), wrong_parity.clone());
-            let outcome = code.decode(&mut d, &mut p).unwrap();
-            prop_assert_eq!(outcome, Outcome::Corrected { bits: places.len() as u32 });
-            prop_assert!(d == data && p == parity);
-        }
+        all_kernels_correct(params, seed, errors)?;
+    }
+
+    /// Remainders of eight and nine words, where data in whole groups of 512 bytes takes a way of its own.
+    #[test]
+    fn kernels_agree_on_long_remainders(
+        code in prop::sample::select(vec![
+            (14u32, 40usize, 512usize), (14, 40, 1024), (14, 40, 1536), (14, 40, 1032),
+            (13, 40, 512), (14, 33, 1024), (14, 41, 1024), (15, 38, 2560),
+        ]),
+        seed in 1u64..,
+        errors in 0usize..3,
+        blank in any::<bool>(),
+    ) {
+        let (m, t, len) = code;
+        let params = if blank { BchParams::nand(m, t, len) } else { BchParams::new(m, t, len) };
+        all_kernels_correct(params, seed, errors)?;
     }
 
     /// Beyond t a decoder may refuse or find another codeword; all kernels must do the same.

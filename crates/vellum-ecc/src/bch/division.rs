@@ -4,7 +4,7 @@ use super::generator::BitPoly;
 use super::remainder::{Divider, Slice};
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-use crate::simd::ClmulDivider;
+use crate::simd::{ClmulDivider, SeriesDivider};
 
 /// Division by the generator, by whichever kernel.
 #[derive(Debug, Clone)]
@@ -12,6 +12,8 @@ pub(super) enum Division {
     Portable(Divider),
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
     Clmul(ClmulDivider),
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    Series(Box<SeriesDivider>),
 }
 
 impl Division {
@@ -19,6 +21,10 @@ impl Division {
     pub(super) fn new(generator: &BitPoly, kernels: Kernels, data_len: usize) -> Self {
         let slice = if kernels == Kernels::Compact { Slice::Nibble } else { Slice::Byte };
         let divider = Divider::new(generator, slice);
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Some(divider) = SeriesDivider::new(kernels, &divider, data_len) {
+            return Self::Series(Box::new(divider));
+        }
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         if let Some(divider) = ClmulDivider::new(kernels, &divider, data_len) {
             return Self::Clmul(divider);
@@ -33,6 +39,20 @@ impl Division {
             Self::Portable(divider) => divider.divide(data, state),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Self::Clmul(divider) => divider.divide(data, state),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Series(divider) => divider.divide(data, state),
+        }
+    }
+
+    /// The remainder plus `mask` as bytes into `parity`, where a kernel does this at once; whether
+    /// it did.
+    #[cfg_attr(not(all(feature = "std", target_arch = "x86_64")), expect(unused_variables))]
+    #[inline]
+    pub(super) fn encode(&self, data: &[u8], mask: &[u64], parity: &mut [u8]) -> bool {
+        match self {
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            Self::Series(divider) => divider.encode(data, mask, parity),
+            _ => false,
         }
     }
 }

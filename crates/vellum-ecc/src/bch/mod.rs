@@ -171,31 +171,28 @@ impl Bch {
     fn divided<R>(&self, data: &[u8], then: impl FnOnce(&mut [u64]) -> R) -> R {
         let words = self.mask.len();
         let mut short = [0; SHORT_WORDS];
-        let mut long = Vec::new();
-        let state = match short.get_mut(..words) {
-            Some(state) => state,
-            None => {
-                long.resize(words, 0);
-                &mut long[..]
-            }
-        };
-        self.division.divide(data, state);
-        then(state)
+        if let Some(state) = short.get_mut(..words) {
+            self.division.divide(data, state);
+            return then(state);
+        }
+        let mut long = vec![0; words];
+        self.division.divide(data, &mut long);
+        then(&mut long)
     }
 
     /// Adds `parity` ⊕ mask to the computed remainder; filler bits do not count. Tells whether
     /// anything is left.
     fn subtract(&self, computed: &mut [u64], parity: &[u8]) -> bool {
-        let mut any = 0;
-        for (i, word) in computed.iter_mut().enumerate() {
-            *word ^= self.mask[i] ^ load(parity, i);
-            let bits = self.parity_bits - 64 * i;
-            if bits < 64 {
-                *word &= !(u64::MAX >> bits);
-            }
-            any |= *word;
+        let (whole, tail) = parity.as_chunks::<8>();
+        let last = (!tail.is_empty()).then(|| first_bytes(tail));
+        let stored = whole.iter().map(|word| u64::from_be_bytes(*word)).chain(last);
+        for ((word, mask), stored) in computed.iter_mut().zip(&self.mask).zip(stored) {
+            *word ^= mask ^ stored;
         }
-        any != 0
+        if let (Some(word), bits @ 1..) = (computed.last_mut(), self.parity_bits % 64) {
+            *word &= !(u64::MAX >> bits);
+        }
+        computed.iter().any(|word| *word != 0)
     }
 
     /// Bits of a codeword.
@@ -207,16 +204,9 @@ impl Bch {
 /// Remainders up to this many words live on the stack.
 const SHORT_WORDS: usize = 16;
 
-/// Word `i` of big-endian bytes, zeros past the end.
-fn load(bytes: &[u8], i: usize) -> u64 {
-    let tail = bytes.get(i * 8..).unwrap_or_default();
-    match tail.first_chunk::<8>() {
-        Some(word) => u64::from_be_bytes(*word),
-        // Few bytes: cheaper one by one than a copy of unknown length.
-        None => {
-            tail.iter().zip(0..).fold(0, |word, (byte, i)| word | u64::from(*byte) << (56 - 8 * i))
-        }
-    }
+/// Fewer than eight bytes as the highest of a word: one by one, cheaper than a copy of unknown length.
+fn first_bytes(bytes: &[u8]) -> u64 {
+    bytes.iter().zip(0..).fold(0, |word, (byte, i)| word | u64::from(*byte) << (56 - 8 * i))
 }
 
 impl Codec for Bch {
@@ -234,15 +224,22 @@ impl Codec for Bch {
 
     fn encode(&self, data: &[u8], parity: &mut [u8]) -> Result<(), EccError> {
         check_lengths(self, data.len(), parity.len())?;
+        if self.division.encode(data, &self.mask, parity) {
+            return Ok(());
+        }
         self.divided(data, |remainder| {
             let mut words = remainder.iter().zip(&self.mask).map(|(word, mask)| word ^ mask);
             let (whole, tail) = parity.as_chunks_mut::<8>();
+            // A degenerate code has fewer parity bits than the bytes that m·t asks for.
+            let filler = [self.filler(); 8];
             for to in whole {
-                // A degenerate code has fewer parity bits than the bytes that m·t asks for.
-                *to = words.next().map_or([self.filler(); 8], u64::to_be_bytes);
+                *to = words.next().map_or(filler, u64::to_be_bytes);
             }
-            let last = words.next().map_or([self.filler(); 8], u64::to_be_bytes);
-            tail.iter_mut().zip(last).for_each(|(to, byte)| *to = byte);
+            let last = words.next().unwrap_or(u64::from_ne_bytes(filler));
+            // Few bytes: cheaper one by one than a copy of unknown length.
+            for (to, i) in tail.iter_mut().zip(0..) {
+                *to = (last >> (56 - 8 * i)) as u8;
+            }
         });
         Ok(())
     }

@@ -72,7 +72,7 @@ impl ClmulDivider {
                 pairs[i % words][1] ^= hi;
             }
         }
-        let barrett = barrett(&low);
+        let barrett = quotient(&low, 1)[0];
         let width = match kernels {
             Kernels::Avx512 => Width::Wide,
             Kernels::Vpclmul => Width::Middle,
@@ -136,28 +136,27 @@ struct Constants<'a, const L: usize> {
 }
 
 /// a·b over GF(2), bit by bit: low word, high word.
-fn plain_product(a: u64, b: u64) -> [u64; 2] {
+pub(super) fn plain_product(a: u64, b: u64) -> [u64; 2] {
     (0..64).filter(|i| b >> i & 1 == 1).fold([0, 0], |[lo, hi], i| {
         let wide = u128::from(a) << i;
         [lo ^ wide as u64, hi ^ (wide >> 64) as u64]
     })
 }
 
-/// ⌊x^(64L+64)/g'⌋ without its leading term, by long division.
-fn barrett(low: &[u64]) -> u64 {
+/// ⌊x^(64L+64n)/g'⌋ without its leading term, n = `words`, the highest word first: by long division.
+pub(super) fn quotient(low: &[u64], words: usize) -> Vec<u64> {
     let mut state = low.to_vec();
-    let mut quotient = 0;
-    for _ in 0..64 {
+    let mut next_bit = |word: u64| {
         let carry = state[0] >> 63;
-        quotient = quotient << 1 | carry;
         for i in 0..state.len() {
             state[i] = state[i] << 1 | state.get(i + 1).map_or(0, |next| next >> 63);
             if carry == 1 {
                 state[i] ^= low[i];
             }
         }
-    }
-    quotient
+        word << 1 | carry
+    };
+    (0..words).map(|_| (0..64).fold(0, |word, _| next_bit(word))).collect()
 }
 
 /// Calls `step` with 64 bytes of data at a time and their constants, the first ones padded with

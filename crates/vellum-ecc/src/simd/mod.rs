@@ -13,6 +13,7 @@ mod minsum;
 mod planes;
 mod roots;
 mod search;
+mod series;
 
 pub(crate) use divide::ClmulDivider;
 pub(crate) use locator::WideLocator;
@@ -20,3 +21,4 @@ pub(crate) use minsum::MinSum;
 pub(crate) use planes::PlaneLocator;
 pub(crate) use roots::FieldRoots;
 pub(crate) use search::PlaceSearch;
+pub(crate) use series::SeriesDivider;
