@@ -114,6 +114,16 @@ pub enum EccError {
         /// The longest codeword in bits.
         max_bits: usize,
     },
+    /// A [`FixedBch`](crate::FixedBch) whose sizes do not fit its code.
+    #[error("{found} {what}, the code takes {expected}")]
+    Fixed {
+        /// Which size.
+        what: &'static str,
+        /// The size given.
+        found: usize,
+        /// The size that the code takes.
+        expected: usize,
+    },
     /// More pages than a stripe can have.
     #[error("stripe of {pages} pages, at most 255 are possible")]
     Stripe {

@@ -4,14 +4,9 @@
 //! coefficient of *x^i*, and α = *x* generates the non-zero elements. Two tables, 6·2^m bytes.
 
 use crate::codec::EccError;
+use crate::params::PRIMITIVE;
 use alloc::vec;
 use alloc::vec::Vec;
-
-/// The primitive polynomials that the Linux kernel's BCH library takes for m = 5…15 when none is
-/// given: the first of each degree in the usual tables (Lin and Costello, *Error Control Coding*,
-/// appendix A) but for m = 14, where the kernel takes *x¹⁴ + x⁵ + x³ + x + 1*.
-const PRIMITIVE: [u32; 11] =
-    [0x25, 0x43, 0x83, 0x11d, 0x211, 0x409, 0x805, 0x1053, 0x201b, 0x402b, 0x8003];
 
 /// GF(2^m) with its tables.
 #[derive(Debug, Clone)]

@@ -20,7 +20,6 @@ mod find;
 mod generator;
 mod lines;
 mod locator;
-mod params;
 mod remainder;
 mod roots;
 mod syndrome;
@@ -29,13 +28,13 @@ use crate::blank;
 use crate::codec::{Codec, EccError, Outcome, check_lengths};
 use crate::field::Field;
 use crate::kernels::Kernels;
+use crate::params::{BchParams, Blank};
 use alloc::vec;
 use alloc::vec::Vec;
 use division::Division;
 use find::Finder;
 #[cfg(all(test, feature = "std", target_arch = "x86_64"))]
 pub(crate) use locator::locator as plain_locator;
-pub use params::{BchParams, Blank};
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use remainder::Divider;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]

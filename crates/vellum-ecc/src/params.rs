@@ -1,5 +1,11 @@
 //! Which code: [`BchParams`].
 
+/// The primitive polynomials that the Linux kernel's BCH library takes for m = 5…15 when none is
+/// given: the first of each degree in the usual tables (Lin and Costello, *Error Control Coding*,
+/// appendix A) but for m = 14, where the kernel takes *x¹⁴ + x⁵ + x³ + x + 1*.
+pub(crate) const PRIMITIVE: [u32; 11] =
+    [0x25, 0x43, 0x83, 0x11d, 0x211, 0x409, 0x805, 0x1053, 0x201b, 0x402b, 0x8003];
+
 /// What the parity of an erased page is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Blank {
