@@ -82,6 +82,18 @@ pub enum Placement {
     Greedy,
 }
 
+/// The board's own bad-block table, as Linux' MTD layer and U-Boot keep it in the chip's last four blocks
+/// (`Bbt0`, `1tbB`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum BadBlockTable {
+    /// One that is there when the chip is formatted is believed, kept, and told of blocks that go bad; its four
+    /// blocks count as bad ones here.
+    #[default]
+    Keep,
+    /// The same, and formatting makes one where there is none.
+    Create,
+}
+
 /// Parameters of a translation layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Config {
@@ -101,6 +113,11 @@ pub struct Config {
     pub wear: WearPolicy,
     /// Scrubbing.
     pub scrub: ScrubPolicy,
+    /// Pages that wait in RAM before they are written, in a layer behind [`crate::Cached`]; 0: none. What waits is
+    /// gone after a loss of power until a flush. May differ from mount to mount.
+    pub cached_pages: u32,
+    /// The board's bad-block table. Counts at formatting.
+    pub bad_block_table: BadBlockTable,
     /// Check each page's CRC when the host reads it.
     pub verify_reads: bool,
     /// Erase and program a block that failed before giving it up, and keep it if it passes.
@@ -208,6 +225,8 @@ impl Config {
             placement: Placement::Adaptive,
             wear: WearPolicy::USUAL,
             scrub: ScrubPolicy::USUAL,
+            cached_pages: 0,
+            bad_block_table: BadBlockTable::Keep,
             verify_reads: true,
             torture: true,
         }

@@ -2,6 +2,7 @@
 
 use crate::anchor::{self, Anchor};
 use crate::blocks::Role;
+use crate::board;
 use crate::copies::Copies;
 use crate::ftl::Ftl;
 use crate::layout::{Layout, NONE, SPAN};
@@ -18,12 +19,12 @@ impl<N: Nand> Ftl<N> {
         let g = *nand.geometry();
         let l = Layout::new(&g, &config)?;
         let mut bad = vec![0u8; g.blocks.div_ceil(8) as usize];
-        let mut good = 0;
         for block in 0..g.blocks {
             let marked = nand.is_marked_bad(EraseBlock(block))?;
             bad[block as usize / 8] |= u8::from(marked) << (block % 8);
-            good += u32::from(!marked);
         }
+        board::take(&mut nand, config.bad_block_table, &mut vec![0; l.page_bytes()], &mut bad)?;
+        let good = g.blocks - bad.iter().map(|b| b.count_ones()).sum::<u32>();
         let most = l.capacity(good);
         if u64::from(l.held) > most {
             return Err(FtlError::Capacity { logical: l.held.into(), good, most });

@@ -2,6 +2,7 @@
 
 use crate::FtlError;
 use crate::blocks::Role;
+use crate::board;
 use crate::ftl::Ftl;
 use crate::stats::Cause;
 use alloc::vec;
@@ -60,6 +61,8 @@ impl<N: Nand> Ftl<N> {
         if let Err(NandError::PowerLost) = self.nand.mark_bad(EraseBlock(block)) {
             return Err(NandError::PowerLost.into());
         }
+        let is_bad = |block| self.blocks.role(block) == Role::Bad;
+        board::update(&mut self.nand, &mut vec![0; self.l.page_bytes()], is_bad)?;
         if self.blocks.good() < self.least_good() {
             self.read_only = true;
         }

@@ -10,6 +10,8 @@ mod append;
 mod batch;
 mod bits;
 mod blocks;
+mod board;
+mod cached;
 #[cfg(feature = "campaign")]
 pub mod campaign;
 mod changed;
@@ -50,7 +52,8 @@ pub mod theory;
 mod victim;
 
 pub use crate::ftl::Ftl;
-pub use config::{Config, MapMode, Placement, ScrubPolicy, WearPolicy};
+pub use cached::Cached;
+pub use config::{BadBlockTable, Config, MapMode, Placement, ScrubPolicy, WearPolicy};
 #[cfg(feature = "model")]
 pub use device::FlashDevice;
 pub use error::{FtlError, Lpn};

@@ -1,14 +1,14 @@
 //! The layers as media of `vellum-block`: sectors are logical pages. So the NBD server, a file
 //! system in a test, or an overlay can stand on flash.
 
-use crate::{Ftl, FtlError, Layer, Lpn, Small};
+use crate::{Cached, Ftl, FtlError, Layer, Lpn, Small};
 use vellum_block::{Lba, Media, MediaError, Op};
 use vellum_nand::{Nand, Page};
 
 /// The contract is foreign, so it can't be given to every [`Layer`] at once.
 macro_rules! media {
-    ($layer:ident) => {
-        impl<N: Nand> Media for $layer<N> {
+    ($over:ident: $bound:ident, $layer:ident) => {
+        impl<$over: $bound> Media for $layer<$over> {
             fn sector_bytes(&self) -> u32 {
                 self.page_bytes() as u32
             }
@@ -53,8 +53,9 @@ macro_rules! media {
     };
 }
 
-media!(Ftl);
-media!(Small);
+media!(N: Nand, Ftl);
+media!(N: Nand, Small);
+media!(L: Layer, Cached);
 
 fn read(layer: &mut impl Layer, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
     let bytes = layer.page_bytes();

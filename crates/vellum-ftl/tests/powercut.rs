@@ -80,3 +80,16 @@ fn every_operation_in_every_mode_loses_nothing() {
         assert!(tally.cuts > 80 * 5, "{tally:?}");
     }
 }
+
+#[test]
+fn a_write_cache_breaks_no_promise() {
+    for (cell, small) in [(CellKind::Slc, false), (CellKind::Tlc, false), (CellKind::Slc, true)] {
+        let mut campaign = Campaign::small(cell, MapMode::Flat);
+        if small {
+            campaign = campaign.with_small_layer();
+        }
+        let tally = random(campaign.with_cache(12), 5, 60, |_| {});
+        let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
+        assert!(tally.cuts >= 60 && tally.nested > 10, "{tally:?}");
+    }
+}

@@ -5,7 +5,10 @@
 //! sectors of 512 bytes.
 
 mod binary;
+mod recorder;
 mod text;
+
+pub use recorder::Recorder;
 
 use crate::{Duration, Instant, Lba, Op};
 use std::io::{self, BufRead};
@@ -160,6 +163,8 @@ pub struct Reader<R> {
     clock: Option<u64>,
     /// The format's version, where it has several; 0 before it is known.
     version: u8,
+    /// Whether flushes are records too.
+    flushes: bool,
     failed: bool,
 }
 
@@ -185,12 +190,20 @@ impl<R: BufRead> Reader<R> {
             clock: None,
             // A fio log's first line tells its own.
             version: if format == Format::Vscsi { vscsi } else { 0 },
+            flushes: false,
             failed: false,
         };
         if format == Format::Srt {
             reader.skip_header()?;
         }
         Ok(reader)
+    }
+
+    /// Hands out flushes too, where the format has them (fio's `sync`): records of [`Op::Flush`] without sectors.
+    #[must_use]
+    pub fn with_flushes(mut self) -> Self {
+        self.flushes = true;
+        self
     }
 
     /// The format.
@@ -257,6 +270,7 @@ impl<R: BufRead> Reader<R> {
             _ => loop {
                 let Some(line) = self.text_line()? else { return Ok(None) };
                 match text::parse(self.format, &line, &mut self.clock, &mut self.version) {
+                    Ok(Some(record)) if record.op == Op::Flush && !self.flushes => {}
                     Ok(Some(record)) => return Ok(Some(record)),
                     Ok(None) => {}
                     Err(what) => return Err(self.bad(what)),

@@ -203,7 +203,13 @@ fn fio(words: &[&str], clock: &mut Option<u64>, version: u8) -> Result<Option<Re
         "read" => Op::Read,
         "write" => Op::Write,
         "trim" => Op::Discard,
-        "sync" | "datasync" | "add" | "open" | "close" => return Ok(None),
+        "sync" | "datasync" => {
+            let (at, lba) = (Instant::from_ps(at), Lba::new(0));
+            let (service, gap) = (None, None);
+            let op = Op::Flush;
+            return Ok(Some(Record { at, device: 0, op, lba, sectors: 0, service, gap }));
+        }
+        "add" | "open" | "close" => return Ok(None),
         "wait" => {
             let us = rest.first().ok_or("a wait without a time")?;
             *clock = Some(at.saturating_add(time(us, PS_PER_US)?));

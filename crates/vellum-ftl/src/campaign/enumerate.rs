@@ -5,7 +5,7 @@ use super::chip::Chip;
 use super::life::{Owed, Stop};
 use super::subject::Subject;
 use super::{Broken, Campaign, Kind, Tally};
-use crate::{Ftl, Small};
+use crate::{Cached, Ftl, Small};
 use vellum_nand::{Cut, CutMode, Model, Superblocks};
 
 /// Lives one life of `steps` host operations, and beside each of them all that a cut could have made
@@ -21,10 +21,10 @@ pub fn exhaustive(
     progress: impl FnMut(u32, &Tally),
 ) -> Result<Tally, Broken> {
     let run = match (campaign.layer, campaign.superblock) {
-        (Kind::Tables, 0) => exhaustive_on::<Ftl<Model>, _>,
-        (Kind::Tables, _) => exhaustive_on::<Ftl<Superblocks<Model>>, _>,
-        (Kind::Small, 0) => exhaustive_on::<Small<Model>, _>,
-        (Kind::Small, _) => exhaustive_on::<Small<Superblocks<Model>>, _>,
+        (Kind::Tables, 0) => exhaustive_on::<Cached<Ftl<Model>>, _>,
+        (Kind::Tables, _) => exhaustive_on::<Cached<Ftl<Superblocks<Model>>>, _>,
+        (Kind::Small, 0) => exhaustive_on::<Cached<Small<Model>>, _>,
+        (Kind::Small, _) => exhaustive_on::<Cached<Small<Superblocks<Model>>>, _>,
     };
     run(campaign, seed, steps, nested, progress)
 }

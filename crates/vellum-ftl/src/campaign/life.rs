@@ -3,7 +3,7 @@
 use super::chip::Chip;
 use super::subject::Subject;
 use super::{Broken, Campaign, Kind, Tally};
-use crate::{Ftl, FtlError, Layer, Lpn, Small};
+use crate::{Cached, Ftl, FtlError, Layer, Lpn, Small};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
@@ -313,21 +313,20 @@ pub fn random(
     rounds: u32,
     progress: impl FnMut(u64),
 ) -> Result<Tally, Broken> {
-    match (campaign.layer, campaign.superblock) {
-        (Kind::Tables, 0) => random_on::<Ftl<Model>>(campaign, seed, rounds, progress),
-        (Kind::Tables, _) => random_on::<Ftl<Superblocks<Model>>>(campaign, seed, rounds, progress),
-        (Kind::Small, 0) => random_on::<Small<Model>>(campaign, seed, rounds, progress),
-        (Kind::Small, _) => {
-            random_on::<Small<Superblocks<Model>>>(campaign, seed, rounds, progress)
-        }
-    }
+    let run = match (campaign.layer, campaign.superblock) {
+        (Kind::Tables, 0) => random_on::<Cached<Ftl<Model>>, _>,
+        (Kind::Tables, _) => random_on::<Cached<Ftl<Superblocks<Model>>>, _>,
+        (Kind::Small, 0) => random_on::<Cached<Small<Model>>, _>,
+        (Kind::Small, _) => random_on::<Cached<Small<Superblocks<Model>>>, _>,
+    };
+    run(campaign, seed, rounds, progress)
 }
 
-fn random_on<L: Subject>(
+fn random_on<L: Subject, P: FnMut(u64)>(
     campaign: Campaign,
     seed: u64,
     rounds: u32,
-    mut progress: impl FnMut(u64),
+    mut progress: P,
 ) -> Result<Tally, Broken> {
     let (mut owed, mut ftl) = Owed::new::<L>(campaign, seed)?;
     for round in 0..rounds {

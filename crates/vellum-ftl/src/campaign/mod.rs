@@ -84,6 +84,12 @@ impl Campaign {
         self
     }
 
+    /// The same behind a write cache of so many pages.
+    pub fn with_cache(mut self, pages: u32) -> Campaign {
+        self.config.cached_pages = pages;
+        self
+    }
+
     /// The same on superblocks of so many blocks.
     ///
     /// # Panics

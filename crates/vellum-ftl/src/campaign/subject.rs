@@ -1,7 +1,7 @@
 //! What a campaign asks of a layer beyond what every one has: batches, snapshots and days, where there are any.
 
 use super::chip::Chip;
-use crate::{Ftl, FtlError, Layer, Lpn, Small};
+use crate::{Cached, Ftl, FtlError, Layer, Lpn, Small};
 use vellum_nand::Nand;
 
 /// A layer that is cut.
@@ -54,5 +54,29 @@ impl<N: Nand + Chip> Subject for Ftl<N> {
     }
     fn set_day(&mut self, day: u16) -> Result<(), FtlError> {
         Ftl::set_day(self, day)
+    }
+}
+
+impl<L: Subject> Subject for Cached<L> {
+    fn batch_limit(&self) -> usize {
+        self.layer().batch_limit()
+    }
+    fn write_batch(&mut self, batch: &[(Lpn, &[u8])]) -> Result<(), FtlError> {
+        self.written_out()?.write_batch(batch)
+    }
+    fn has_snapshot(&self) -> bool {
+        self.layer().has_snapshot()
+    }
+    fn take_snapshot(&mut self) -> Result<(), FtlError> {
+        self.written_out()?.take_snapshot()
+    }
+    fn drop_snapshot(&mut self) -> Result<(), FtlError> {
+        self.layer_mut().drop_snapshot()
+    }
+    fn read_snapshot(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
+        self.layer_mut().read_snapshot(lpn, out)
+    }
+    fn set_day(&mut self, day: u16) -> Result<(), FtlError> {
+        self.layer_mut().set_day(day)
     }
 }

@@ -3,6 +3,7 @@
 use super::Small;
 use super::shape::Entry;
 use crate::FtlError;
+use crate::board;
 use crate::oob::{Kind, Oob};
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
 
@@ -130,10 +131,12 @@ impl<N: Nand> Small<N> {
         self.stats.grown_bad += 1;
         self.read_only |= !self.shape.carried_by(self.good());
         self.count_free();
-        match self.nand.mark_bad(EraseBlock(block)) {
-            Err(NandError::PowerLost) => Err(NandError::PowerLost.into()),
-            _ => Ok(()),
+        if let Err(NandError::PowerLost) = self.nand.mark_bad(EraseBlock(block)) {
+            return Err(NandError::PowerLost.into());
         }
+        // Nothing is in the buffer that is still needed.
+        let Small { nand, page, bad, .. } = self;
+        Ok(board::update(nand, page, |b| bad[b as usize / 8] >> (b % 8) & 1 != 0)?)
     }
 
     /// Programs the next page; when that fails the rest of the block is not used. Whether it worked.

@@ -3,6 +3,7 @@
 use super::Small;
 use super::log::{By, COMMIT};
 use super::shape::{Recent, Shape};
+use crate::board;
 use crate::oob::{Kind, Oob};
 use crate::{Config, FtlError};
 use alloc::vec::Vec;
@@ -55,8 +56,15 @@ impl<N: Nand> Small<N> {
         let mut small = Small::bare(nand, shape, config.scrub);
         small.recent = Recent::new(&shape);
         for block in 0..shape.g.blocks {
+            if small.nand.is_marked_bad(EraseBlock(block))? {
+                small.set_bad(block);
+            }
+        }
+        let Small { nand, page, bad, .. } = &mut small;
+        board::take(nand, config.bad_block_table, page, bad)?;
+        for block in 0..shape.g.blocks {
             // What was there before must not be taken for newer.
-            if small.nand.is_marked_bad(EraseBlock(block))? || !small.erase(block)? {
+            if !small.is_bad(block) && !small.erase(block)? {
                 small.set_bad(block);
             }
         }

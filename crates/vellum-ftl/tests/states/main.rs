@@ -17,7 +17,7 @@ use real::Real;
 use std::fmt;
 use std::marker::PhantomData;
 use vellum_ftl::campaign::Campaign;
-use vellum_ftl::{Config, Ftl, Layer, MapMode, Small};
+use vellum_ftl::{Cached, Config, Ftl, Layer, MapMode, Small};
 use vellum_nand::{CellKind, CutMode, Model};
 
 const DEMAND: MapMode = MapMode::Demand { cached_slices: 1, changed: 0 };
@@ -54,6 +54,8 @@ fn fresh<L: Subject>(campaign: &Campaign) -> L {
 /// A layer that is tried.
 pub(crate) trait Subject: Layer<Chip = Model> + fmt::Debug + 'static {
     fn campaigns() -> BoxedStrategy<Campaign>;
+    /// Whether writes, and discards, are durable when the call returns.
+    fn durable(campaign: &Campaign) -> (bool, bool);
     /// The layer with batches and snapshots, if it is that.
     fn tables(&mut self) -> Option<&mut Ftl<Model>> {
         None
@@ -78,6 +80,9 @@ impl Subject for Ftl<Model> {
             })
             .boxed()
     }
+    fn durable(campaign: &Campaign) -> (bool, bool) {
+        (campaign.chip.geometry.cell == CellKind::Slc, false)
+    }
     fn tables(&mut self) -> Option<&mut Ftl<Model>> {
         Some(self)
     }
@@ -86,6 +91,23 @@ impl Subject for Ftl<Model> {
 impl Subject for Small<Model> {
     fn campaigns() -> BoxedStrategy<Campaign> {
         cells().prop_map(|cell| Campaign::small(cell, MapMode::Flat).with_small_layer()).boxed()
+    }
+    fn durable(_: &Campaign) -> (bool, bool) {
+        (true, true)
+    }
+}
+
+/// Behind a write cache, which knows neither batches nor snapshots.
+impl<L: Subject> Subject for Cached<L> {
+    fn campaigns() -> BoxedStrategy<Campaign> {
+        let with = |(campaign, cached_pages): (Campaign, u32)| {
+            let config = Config { cached_pages, snapshot_pages: 0, ..campaign.config };
+            Campaign { config, ..campaign }
+        };
+        (L::campaigns(), 1u32..40).prop_map(with).boxed()
+    }
+    fn durable(campaign: &Campaign) -> (bool, bool) {
+        (false, L::durable(campaign).1)
     }
 }
 
@@ -146,6 +168,8 @@ impl<L: Subject> ReferenceStateMachine for Reference<L> {
 
 type Tables = Ftl<Model>;
 type Little = Small<Model>;
+type CachedTables = Cached<Tables>;
+type CachedLittle = Cached<Little>;
 
 prop_state_machine! {
     #![proptest_config(Cases { cases: 150, ..Cases::default() })]
@@ -158,5 +182,15 @@ prop_state_machine! {
     #[test]
     fn with_little_ram_every_page_shows_what_it_was_given_whatever_happens(
         sequential 1..70 => Real<Little>
+    );
+
+    #[test]
+    fn behind_a_cache_every_page_shows_what_it_was_given_whatever_happens(
+        sequential 1..70 => Real<CachedTables>
+    );
+
+    #[test]
+    fn with_little_ram_behind_a_cache_every_page_shows_what_it_was_given_whatever_happens(
+        sequential 1..70 => Real<CachedLittle>
     );
 }

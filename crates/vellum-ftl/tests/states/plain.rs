@@ -4,7 +4,6 @@ use crate::{Step, Subject, fresh};
 use std::collections::BTreeSet;
 use std::fmt;
 use vellum_ftl::campaign::Campaign;
-use vellum_nand::CellKind;
 
 /// What a snapshot shows, and the pages that changed since it was taken: surely, or perhaps too, for they show
 /// zeros and may be pages of zeros or none.
@@ -57,11 +56,10 @@ impl Plain {
         let tables = layer.tables().map(|ftl| ftl.batch_limit());
         let count = campaign.config.logical_pages;
         let first = |lpn| vec![if filled { lpn + 1 } else { 0 }];
-        let single = campaign.chip.geometry.cell == CellKind::Slc;
         Plain {
             campaign,
             batch_limit: tables.unwrap_or(0),
-            durable: (single || tables.is_none(), tables.is_none()),
+            durable: L::durable(&campaign),
             pages: (0..count).map(first).collect(),
             recent: Vec::new(),
             snapshot: None,
