@@ -171,6 +171,21 @@ impl Blocks {
         Some(bits[ppn as usize / 64] >> (ppn % 64) & 1 != 0)
     }
 
+    /// The first page from `ppn` on and before `end` that may be valid: where only the map can tell, `ppn`
+    /// itself. Without a branch a page, which nothing could foresee.
+    pub fn next_valid(&self, ppn: u32, end: u32) -> u32 {
+        let Some(bits) = &self.bits else { return ppn.min(end) };
+        let mut at = ppn;
+        while at < end {
+            let left = bits[at as usize / 64] >> (at % 64);
+            if left != 0 {
+                return (at + left.trailing_zeros()).min(end);
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        end
+    }
+
     /// Erases of a block.
     pub fn erases(&self, block: u32) -> u32 {
         self.worn[block as usize] & ERASES
@@ -289,6 +304,30 @@ mod tests {
                 prop_assert_eq!(blocks.emptiest().map(|e| e.0), emptiest);
                 prop_assert_eq!(blocks.laggard(gap), lags);
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn valid_pages_are_found_in_order(
+            some in proptest::collection::btree_set(0u32..300, 0..40),
+            from in 0u32..300,
+            count in 0u32..200,
+        ) {
+            let keep = Keep { bits: true, births: false, block_reads: 0 };
+            let mut blocks = Blocks::new(30, 10, keep);
+            some.iter().for_each(|&ppn| blocks.gain(ppn));
+            let end = (from + count).min(300);
+            let mut found = Vec::new();
+            let mut at = blocks.next_valid(from, end);
+            while at < end {
+                found.push(at);
+                at = blocks.next_valid(at + 1, end);
+            }
+            let plain: Vec<u32> = some.range(from..end).copied().collect();
+            prop_assert_eq!(found, plain);
+            let unknown = Blocks::new(30, 10, Keep { bits: false, ..keep });
+            prop_assert_eq!(unknown.next_valid(from, end), from.min(end));
         }
     }
 

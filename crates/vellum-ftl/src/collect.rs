@@ -133,12 +133,15 @@ impl<N: Nand> Ftl<N> {
             if moved >= most {
                 return Ok(());
             }
-            let ppn = victim.block * pages + victim.next;
-            victim.next += 1;
-            self.gc = Some(victim);
-            if self.blocks.is_valid(ppn) == Some(false) {
+            let first = victim.block * pages;
+            let ppn = self.blocks.next_valid(first + victim.next, first + pages);
+            if ppn - first >= pages {
+                victim.next = pages;
+                self.gc = Some(victim);
                 continue;
             }
+            victim.next = ppn - first + 1;
+            self.gc = Some(victim);
             if self.move_page(ppn, &victim)? {
                 moved += 1;
                 self.moves += 1;

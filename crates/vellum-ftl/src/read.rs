@@ -5,7 +5,6 @@ use crate::ftl::Ftl;
 use crate::map::UNMAPPED;
 use crate::oob::Oob;
 use crate::{Config, FtlError, Lpn};
-use alloc::vec;
 use core::hint::black_box;
 use vellum_nand::{Nand, NandError, Page, Ppa, ReadStatus};
 
@@ -40,16 +39,13 @@ impl<N: Nand> Ftl<N> {
     pub fn read(&mut self, lpn: Lpn, out: &mut [u8]) -> Result<(), FtlError> {
         self.check_lpn(lpn)?;
         self.check_page(out.len())?;
-        let before = self.stats.chip_reads;
-        let result = match self.find(lpn)? {
+        self.counted(lpn, |ftl, place| match place {
             UNMAPPED => {
                 out.fill(0);
                 Ok(())
             }
-            ppn => self.read_physical(lpn, ppn, out),
-        };
-        self.stats.read_reads += self.stats.chip_reads - before;
-        result
+            ppn => ftl.read_physical(lpn, ppn, out),
+        })
     }
 
     /// As [`Ftl::read`], with a page that a chip in memory need not copy: it and the reader then hold the
@@ -59,13 +55,10 @@ impl<N: Nand> Ftl<N> {
     /// As for reading.
     pub fn read_page(&mut self, lpn: Lpn) -> Result<Page, FtlError> {
         self.check_lpn(lpn)?;
-        let before = self.stats.chip_reads;
-        let result = match self.find(lpn)? {
-            UNMAPPED => Ok(Page::zeroed(self.page_bytes())),
-            ppn => self.read_physical_page(lpn, ppn),
-        };
-        self.stats.read_reads += self.stats.chip_reads - before;
-        result
+        self.counted(lpn, |ftl, place| match place {
+            UNMAPPED => Ok(Page::zeroed(ftl.page_bytes())),
+            ppn => ftl.read_physical_page(lpn, ppn),
+        })
     }
 
     /// As [`Ftl::read`], for a look at the content: where the chip's memory can be lent, no byte is copied.
@@ -74,11 +67,23 @@ impl<N: Nand> Ftl<N> {
     /// As for reading; `look` is not called then.
     pub fn read_with<T>(&mut self, lpn: Lpn, look: impl FnOnce(&[u8]) -> T) -> Result<T, FtlError> {
         self.check_lpn(lpn)?;
+        self.counted(lpn, |ftl, place| match place {
+            UNMAPPED => {
+                ftl.page.fill(0);
+                Ok(look(&ftl.page))
+            }
+            ppn => ftl.look_at(lpn, ppn, look),
+        })
+    }
+
+    /// A read by the host of where the page lies, with the chip's reads that it takes.
+    fn counted<T>(
+        &mut self,
+        lpn: Lpn,
+        read: impl FnOnce(&mut Self, u32) -> Result<T, FtlError>,
+    ) -> Result<T, FtlError> {
         let before = self.stats.chip_reads;
-        let result = match self.find(lpn)? {
-            UNMAPPED => Ok(look(&vec![0; self.page_bytes()])),
-            ppn => self.look_at(lpn, ppn, look),
-        };
+        let result = self.find(lpn).and_then(|place| read(self, place));
         self.stats.read_reads += self.stats.chip_reads - before;
         result
     }
@@ -101,9 +106,10 @@ impl<N: Nand> Ftl<N> {
             self.after_read(ppn, status.worst());
             return Ok(seen);
         }
-        let mut page = vec![0; self.page_bytes()];
-        self.read_physical(lpn, ppn, &mut page)?;
-        Ok(look(&page))
+        let mut page = core::mem::take(&mut self.page);
+        let result = self.read_physical(lpn, ppn, &mut page);
+        self.page = page;
+        result.map(|()| look(&self.page))
     }
 
     /// Where the page is that the host reads. What the last cut left of it is secured first.

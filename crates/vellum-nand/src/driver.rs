@@ -16,10 +16,13 @@ pub enum Codeword {
 }
 
 /// What became of a page that was read: an outcome a codeword.
+// In this order and without gaps, so that it is copied in the pieces in which it was filled: else the processor
+// waits for the one before it can start on the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub struct ReadStatus {
-    words: u8,
     code: [u8; MAX_CODEWORDS],
+    words: u64,
 }
 
 const UNCORRECTABLE: u8 = 0xfe;
@@ -28,7 +31,7 @@ const ERASED: u8 = 0xff;
 impl ReadStatus {
     /// `words` codewords (at most [`MAX_CODEWORDS`]) that all came out as `each`.
     pub fn all(words: u32, each: Codeword) -> ReadStatus {
-        let words = words.min(MAX_CODEWORDS as u32) as u8;
+        let words = words.min(MAX_CODEWORDS as u32).into();
         ReadStatus { words, code: [Self::encode(each); MAX_CODEWORDS] }
     }
 

@@ -1,5 +1,6 @@
 //! CPU time and what rounds of it come to.
 
+use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -7,6 +8,14 @@ use serde::Serialize;
 pub fn cpu_seconds() -> f64 {
     let now = clock_gettime(ClockId::ProcessCPUTime);
     now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
+}
+
+/// MiB of memory that this process held at most, resident.
+pub fn most_resident() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    Ok(kib.context("/proc/self/status has no line VmHWM with a number")? / 1024.0)
 }
 
 /// CPU seconds of one call, from as many as fill about `seconds`.

@@ -70,6 +70,19 @@ impl Model {
         }
     }
 
+    /// Out-of-band bytes of a block were read, without data. Whoever reads more of them goes through the block, as
+    /// collection does: the memory behind the rest is asked for.
+    fn look_ahead(&mut self, block: EraseBlock) {
+        match self.walked {
+            (walked, false) if walked == block.0 => {
+                self.walked.1 = true;
+                self.block(block).ask_for(&self.frames);
+            }
+            (walked, _) if walked != block.0 => self.walked = (block.0, false),
+            _ => {}
+        }
+    }
+
     /// A program's checks, time and counters, up to the cells.
     fn begin_program(&mut self, ppa: Ppa, bytes: usize, oob: usize) -> Result<(), NandError> {
         self.ready()?;
@@ -100,6 +113,9 @@ impl Nand for Model {
         self.config.geometry.check_read(ppa, at, data.len(), oob.len())?;
         let (status, cells) = self.read_cells(ppa, data.len(), oob)?;
         self.finish_read(ppa, at, cells, data, oob, &status);
+        if data.is_empty() {
+            self.look_ahead(self.config.geometry.block_of(ppa));
+        }
         Ok(status)
     }
 

@@ -118,6 +118,11 @@ impl Frames {
         black_box(places.fold(0, |all, bytes| all ^ bytes));
     }
 
+    /// Asks for what [`Frames::share`] of these comes to, of all together.
+    pub fn ask_for(&self, frames: impl Iterator<Item = Frame>) {
+        black_box(frames.fold(0, |all, frame| all ^ self.holders[frame.index()]));
+    }
+
     /// Its bytes.
     pub fn get(&self, frame: Frame) -> &Page {
         &self.table[frame.index()]

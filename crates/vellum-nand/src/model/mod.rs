@@ -107,6 +107,8 @@ pub struct Model {
     aged: u64,
     retry: u8,
     open: u32,
+    /// The block whose out-of-band bytes were read last, and whether the rest was asked for. A hint alone.
+    walked: (u32, bool),
     rng: Rng,
     powered: bool,
     cut: Option<Cut>,
@@ -134,6 +136,7 @@ impl Model {
             aged: 0,
             retry: 0,
             open: 0,
+            walked: (u32::MAX, false),
             rng: Rng::new(config.seed),
             powered: true,
             cut: None,
@@ -271,7 +274,7 @@ impl Model {
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
         let slot = &mut state.pages[page as usize];
         slot.programs += 1;
-        slot.born = self.aged;
+        state.born[page as usize] = self.aged;
         if failed || weak || slot.flaw == Flaw::Charged {
             slot.flaw = Flaw::Unreadable;
         }

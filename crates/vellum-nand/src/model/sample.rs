@@ -48,7 +48,7 @@ impl Model {
         *reads = reads.saturating_add(1);
         let reads = *reads;
         let state = self.block(block);
-        let born = state.pages[g.page_of(ppa) as usize].born;
+        let born = state.born[g.page_of(ppa) as usize];
         let hours = self.aged.saturating_sub(born) as f64 / 1000.0;
         let stress = Stress { erases: state.erases, hours, reads, retry: self.retry };
         let rber = self.config.reliability.rber(&stress);

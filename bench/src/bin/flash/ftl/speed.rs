@@ -7,7 +7,7 @@
 //! host's work, as it is to fill the slice: the second figure counts it too.
 
 use super::CHIP;
-use crate::measure::cpu_seconds;
+use crate::measure::{cpu_seconds, most_resident};
 use anyhow::{Result, ensure};
 use std::hint::black_box;
 use vellum_block::Rng;
@@ -28,6 +28,8 @@ struct Speed {
     with_filling: Option<f64>,
     /// Programs a host write; none where nothing is written.
     waf: Option<f64>,
+    /// MiB resident at most so far, the chip's bytes and the host's among them.
+    resident_mib: f64,
 }
 
 /// Whether a page is as write number `written` left it.
@@ -144,12 +146,13 @@ impl Host {
             a_second: n / served,
             with_filling: (whole && writes > 0.0).then_some(n / (served + host)),
             waf: (writes > 0.0).then_some((now.programs() - before.programs()) as f64 / writes),
+            resident_mib: most_resident()?,
         })
     }
 }
 
 /// Copies to or from random places.
-fn bare(requests: &'static str, writes: bool) -> Speed {
+fn bare(requests: &'static str, writes: bool) -> Result<Speed> {
     let (mut rng, bytes) = (Rng::new(2), CHIP.page_bytes as usize);
     let mut memory = vec![1u8; CHIP.bytes() as usize];
     let mut page = vec![2u8; bytes];
@@ -165,7 +168,8 @@ fn bare(requests: &'static str, writes: bool) -> Speed {
         black_box((&mut memory, &mut page));
     }
     let a_second = f64::from(REQUESTS) / (cpu_seconds() - start);
-    Speed { requests, data: "", a_second, with_filling: None, waf: None }
+    let resident_mib = most_resident()?;
+    Ok(Speed { requests, data: "", a_second, with_filling: None, waf: None, resident_mib })
 }
 
 /// Those in whose name and way of data `only` stands.
@@ -189,7 +193,7 @@ pub fn run(only: &str, json: bool) -> Result<()> {
     for (requests, writes) in [("bare copies to memory", true), ("bare copies from memory", false)]
     {
         if requests.contains(only) {
-            speeds.push(bare(requests, writes));
+            speeds.push(bare(requests, writes)?);
         }
     }
     if json {
@@ -212,6 +216,19 @@ pub fn run(only: &str, json: bool) -> Result<()> {
             row.a_second / 1e6
         );
         println!("{}", line.trim_end());
+    }
+    if let Some(last) = speeds.iter().rfind(|row| !row.data.is_empty()) {
+        let (raw, spare) = (CHIP.bytes(), CHIP.pages() * u64::from(CHIP.oob_bytes));
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        println!(
+            "resident at most, the chip's bytes, its tables, the layer's and the host together: {:.1} MiB;",
+            last.resident_mib
+        );
+        println!(
+            "the chip has {:.0} MiB of data and {:.0} MiB of out-of-band bytes",
+            mib(raw),
+            mib(spare)
+        );
     }
     Ok(())
 }
