@@ -53,9 +53,15 @@ impl Costs {
     /// takes its costs from its configuration instead: measure once, and keep them.
     pub fn measured(level: i32) -> Self {
         let mut costs = Costs::default();
+        costs.measure(level, &Codec::ALL);
+        costs
+    }
+
+    /// Takes what some codecs take on this machine, on made-up pages.
+    pub(crate) fn measure(&mut self, level: i32, codecs: &[Codec]) {
         let mut coder = Coder::new(level);
         let pages: Vec<(Page, Page)> = (0..PAGES).map(sample).collect();
-        for codec in Codec::ALL {
+        for &codec in codecs {
             let mut times: Vec<u32> = Vec::new();
             for (page, base) in &pages {
                 let mut record = Vec::new();
@@ -64,9 +70,8 @@ impl Costs {
                     times.push(Costs::time(&mut coder, codec, &record, base));
                 }
             }
-            costs.take(codec, &mut times);
+            self.take(codec, &mut times);
         }
-        costs
     }
 
     /// What 99 of 100 of these times are within is what a codec takes.

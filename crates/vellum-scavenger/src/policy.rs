@@ -99,6 +99,11 @@ impl Policy {
         !codec.is_delta() && slowest.is_some_and(|slowest| self.costs[codec] <= self.costs[slowest])
     }
 
+    /// Whether a page may be packed in a codec by itself; `told_by`, if others are told by it.
+    pub(crate) fn may_pack(&self, codec: Codec, told_by: bool) -> bool {
+        if told_by { self.may_tell(codec) } else { self.allows(codec, None) }
+    }
+
     /// Whether a page may be told by another in a codec, as slow as that one may get.
     pub fn may_be_told(&self, codec: Codec) -> bool {
         self.slowest_reference().is_some_and(|slowest| self.allows(codec, Some(slowest)))

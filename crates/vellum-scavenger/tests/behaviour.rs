@@ -133,8 +133,9 @@ fn domains_have_nothing_in_common() {
     assert_eq!(error.to_string(), "domain 5 has sets of the other mode");
 }
 
-/// What an access to a page changes that its owner could see: counts of events, and frames taken.
-fn seen(mode: Mode, merged: bool, write: bool) -> (Counters, i64) {
+/// What an access to a page makes the host do, and so what its time could tell: counts of events, and
+/// frames taken, copied and freed.
+fn seen(mode: Mode, merged: bool, write: bool) -> (Counters, [u64; 3]) {
     let (pool, mut scavenger) = scavenger(2000, Options { lottery: 16, ..Options::default() });
     let set = scavenger.add_set(3, Domain(0), mode).unwrap();
     let mut pages = filled(&pool, &mut scavenger, set, &[1, if merged { 1 } else { 2 }, 3]);
@@ -154,7 +155,9 @@ fn seen(mode: Mode, merged: bool, write: bool) -> (Counters, i64) {
         broken: after.broken - before.broken,
         ..Counters::default()
     };
-    (events, (pool.counters().allocated - frames.allocated) as i64)
+    let after = pool.counters();
+    let taken = after.allocated - frames.allocated;
+    (events, [taken, after.copied - frames.copied, after.freed - frames.freed])
 }
 
 #[test]
@@ -167,6 +170,31 @@ fn concealed_pages_tell_nobody_whether_they_were_merged() {
     }
     // The same attack on plain sharing works, which shows that it is one.
     assert_ne!(seen(Mode::Share, true, true), seen(Mode::Share, false, true));
+}
+
+/// An attacker who knows of half of its pages whether they are merged learns what an access to each kind
+/// makes the host do, and guesses the other half by that (CAIN: Barresi et al., WOOT 2015).
+#[test]
+fn an_attacker_guesses_plain_sharing_and_no_better_than_chance_when_it_is_concealed() {
+    const GUESSES: usize = 100;
+    let mut state = 3_u64;
+    let mut merged: Vec<bool> = (0..GUESSES).map(|number| number % 2 == 0).collect();
+    for at in (1..GUESSES).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        merged.swap(at, (state >> 33) as usize % (at + 1));
+    }
+    let rate = |mode| {
+        let [shared, own] = [true, false].map(|merged| seen(mode, merged, true));
+        let right = merged.iter().filter(|&&merged| {
+            let looks_shared = seen(mode, merged, true) == shared;
+            // What looks as both do is called shared.
+            debug_assert!(looks_shared || seen(mode, merged, true) == own);
+            looks_shared == merged
+        });
+        100 * right.count() / GUESSES
+    };
+    assert!(rate(Mode::Share) >= 95, "{} % in plain sharing", rate(Mode::Share));
+    assert!(rate(Mode::Conceal) <= 51, "{} % when concealed", rate(Mode::Conceal));
 }
 
 /// Nothing makes noise smaller, so the one frame stays; the page that gave its own up is told by what it

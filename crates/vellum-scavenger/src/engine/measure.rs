@@ -16,7 +16,6 @@ impl Scavenger {
     /// A run that must replay takes its costs from its configuration instead: measure once, and keep
     /// them.
     pub fn measured_costs(&mut self) -> Costs {
-        let mut costs = Costs::measured(self.policy.level);
         let end = self.vault.objects.end();
         let mut times: [Vec<u32>; Codec::ALL.len()] = Default::default();
         // A step without a common factor with most tables' lengths comes by everywhere.
@@ -37,11 +36,15 @@ impl Scavenger {
                 of.push(Costs::time(&mut vault.coder, codec, record, base));
             }
         }
+        let (mut costs, mut few) = (Costs::default(), Vec::new());
         for (codec, mut times) in Codec::ALL.into_iter().zip(times) {
             if times.len() >= FEWEST {
                 costs.take(codec, &mut times);
+            } else {
+                few.push(codec);
             }
         }
+        costs.measure(self.policy.level, &few);
         costs
     }
 

@@ -48,6 +48,10 @@ impl Scavenger {
             let Some(object) = self.vault.objects.find(number) else { continue };
             let alone =
                 matches!(object.home, Home::Frame { .. }) && self.vault.holders(&object) == 0;
+            if alone && object.references == 0 {
+                self.vault.discard(number, &object);
+                continue;
+            }
             let concealed = self.modes.get(&object.domain) == Some(&Mode::Conceal);
             if alone && !concealed && self.vault.content(number, &mut self.page).is_ok() {
                 self.squeeze(number);

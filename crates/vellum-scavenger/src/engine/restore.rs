@@ -43,7 +43,8 @@ impl Scavenger {
             self.vault.content(number, &mut self.other)?;
             let frame = self.lottery.draw(&self.vault.pool)?;
             self.vault.pool.write(frame, 0, &self.other[..]);
-            self.vault.release(number)?;
+            // Whether another page holds the object must not tell by what is freed now.
+            self.vault.release_later(number)?;
             return Ok(frame);
         }
         if let Home::Frame { frame, .. } = object.home {

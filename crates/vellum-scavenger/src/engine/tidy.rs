@@ -126,7 +126,7 @@ impl Scavenger {
                 alone = self.vault.encode(codec, &content, None, limit).or(alone);
             }
         }
-        let alone = alone.or_else(|| self.vault.compress(&content, &policy, false));
+        let alone = alone.or_else(|| self.vault.compress_quickly(&content, &policy, false));
         self.page = content;
         if let Some(alone) = alone.filter(|alone| alone.bytes.len() <= together) {
             self.vault.move_to_store(number, &alone)?;
@@ -175,7 +175,7 @@ impl Scavenger {
         }
         let alone = if object.told_by { DENSE_REFERENCE } else { DENSE };
         for (codec, work) in alone.into_iter().filter(|&(codec, _)| !short && codec != now) {
-            if if object.told_by { policy.may_tell(codec) } else { policy.allows(codec, None) } {
+            if policy.may_pack(codec, object.told_by) {
                 self.counters.work += work;
                 consider(self.vault.encode(codec, &content, None, PAGE_SIZE), None);
             }

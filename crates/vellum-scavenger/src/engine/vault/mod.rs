@@ -133,13 +133,17 @@ impl Vault {
 
     /// One fewer. The last takes the object with it, and so its hold on its reference.
     pub(crate) fn release(&mut self, number: u32) -> Result<(), Error> {
-        let mut object = self.objects.get(number)?;
-        let Some(left) = object.references.checked_sub(1) else {
-            return Err(Error::NoObject(ObjectId(number)));
-        };
-        object.references = left;
-        self.objects.set(number, object);
+        self.release_later(number)?;
         self.drop_if_unused(number);
+        Ok(())
+    }
+
+    /// The same, but what nobody holds any more stays until objects are looked at in turn.
+    pub(crate) fn release_later(&mut self, number: u32) -> Result<(), Error> {
+        let mut object = self.objects.get(number)?;
+        let left = object.references.checked_sub(1);
+        object.references = left.ok_or(Error::NoObject(ObjectId(number)))?;
+        self.objects.set(number, object);
         Ok(())
     }
 

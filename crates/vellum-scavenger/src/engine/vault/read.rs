@@ -78,15 +78,31 @@ impl Vault {
         told_by: bool,
     ) -> Option<Encoded> {
         let own = if told_by { Codec::Brisk } else { Codec::Tight };
-        let tries = [
-            (Codec::Same, 8),
-            (Codec::Lz4, LZ4_LIMIT),
-            (own, DENSE_LIMIT),
-            (Codec::Zstd, DENSE_LIMIT),
-        ];
-        tries.into_iter().find_map(|(codec, limit)| {
-            let fits = if told_by { policy.may_tell(codec) } else { policy.allows(codec, None) };
-            fits.then(|| self.encode(codec, page, None, limit))?
+        self.compress_quickly(page, policy, told_by).or_else(|| {
+            let dense = [(own, DENSE_LIMIT), (Codec::Zstd, DENSE_LIMIT)];
+            self.first_of(&dense, page, policy, told_by)
         })
+    }
+
+    /// The same, without the dense codecs.
+    pub(crate) fn compress_quickly(
+        &mut self,
+        page: &Page,
+        policy: &Policy,
+        told_by: bool,
+    ) -> Option<Encoded> {
+        self.first_of(&[(Codec::Same, 8), (Codec::Lz4, LZ4_LIMIT)], page, policy, told_by)
+    }
+
+    fn first_of(
+        &mut self,
+        tries: &[(Codec, usize)],
+        page: &Page,
+        policy: &Policy,
+        told_by: bool,
+    ) -> Option<Encoded> {
+        let allowed = tries.iter().filter(|&&(codec, _)| policy.may_pack(codec, told_by));
+        let mut encoded = allowed.map(|&(codec, limit)| self.encode(codec, page, None, limit));
+        encoded.find_map(|encoded| encoded)
     }
 }
