@@ -190,6 +190,9 @@ impl<M: Media + ?Sized> Media for Box<M> {
     fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
         (**self).read(lba, out)
     }
+    fn read_parts(&mut self, lba: Lba, parts: &mut [&mut [u8]]) -> Result<(), MediaError> {
+        (**self).read_parts(lba, parts)
+    }
     fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
         (**self).write(lba, data)
     }

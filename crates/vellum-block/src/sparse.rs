@@ -109,13 +109,13 @@ impl Media for SparseFile {
     }
 
     fn read_parts(&mut self, lba: Lba, parts: &mut [&mut [u8]]) -> Result<(), MediaError> {
-        let offset = self.at(lba);
         let mut bytes = 0;
         for part in parts.iter() {
             self.check(lba, part.len())?;
             bytes += part.len();
         }
         self.check(lba, bytes)?;
+        let offset = self.at(lba);
         self.seek(offset)?;
         let mut slices: Vec<IoSliceMut<'_>> =
             parts.iter_mut().map(|part| IoSliceMut::new(part)).collect();
@@ -138,11 +138,8 @@ impl Media for SparseFile {
     }
 
     fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
-        self.may_write()?;
-        self.check(lba, data.len())?;
-        let offset = self.at(lba);
-        self.seek(offset)?;
-        self.file.write_all(data).map_err(io_error("write", offset))
+        let written = self.writer(lba, data.len())?.write_all(data);
+        written.map_err(io_error("write", self.at(lba)))
     }
 
     /// At the end of the file the storage is given back by cutting the file and growing it again;
@@ -189,6 +186,11 @@ mod tests {
         assert!(matches!(odd, Err(MediaError::Unaligned { bytes: 100, .. })));
         let past = file.read_parts(Lba::new((1 << 22) - 2), &mut [&mut one, &mut two]);
         assert!(past.is_err(), "three sectors where two are left");
+        // So far out that its offset is no number.
+        let far = Lba::new(u64::MAX / 256);
+        let beyond = |result| assert!(matches!(result, Err(MediaError::PastEnd { .. })));
+        beyond(file.read(far, &mut one));
+        beyond(file.read_parts(far, &mut [&mut one, &mut two]));
         assert!(matches!(file.writer(Lba::new(0), 512), Err(MediaError::ReadOnly)));
         assert!(matches!(file.write(Lba::new(0), &[0; 512]), Err(MediaError::ReadOnly)));
         assert!(SparseFile::create(&path, 8, 512).is_err(), "never overwrites a file");

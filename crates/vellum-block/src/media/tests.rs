@@ -47,3 +47,43 @@ fn what_does_not_fit_is_an_error() {
     ram.discard(Lba::new(0), 1 << 40).unwrap();
     assert_eq!(ram.resident_bytes(), 0);
 }
+
+/// A medium that reads scattered parts by a way of its own.
+struct Scattered(Ram, u32);
+
+impl Media for Scattered {
+    fn sector_bytes(&self) -> u32 {
+        self.0.sector_bytes()
+    }
+
+    fn sectors(&self) -> u64 {
+        self.0.sectors()
+    }
+
+    fn read(&mut self, lba: Lba, out: &mut [u8]) -> Result<(), MediaError> {
+        self.0.read(lba, out)
+    }
+
+    fn read_parts(&mut self, lba: Lba, parts: &mut [&mut [u8]]) -> Result<(), MediaError> {
+        self.1 += 1;
+        self.0.read_parts(lba, parts)
+    }
+
+    fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
+        self.0.write(lba, data)
+    }
+
+    fn discard(&mut self, lba: Lba, sectors: u64) -> Result<(), MediaError> {
+        self.0.discard(lba, sectors)
+    }
+}
+
+#[test]
+fn a_medium_in_a_box_reads_scattered_parts_its_own_way() {
+    let mut boxed = Box::new(Scattered(Ram::new(8, 64).unwrap(), 0));
+    boxed.write(Lba::new(1), &[7; 64]).unwrap();
+    let (mut one, mut two) = ([1; 64], [1; 64]);
+    <Box<Scattered> as Media>::read_parts(&mut boxed, Lba::new(0), &mut [&mut one, &mut two])
+        .unwrap();
+    assert_eq!((one, two, boxed.1), ([0; 64], [7; 64], 1));
+}
