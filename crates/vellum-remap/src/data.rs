@@ -1,6 +1,7 @@
 //! Bytes on their way: held pages where pages were whole, copies elsewhere.
 
 use crate::{PAGE, Run};
+use core::ops::Range;
 
 /// A part of the data.
 #[derive(Debug, Clone)]
@@ -80,8 +81,20 @@ impl<R: Run> Data<R> {
 
     /// Bytes that lie in held pages.
     pub fn paged(&self) -> usize {
-        let pages = self.parts.iter().filter(|part| matches!(part, Part::Pages(_)));
-        pages.map(Part::bytes).sum()
+        self.paged_in(0..self.bytes)
+    }
+
+    /// Bytes of a range that lie in held pages.
+    pub fn paged_in(&self, range: Range<usize>) -> usize {
+        let (mut start, mut paged) = (0, 0);
+        for part in &self.parts {
+            let end = start + part.bytes();
+            if matches!(part, Part::Pages(_)) {
+                paged += range.end.min(end).saturating_sub(range.start.max(start));
+            }
+            start = end;
+        }
+        paged
     }
 
     /// Copies bytes out; as many as there are from `offset` on.

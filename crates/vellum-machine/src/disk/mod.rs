@@ -161,12 +161,6 @@ pub trait Disk: State + core::fmt::Debug {
     /// When it does not; then nothing has changed and no `Done` follows.
     fn submit(&mut self, now: Instant, ticket: Ticket, request: Request) -> Result<(), DiskError>;
 
-    /// From here on what is read may come in frames of this pool, or in none: the memory of whoever asks
-    /// can take them in place of its own.
-    fn use_frames(&mut self, frames: Option<&Arc<FramePool>>) {
-        let _ = frames;
-    }
-
     /// Bytes of held pages, of all that was written, that the disk copied all the same.
     fn copied(&self) -> u64 {
         0
@@ -175,8 +169,14 @@ pub trait Disk: State + core::fmt::Debug {
     /// When something will happen next.
     fn next_event(&self) -> Option<Instant>;
 
-    /// Brings the disk to `now`, and tells what ended up to then, in order.
-    fn advance(&mut self, now: Instant, done: &mut dyn FnMut(Done));
+    /// Brings the disk to `now`, and tells what ended up to then, in order. What was read may come in
+    /// `frames`, if there are any: the memory of whoever asks can take them in place of its own.
+    fn advance(
+        &mut self,
+        now: Instant,
+        frames: Option<&Arc<FramePool>>,
+        done: &mut dyn FnMut(Done),
+    );
 }
 
 /// The disk of the usual model over `content`.

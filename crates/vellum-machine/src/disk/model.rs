@@ -22,8 +22,6 @@ pub struct ModelDisk<D, C> {
     content: C,
     /// The data of the writes in flight.
     writes: BTreeMap<Ticket, Payload>,
-    /// What is read may come in frames of this pool.
-    frames: Option<Arc<FramePool>>,
     /// Bytes of held pages that were copied all the same.
     copied: u64,
 }
@@ -49,7 +47,7 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
             return Err(DiskError::Unaligned { sector: 0, sectors: 1, sector_bytes });
         }
         let writes = BTreeMap::new();
-        Ok(ModelDisk { device, content, writes, frames: None, copied: 0 })
+        Ok(ModelDisk { device, content, writes, copied: 0 })
     }
 
     /// The model, for its statistics.
@@ -81,7 +79,11 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         if bytes > REQUEST_LIMIT { Err(DiskError::TooLarge { bytes }) } else { Ok(()) }
     }
 
-    fn finish(&mut self, completion: &Completion) -> Result<Payload, DiskError> {
+    fn finish(
+        &mut self,
+        completion: &Completion,
+        frames: Option<&Arc<FramePool>>,
+    ) -> Result<Payload, DiskError> {
         let ticket = Ticket(completion.tag().0);
         let data = self.writes.remove(&ticket);
         if !completion.status.is_ok() {
@@ -91,7 +93,6 @@ impl<D: Device + State + core::fmt::Debug, C: Content> ModelDisk<D, C> {
         let vellum_block::Request { op, lba, sectors, .. } = completion.request;
         match (op, data) {
             (Op::Read, _) => {
-                let frames = self.frames.as_ref();
                 return Ok(self.content.fetch(lba, sectors.into(), frames)?);
             }
             (Op::Write, Some(data)) => self.copied += self.content.store(lba, &data)?,
@@ -151,10 +152,6 @@ impl<D: Device + State + core::fmt::Debug, C: Content> Disk for ModelDisk<D, C> 
         Ok(())
     }
 
-    fn use_frames(&mut self, frames: Option<&Arc<FramePool>>) {
-        self.frames = frames.cloned();
-    }
-
     fn copied(&self) -> u64 {
         self.copied
     }
@@ -163,11 +160,16 @@ impl<D: Device + State + core::fmt::Debug, C: Content> Disk for ModelDisk<D, C> 
         self.device.next_event()
     }
 
-    fn advance(&mut self, now: Instant, done: &mut dyn FnMut(Done)) {
+    fn advance(
+        &mut self,
+        now: Instant,
+        frames: Option<&Arc<FramePool>>,
+        done: &mut dyn FnMut(Done),
+    ) {
         let mut ended = Vec::new();
         self.device.advance(now, &mut |c: Completion| ended.push(c));
         for c in ended {
-            done(Done { ticket: Ticket(c.tag().0), result: self.finish(&c) });
+            done(Done { ticket: Ticket(c.tag().0), result: self.finish(&c, frames) });
         }
     }
 }

@@ -185,10 +185,9 @@ impl<B: Media + core::fmt::Debug> Content for CopyOnWrite<B> {
                 Some(Kept::Zeros) if self.is_page(block, n) && frames.is_some() => {
                     out.push(Part::Pages(Held::zeros(frames.expect("looked at"), 1)));
                 }
-                Some(_) => {
+                Some(kept) => {
                     let mut bytes = vec![0; n];
-                    let first = block * BLOCK + (from / size) as u64;
-                    Media::read(self, Lba::new(first), &mut bytes)?;
+                    kept.read(from, &mut bytes);
                     out.push(Part::Bytes(bytes));
                 }
                 None => {
@@ -219,7 +218,7 @@ impl<B: Media + core::fmt::Debug> Content for CopyOnWrite<B> {
                 Some(page) => self.keep(block, Kept::Page(page)),
                 None => {
                     data.read(done, &mut self.own(block)?[to..to + n]);
-                    copied += data.paged_in(done..done + n) as u64;
+                    copied += data.data().paged_in(done..done + n) as u64;
                 }
             }
             done += n;

@@ -1,7 +1,5 @@
 //! What a request carries: pages of the guest where they could be held, bytes elsewhere.
 
-use std::ops::Range;
-
 use vellum::frames::Held;
 use vellum::remap::{Data, Part};
 
@@ -38,20 +36,6 @@ impl Payload {
     /// The page that is held at this offset, if one begins there.
     pub(super) fn page_at(&self, offset: usize) -> Option<Held> {
         self.0.pages_at(offset, 1)
-    }
-
-    /// How many bytes of a range lie in held pages.
-    pub(super) fn paged_in(&self, range: Range<usize>) -> usize {
-        let mut start = 0;
-        let mut paged = 0;
-        for part in self.0.parts() {
-            let end = start + part.bytes();
-            if matches!(part, Part::Pages(_)) {
-                paged += range.end.min(end).saturating_sub(range.start.max(start));
-            }
-            start = end;
-        }
-        paged
     }
 
     /// Copies bytes out.

@@ -13,7 +13,7 @@ const SECTORS: u64 = 45;
 fn finish(disk: &mut dyn Disk) -> Vec<Done> {
     let mut done = Vec::new();
     while let Some(at) = disk.next_event() {
-        disk.advance(at, &mut |d| done.push(d));
+        disk.advance(at, None, &mut |d| done.push(d));
     }
     done
 }

@@ -99,11 +99,12 @@ impl Map {
         unsafe { uffd.move_pages(at(to), at(from), count) }
     }
 
-    /// Gives a page back to the system: there is nothing there then.
-    pub(super) fn forget(&self, page: usize) -> rustix::io::Result<()> {
+    /// Gives pages back to the system: there is nothing there then.
+    pub(super) fn forget(&self, page: usize, count: usize) -> rustix::io::Result<()> {
+        assert!((page + count) * PAGE <= self.bytes);
         let at = self.address(page);
-        // SAFETY: inside our range of private memory, and nobody counts on the page's bytes any more.
-        unsafe { rustix::mm::madvise(at.as_ptr().cast(), PAGE, Advice::LinuxDontNeed) }
+        // SAFETY: inside our range of private memory, and nobody counts on the pages' bytes any more.
+        unsafe { rustix::mm::madvise(at.as_ptr().cast(), count * PAGE, Advice::LinuxDontNeed) }
     }
 
     fn of(

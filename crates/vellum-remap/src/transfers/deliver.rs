@@ -99,23 +99,24 @@ impl<R: Run> Transfers<R> {
         let from = piece.offset as usize;
         let bytes = piece.bytes.min(data.len().saturating_sub(from));
         let mut done = 0;
+        // What comes before this is copied: its frames are from elsewhere.
+        let mut foreign = 0;
         while done < bytes {
             let at = piece.at + done as u64;
-            if remap && self.is_worth_it(piece) && (bytes - done) >= PAGE {
-                let wanted = (bytes - done) / PAGE;
-                if let Some(mut run) = data.pages_at(from + done, wanted) {
-                    let moved = run.pages() * PAGE;
-                    match space.exchange(at / PAGE as u64, &mut run) {
-                        Ok(()) => {
-                            (done, end.remapped) = (done + moved, end.remapped + moved as u64);
-                            back.push(run);
-                            continue;
-                        }
-                        // A pinned frame is never replaced, and one from elsewhere never put in its
-                        // place; the page is written like any other.
-                        Err(SpaceError::Pinned { .. } | SpaceError::Foreign { .. }) => {}
-                        Err(error) => return Err(error.into()),
+            let may = remap && done >= foreign && self.is_worth_it(piece) && bytes - done >= PAGE;
+            if may && let Some(mut run) = data.pages_at(from + done, (bytes - done) / PAGE) {
+                match exchange_before_pinned(space, at / PAGE as u64, &mut run) {
+                    Ok(()) => {
+                        let moved = run.pages() * PAGE;
+                        (done, end.remapped) = (done + moved, end.remapped + moved as u64);
+                        back.push(run);
+                        continue;
                     }
+                    // A pinned frame is never replaced, and one from elsewhere never put in its place;
+                    // the page is written like any other.
+                    Err(SpaceError::Pinned { .. }) => {}
+                    Err(SpaceError::Foreign { .. }) => foreign = done + run.pages() * PAGE,
+                    Err(error) => return Err(error.into()),
                 }
             }
             // Up to the end of the page: there the next pages may stand.
@@ -126,5 +127,105 @@ impl<R: Run> Transfers<R> {
             (done, end.copied) = (done + n, end.copied + n as u64);
         }
         Ok(())
+    }
+}
+
+/// Exchanges the pages of a run, or those before the first that is pinned, which are in `run` then.
+fn exchange_before_pinned<S: Space>(
+    space: &mut S,
+    first: u64,
+    run: &mut S::Run,
+) -> Result<(), SpaceError> {
+    match space.exchange(first, run) {
+        Err(SpaceError::Pinned { at }) if at / PAGE as u64 > first => {
+            *run = run.part(0..(at / PAGE as u64 - first) as usize);
+            space.exchange(first, run)
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Buffer, Heap, HeapRun};
+
+    /// A space some of whose pages are pinned, or all of whose exchanges are refused, and which counts.
+    struct Strict {
+        heap: Heap,
+        pinned: Vec<u64>,
+        foreign: bool,
+        asked: u32,
+    }
+
+    impl Space for Strict {
+        type Run = HeapRun;
+
+        fn lend(&mut self, first: u64, count: usize) -> Result<HeapRun, SpaceError> {
+            self.heap.lend(first, count)
+        }
+
+        fn settle(&mut self, first: u64, run: &HeapRun) {
+            self.heap.settle(first, run);
+        }
+
+        fn exchange(&mut self, first: u64, run: &mut HeapRun) -> Result<(), SpaceError> {
+            self.asked += 1;
+            let pages = first..first + run.pages() as u64;
+            if self.foreign {
+                return Err(SpaceError::Foreign { at: first * PAGE as u64 });
+            }
+            match self.pinned.iter().find(|page| pages.contains(page)) {
+                Some(page) => Err(SpaceError::Pinned { at: page * PAGE as u64 }),
+                None => self.heap.exchange(first, run),
+            }
+        }
+
+        fn zeros(&mut self, count: usize) -> HeapRun {
+            self.heap.zeros(count)
+        }
+
+        fn publish(&mut self) {}
+
+        fn read(&mut self, at: u64, out: &mut [u8]) -> Result<(), SpaceError> {
+            self.heap.read(at, out)
+        }
+
+        fn write(&mut self, at: u64, bytes: &[u8]) -> Result<(), SpaceError> {
+            self.heap.write(at, bytes)
+        }
+    }
+
+    /// Delivers 100 pages: bytes that were remapped, and how often the space was asked.
+    fn deliver(pinned: &[u64], foreign: bool) -> (u64, u32) {
+        const PAGES: usize = 100;
+        let mut source = Heap::new(PAGES);
+        let bytes: Vec<u8> = (0..PAGES * PAGE).map(|at| (at / PAGE * 7 + at % 5) as u8).collect();
+        source.write(0, &bytes).unwrap();
+        let mut data = Data::new();
+        data.push(Part::Pages(source.lend(0, PAGES).unwrap()));
+        let mut space =
+            Strict { heap: Heap::new(PAGES), pinned: pinned.to_vec(), foreign, asked: 0 };
+        let mut transfers = Transfers::default();
+        let list = [Buffer::new(0, bytes.len() as u64)];
+        let token = transfers.post(&space, &list).unwrap();
+        let (end, _) = transfers.deliver(&mut space, token, &data).unwrap();
+        let mut out = vec![0; bytes.len()];
+        space.read(0, &mut out).unwrap();
+        assert!(out == bytes, "pinned {pinned:?}, foreign {foreign}");
+        assert_eq!(end.remapped + end.copied, bytes.len() as u64);
+        (end.remapped / PAGE as u64, space.asked)
+    }
+
+    #[test]
+    fn what_must_stay_is_copied_and_nothing_beside_it() {
+        assert_eq!(deliver(&[], false), (100, 1));
+        assert_eq!(deliver(&[40], false), (99, 3));
+        assert_eq!(deliver(&[0, 40, 41, 99], false).0, 96);
+    }
+
+    #[test]
+    fn frames_from_elsewhere_are_offered_once_and_not_once_a_page() {
+        assert_eq!(deliver(&[], true), (0, 1));
     }
 }

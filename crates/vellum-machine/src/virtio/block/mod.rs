@@ -204,8 +204,8 @@ impl VirtioDevice for Block {
 
     fn advance(&mut self, io: &mut Io<'_>, used: &mut Vec<Used>) -> Result<(), Broken> {
         let mut ended = Vec::new();
-        self.disk.use_frames(self.mover.frames(io.memory).as_ref());
-        self.disk.advance(io.now, &mut |done| ended.push(done));
+        let frames = self.mover.frames(io.memory);
+        self.disk.advance(io.now, frames.as_ref(), &mut |done| ended.push(done));
         for Done { ticket, result } in ended {
             self.mover.ended(io.memory, ticket);
             let Some(chain) = self.held.remove(&ticket) else { continue };

@@ -146,11 +146,19 @@ impl PlainMemory {
 
     fn release(&self, places: &[Option<u32>]) {
         let mut books = self.lock();
+        let mut gone = Vec::new();
         for &place in places.iter().flatten() {
-            let left = books.holders[place as usize] - 1;
-            // What nobody holds goes back to the system. If that refuses, the place is not used again.
-            let gone = left > 0 || self.map.forget(self.page_of(place)).is_ok();
-            books.holders[place as usize] = if gone { left } else { 1 };
+            match &mut books.holders[place as usize] {
+                1 => gone.push(place),
+                holders => *holders -= 1,
+            }
+        }
+        // What nobody holds goes back to the system, neighbours by one call. If that refuses, their places
+        // are not used again.
+        for run in gone.chunk_by(|a, b| a + 1 == *b) {
+            if self.map.forget(self.page_of(run[0]), run.len()).is_ok() {
+                run.iter().for_each(|&place| books.holders[place as usize] = 0);
+            }
         }
     }
 }

@@ -102,9 +102,14 @@ impl Space for PlainWindow {
             memory.clear(&room);
             return Err(error);
         }
-        for (n, _) in run.places.iter().enumerate().filter(|(_, place)| place.is_none()) {
-            let shown = memory.map.show_zeros(&memory.uffd, page + n..page + n + 1);
-            shown.map_err(|error| system("UFFDIO_ZEROPAGE", at, error))?;
+        let mut next = page;
+        for alike in run.places.chunk_by(|a, b| a.is_none() == b.is_none()) {
+            let pages = next..next + alike.len();
+            next = pages.end;
+            if alike[0].is_none() {
+                let shown = memory.map.show_zeros(&memory.uffd, pages);
+                shown.map_err(|error| system("UFFDIO_ZEROPAGE", at, error))?;
+            }
         }
         let old = core::mem::replace(&mut run.places, room);
         memory.clear(&old);
