@@ -5,7 +5,7 @@
 //! state, where a policy is not in step and where a pager counts uses, a page is filled by its own miss.
 
 use crate::VmMemory;
-use crate::miss::{flags_of, granted};
+use crate::leaf::{flags_of, granted};
 use core::ops::Range;
 use vellum_translate::host::Resolved;
 use vellum_translate::riscv::Leaf;
@@ -62,16 +62,12 @@ impl VmMemory {
         }
         for page in 1..=AHEAD {
             let va = Gva::new(va.get().wrapping_add(page * PAGE_SIZE as u64));
-            let Some(mut to) = self.known_ahead(hart, tlb, va) else { break };
+            let Some(to) = self.known_ahead(hart, tlb, va) else { break };
             if !self.arrivals.take(to.gfn) {
                 break;
             }
             self.pool.prefetch_line(to.frame, va.page_offset() / 64);
-            if self.pool.is_code(to.frame) {
-                to.rights -= Rights::WRITE;
-            }
-            self.host.touch(to.gfn);
-            tlb.fill(va, Access::Load, to, &self.pool);
+            self.tag(tlb, va, Access::Load, to);
         }
     }
 

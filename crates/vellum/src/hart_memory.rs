@@ -29,22 +29,33 @@ impl VmMemory {
         let translated = self.translate(hart, tlb, va, access);
         self.deliver(hart, tlb);
         let to = translated?;
+        let rights = self.tag(tlb, va, access, to);
+        self.note(|| Event::TlbFill(rights));
+        if access != Access::Fetch && self.arrivals.take(to.gfn) {
+            self.fill_ahead(hart, tlb, va);
+        }
+        Ok(to)
+    }
+
+    /// Gives the TLB what it may have of a translation: the rights that it was given.
+    pub(crate) fn tag(
+        &mut self,
+        tlb: &mut Tlb,
+        va: Gva,
+        access: Access,
+        mut to: Translation,
+    ) -> Rights {
         // A page that instructions were decoded from has no write tag: not even after a store beside
         // them, which goes through here each time and leaves them as they are.
-        let mut tagged = to;
         if to.rights.contains(Rights::WRITE) && self.pool.is_code(to.frame) {
-            tagged.rights -= Rights::WRITE;
+            to.rights -= Rights::WRITE;
         }
         self.host.touch(to.gfn);
         // Whether the access gets a tag is the host's business; the guest's word is kept all the same.
         // Where the policy decides what the guest sees, it holds everything that is put in here, so
         // that a change of the guest's tables is told to the TLB ([`VmMemory::audit_tlb`]).
-        tlb.fill(va, access, tagged, &self.pool);
-        self.note(|| Event::TlbFill(tagged.rights));
-        if access != Access::Fetch && self.arrivals.take(to.gfn) {
-            self.fill_ahead(hart, tlb, va);
-        }
-        Ok(to)
+        tlb.fill(va, access, to, &self.pool);
+        to.rights
     }
 
     fn store_target(

@@ -16,6 +16,7 @@ mod hart_memory;
 mod holders;
 mod image_store;
 mod invalidate;
+mod leaf;
 mod logs;
 mod miss;
 mod owner;
@@ -30,6 +31,7 @@ mod tables;
 mod transfer;
 mod translations;
 mod vm;
+mod walks;
 
 pub use audit::TlbMismatch;
 pub use builder::Builder;

@@ -1,18 +1,15 @@
 //! From a TLB miss through the policy and the guest's tables to the host.
 
 use crate::explain::Event;
+use crate::leaf::{flags_of, granted, leaf_of, recalled_leaf};
 use crate::resolve::{Behind, Host};
-use crate::tables::View;
 use crate::{Paging, VmMemory};
-use core::cell::Cell;
 use vellum_hart::Stop;
-use vellum_translate::host::{HostEntry, TableReader};
-use vellum_translate::riscv::{Leaf, MemoryType, Pte, walk};
-use vellum_translate::shadow::{Found, Install, Known};
-use vellum_translate::tlb::{Known as TlbKnown, PageFlags, Tlb, Translation};
-use vellum_translate::{
-    Access, Environment, Fault, FaultKind, FrameId, Gfn, Gpa, Gva, Privilege, Rights,
-};
+use vellum_translate::host::HostEntry;
+use vellum_translate::riscv::Leaf;
+use vellum_translate::shadow::{Found, Install};
+use vellum_translate::tlb::{PageFlags, Tlb, Translation};
+use vellum_translate::{Access, Fault, FaultKind, FrameId, Gfn, Gpa, Gva, Rights};
 
 /// One miss.
 #[derive(Clone, Copy)]
@@ -88,7 +85,7 @@ impl VmMemory {
                 }
             }
             Found::Continue(table, level) => {
-                if let Some(leaf) = self.continue_walk(tlb, miss, table, level) {
+                if let Some(leaf) = self.continue_walk(tlb, (va, access), table, level) {
                     let flags = flags_of(&leaf, environment);
                     return self.join(tlb, miss, &leaf, flags, Word::Continued);
                 }
@@ -178,37 +175,6 @@ impl VmMemory {
         }
     }
 
-    /// The rest of a walk, from a table of the lowest level; `None` where the whole walk has to say
-    /// what is wrong.
-    fn continue_walk(&mut self, tlb: &Tlb, miss: Miss, table: Gfn, level: u8) -> Option<Leaf> {
-        if level != 0 {
-            return None;
-        }
-        let environment = tlb.environment();
-        self.counters.guest_references += 1;
-        let index = miss.va.page() as usize % 512;
-        // A table that its owner has is brought, as a walk would: where the host keeps it must not
-        // decide which way a miss goes.
-        let pte = match self.pool.entry(&self.host, table, index) {
-            Some(pte) => Pte(pte),
-            None if self.bring_table(table) => Pte(self.pool.entry(&self.host, table, index)?),
-            None => return None,
-        };
-        let user = pte.has(Pte::U);
-        let rights = environment.allows(pte.rights_now(), user);
-        let fine = !pte.is_invalid() && pte.is_leaf() && rights.contains(miss.access.right());
-        fine.then(|| Leaf {
-            gfn: pte.gfn(),
-            rights,
-            leaf_rights: pte.rights_now(),
-            user,
-            global: pte.has(Pte::G),
-            level: 0,
-            napot: false,
-            memory_type: MemoryType::Physical,
-        })
-    }
-
     /// No translation: the host table alone. Another hart's tables may be shadowed all the same.
     fn through_host(&mut self, tlb: &Tlb, miss: Miss) -> Result<Translation, Stop> {
         let leaf = Leaf::bare(miss.va, tlb.environment());
@@ -238,123 +204,12 @@ impl VmMemory {
         }
     }
 
-    /// Walks the guest's tables; `entry` sees each entry with its level, from the root's down. A
-    /// table whose page is with an owner is brought, and the walk begins again.
-    fn walk_guest(
-        &mut self,
-        tlb: &Tlb,
-        va: Gva,
-        access: Access,
-        entry: impl FnMut(u8, Pte),
-    ) -> Result<Leaf, Stop> {
-        self.walk_counted(tlb, va, access, entry).map(|(leaf, _)| leaf)
-    }
-
-    /// The same, with the loads of the host table that the walk which ended well took.
-    fn walk_counted(
-        &mut self,
-        tlb: &Tlb,
-        va: Gva,
-        access: Access,
-        mut entry: impl FnMut(u8, Pte),
-    ) -> Result<(Leaf, u64), Stop> {
-        // Tables that were brought stay until the walk is through: where frames are few, one of them
-        // would make room for the next.
-        let mut brought = [Gfn::new(0); 5];
-        let mut count = 0;
-        let (walked, host_references) = loop {
-            let view = View { host: &self.host, pool: &self.pool, references: Cell::new(0) };
-            let mut references = 0;
-            let trace = &mut self.trace;
-            let walked =
-                walk(&view, tlb.satp(), tlb.environment(), va, access, |level, at, pte| {
-                    references += 1;
-                    if let Some(trace) = trace {
-                        trace.events.push(Event::GuestEntry(level, at, pte));
-                    }
-                    entry(level, pte);
-                });
-            self.counters.guest_references += references;
-            let host_references = view.references.get();
-            match walked {
-                Err(Fault { kind: FaultKind::Access, entry: Some(at), .. })
-                    if count < usize::from(tlb.satp().mode.levels())
-                        && self.bring_table(at.gfn()) =>
-                {
-                    self.host.pin(at.gfn());
-                    brought[count] = at.gfn();
-                    count += 1;
-                }
-                walked => break (walked, host_references),
-            }
-        };
-        brought[..count].iter().for_each(|&table| self.host.unpin(table));
-        match walked {
-            Ok(leaf) => Ok((leaf, host_references)),
-            Err(fault) => {
-                self.counters.guest_faults += 1;
-                self.note(|| Event::GuestFault(fault));
-                Err(Stop::Fault(fault))
-            }
-        }
-    }
-
     fn device(&mut self, gfn: Gfn, va: Gva) -> Stop {
         self.counters.device_accesses += 1;
         let at = Gpa::new(gfn.base().get() + va.page_offset() as u64);
         self.note(|| Event::Device(at));
         Stop::Device(at)
     }
-}
-
-/// Where a leaf that the policy has leads, with what both the guest and the host allow.
-pub(crate) fn granted(known: &Known, environment: Environment) -> Translation {
-    let rights = environment.allows(known.rights, known.user);
-    let flags = flags_of(&leaf_of(known, environment), environment);
-    Translation { gfn: known.gfn, frame: known.frame, rights, flags }
-}
-
-/// The guest's word as a walk would have given it.
-fn leaf_of(known: &Known, environment: Environment) -> Leaf {
-    Leaf {
-        gfn: known.gfn,
-        rights: environment.allows(known.guest, known.user),
-        leaf_rights: known.guest,
-        user: known.user,
-        global: known.global,
-        level: known.level,
-        napot: false,
-        memory_type: MemoryType::Physical,
-    }
-}
-
-/// The guest's word as an entry of the TLB has it, for an access that it allows.
-fn recalled_leaf(known: TlbKnown, environment: Environment, access: Access) -> Leaf {
-    let mut guest = access.right();
-    if access != Access::Fetch {
-        guest |= Rights::READ;
-        guest.set(Rights::WRITE, known.flags.contains(PageFlags::GUEST_WRITABLE));
-    }
-    Leaf {
-        gfn: known.gfn,
-        rights: guest,
-        leaf_rights: guest,
-        user: environment.privilege == Privilege::User,
-        global: known.flags.contains(PageFlags::GLOBAL),
-        level: 0,
-        napot: false,
-        memory_type: MemoryType::Physical,
-    }
-}
-
-pub(crate) fn flags_of(leaf: &Leaf, environment: Environment) -> PageFlags {
-    let mut flags = PageFlags::empty();
-    flags.set(PageFlags::GLOBAL, leaf.global);
-    flags.set(PageFlags::PIECE, leaf.level > 0);
-    flags.set(PageFlags::GIANT, leaf.level > 1);
-    let writable = environment.allows(leaf.leaf_rights, leaf.user).contains(Rights::WRITE);
-    flags.set(PageFlags::GUEST_WRITABLE, writable);
-    flags
 }
 
 pub(crate) fn access_fault(access: Access, va: Gva) -> Stop {
