@@ -73,7 +73,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             "bench" => ("bench", |ci| ci.cargo(&["check", "-p", "vellum-bench", "--all-features"])),
             "fuzz" => ("fuzz", Ci::fuzz),
             "features" => ("features", |ci| {
-                ci.cargo(&["test", "-p", "vellum-recover", "--features", "object-store,zstd"])
+                ci.cargo(&["test", "-p", "vellum-recover", "--features", "object-store,zstd"])?;
+                ci.cargo(&["test", "-p", "vellum-pager", "--features", "object-store,redis"])?;
+                ci.cargo(&["test", "-p", "xtask", "--features", "object-store,redis", "remote"])
             }),
             "mdbook" => ("mdbook", Ci::mdbook),
             other => bail!("no check is named {other}; bench, features, fuzz and mdbook are"),

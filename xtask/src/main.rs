@@ -27,6 +27,7 @@ mod policies;
 mod powercut;
 mod random;
 mod reader;
+mod replace;
 mod riscv_tests;
 mod share;
 mod shell;

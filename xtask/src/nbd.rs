@@ -1,11 +1,11 @@
 //! `cargo xtask nbd`: a modelled disk, or flash, as a network block device, for `qemu-img`, `nbdcopy`
 //! and `fio`.
 
+use crate::replace::replace;
 use anyhow::{Context, Result, bail};
-use std::fs::{File, Permissions};
-use std::io::{BufReader, BufWriter, Write};
+use std::fs::File;
+use std::io::BufReader;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vellum_block::nbd::{NbdConfig, NbdServer};
@@ -137,28 +137,6 @@ fn serve_and_keep(
     Ok(())
 }
 
-/// Replaces a file, so that after a crash it is the old one or the new one, whole: the new one is written
-/// beside it under a name that nothing has, and takes its place once it is on the disk.
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    // A link stays one: what it points to is replaced.
-    let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mode = match path.metadata() {
-        Ok(old) => old.permissions(),
-        // What the process's mask leaves of it.
-        Err(_) => Permissions::from_mode(0o666),
-    };
-    let new = tempfile::Builder::new().prefix(".vellum-").permissions(mode).tempfile_in(folder)?;
-    let mut out = BufWriter::new(new.as_file());
-    write(&mut out)?;
-    out.flush()?;
-    drop(out);
-    new.as_file().sync_all()?;
-    new.persist(&path)?;
-    File::open(folder)?.sync_all()?;
-    Ok(())
-}
-
 /// Tells how much of the drive's time was used.
 fn told<M: Media>(args: &Args, serial: &Serial<Disk, M>) -> Result<ExitCode> {
     let s = serial.statistics();
@@ -236,38 +214,9 @@ fn flash<L: Layer<Chip = Model> + Media>(args: &Args) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::net::TcpStream;
     use vellum_block::Lba;
-
-    #[test]
-    fn a_file_is_replaced_whole_or_not_at_all_and_no_other_is_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, neighbour) = (folder.path().join("clone.diff"), folder.path().join("clone.new"));
-        fs::write(&neighbour, "mine").unwrap();
-        let put =
-            |text: &'static str| replace(&path, move |out| Ok(out.write_all(text.as_bytes())?));
-        put("one").unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        put("two").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o640);
-        let failed = replace(&path, |out| {
-            out.write_all(b"thr")?;
-            bail!("the power went")
-        });
-        assert!(failed.is_err());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
-        // Through a link, what it points to.
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        replace(&link, |out| Ok(out.write_all(b"four")?)).unwrap();
-        assert!(link.is_symlink());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "four");
-        assert_eq!(fs::read_to_string(&neighbour).unwrap(), "mine");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing is left behind");
-    }
 
     /// Writes a sector over the protocol, as `EXPORT_NAME` and simple replies have it.
     fn write_sector(address: SocketAddr, lba: u64, data: &[u8; 512]) {

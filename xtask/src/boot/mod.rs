@@ -8,6 +8,7 @@ mod keys;
 mod options;
 mod pager;
 mod remap;
+mod remote;
 mod report;
 mod scavenge;
 mod script;

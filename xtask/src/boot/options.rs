@@ -45,9 +45,9 @@ pub struct Args {
     /// quota stops
     #[arg(long, value_enum, value_name = "STORE", requires = "quota")]
     pub pager: Option<PagerKind>,
-    /// A server that the pager's pages go to; several are a cluster
-    #[cfg(feature = "redis")]
-    #[arg(long, value_name = "redis://HOST:PORT", required_if_eq("pager", "redis"))]
+    /// Where the pager's pages go: redis://HOST:PORT, several of which are a cluster, or an object store,
+    /// as file:///FOLDER
+    #[arg(long, value_name = "URL", required_if_eq_any([("pager", "redis"), ("pager", "object")]))]
     pub pager_at: Vec<String>,
     /// Which pages go
     #[arg(long, value_name = "POLICY", default_value = "selector", requires = "pager",
@@ -146,9 +146,10 @@ pub enum PagerKind {
     Flash,
     /// A model of phase-change memory, of which changed lines are written
     Nvm,
-    /// A server of the Redis protocol
-    #[cfg(feature = "redis")]
+    /// A server of the Redis protocol (a build with the feature `redis`)
     Redis,
+    /// An object store, as a folder is one (a build with the feature `object-store`)
+    Object,
 }
 
 /// From how many pages in a row on data is remapped.

@@ -1,6 +1,7 @@
 //! What takes a guest's pages when its frames are few, and the trace of its references.
 
 use super::options::{Args, PagerKind};
+use super::remote;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::BufWriter;
@@ -48,8 +49,8 @@ pub fn make(args: &Args) -> Result<Option<Pager>> {
             let lines = args.memory / vellum_nvm::LINE as u64;
             Box::new(NvmStore::new(Nvm::new(profile, lines, 1)?, MEMORY))
         }
-        #[cfg(feature = "redis")]
-        Some(PagerKind::Redis) => redis(args)?,
+        Some(PagerKind::Redis) => remote::redis(&args.pager_at)?,
+        Some(PagerKind::Object) => remote::objects(&args.pager_at)?,
     };
     let options = Options { policy: args.evict.clone(), ..Options::new(pages, quota.min(pages)) };
     let pager = Pager::new(options, store);
@@ -82,16 +83,6 @@ fn on<D: Device + Send + std::fmt::Debug + 'static>(
     let media =
         SparseFile::create(&folder.path().join("pages"), shape.sectors, shape.sector_bytes)?;
     Ok(Box::new(VolumeStore::new(Volume::new(device, media)?, name)?))
-}
-
-/// Servers of the Redis protocol; several are a cluster.
-#[cfg(feature = "redis")]
-fn redis(args: &Args) -> Result<Box<dyn PageStore>> {
-    use vellum::vellum_pager::store::RedisStore;
-    let servers: Vec<&str> = args.pager_at.iter().map(String::as_str).collect();
-    let patience = std::time::Duration::from_secs(5);
-    let prefix = format!("vellum-boot-{}", std::process::id());
-    Ok(Box::new(RedisStore::connect(&servers, &prefix, patience)?))
 }
 
 /// Begins the trace.

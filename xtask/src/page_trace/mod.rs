@@ -2,6 +2,7 @@
 
 mod plot;
 
+use crate::replace::replace;
 use crate::table::Table;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,6 +33,9 @@ pub struct Args {
     /// Draw misses by policy and size, and the curve under LRU
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
+    /// Write the trace as oracleGeneral, which libCacheSim replays; packed if the name ends in .zst
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,7 +63,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         std::fs::write(path, plot::svg(&outcome)).with_context(|| path.display().to_string())?;
         eprintln!("wrote {}", path.display());
     }
+    if let Some(path) = &args.export {
+        export(&outcome.trace, path).with_context(|| path.display().to_string())?;
+        eprintln!("wrote {}", path.display());
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn export(trace: &Trace, path: &Path) -> Result<()> {
+    replace(path, |out| {
+        if path.extension().is_some_and(|end| end == "zst") {
+            let mut packed = zstd::Encoder::new(out, 0)?;
+            trace.write_oracle_general(&mut packed)?;
+            packed.finish()?;
+        } else {
+            trace.write_oracle_general(out)?;
+        }
+        Ok(())
+    })
 }
 
 /// Reads a trace, packed or not, or at most `limit` references of it.

@@ -34,6 +34,7 @@ pub struct ObjectStore {
     next: u64,
     name: String,
     traffic: Traffic,
+    deletion: bool,
 }
 
 impl ObjectStore {
@@ -62,6 +63,7 @@ impl ObjectStore {
             next: 0,
             name: name.clone(),
             traffic: Traffic::default(),
+            deletion: false,
         };
         let mut packs = Vec::new();
         for object in listed.objects {
@@ -78,6 +80,12 @@ impl ObjectStore {
             opened.adopt(pack.sequence, pack.pages.iter().copied());
         }
         Ok(opened)
+    }
+
+    /// Its packs go with it: nobody will open it again. What can't be deleted then is left.
+    pub fn with_deletion(mut self) -> Self {
+        self.deletion = true;
+        self
     }
 
     /// Objects that it keeps now.
@@ -129,6 +137,17 @@ impl ObjectStore {
             deleted.map_err(|error| failed(&self.name, "deleting the pack", page, error))?;
         }
         Ok(())
+    }
+}
+
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        if self.deletion {
+            for &pack in self.packs.keys() {
+                // Nobody is left to tell.
+                let _ = self.runtime.block_on(self.store.delete(&self.path(pack)));
+            }
+        }
     }
 }
 
@@ -244,6 +263,9 @@ mod tests {
         put(&mut again, 0..10, 3);
         assert_eq!(again.packs(), 1, "what is replaced is deleted");
         assert_eq!(first_bytes(&mut again, 4..6), [Some(3); 2]);
-        assert_eq!(ObjectStore::open(objects, "vm/1").unwrap().packs(), 1);
+        let last = ObjectStore::open(objects.clone(), "vm/1").unwrap();
+        assert_eq!(last.packs(), 1);
+        drop(last.with_deletion());
+        assert_eq!(ObjectStore::open(objects, "vm/1").unwrap().packs(), 0);
     }
 }
