@@ -8,21 +8,18 @@
 //! of up to 32 bits, which CRC-32 finds always.
 
 use crate::{PAGE, Page, PageNo};
+use vellum_block::Rng;
 
 /// Words that are taken together: as many as keep a vector unit's registers busy.
 const LANES: usize = 16;
 const _: () = assert!(PAGE.is_multiple_of(LANES * 8), "no byte is left out");
 
-/// Words without pattern: SplitMix64 (Steele, Lea & Flood, *Fast Splittable Pseudorandom Number
-/// Generators*, OOPSLA 2014) from 0.
+/// Words without pattern.
 const KEYS: [u64; LANES] = {
-    let mut keys = [0; LANES];
+    let (mut keys, mut rng) = ([0; LANES], Rng::new(0));
     let mut at = 0;
     while at < LANES {
-        let mut z = STEP.wrapping_mul(at as u64 + 1);
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        keys[at] = z ^ z >> 31;
+        keys[at] = rng.next_u64();
         at += 1;
     }
     keys
@@ -40,11 +37,24 @@ fn fold(a: u64, b: u64) -> u64 {
 /// The checksum of a page: of its number and its bytes.
 pub(crate) fn checksum(page: PageNo, content: &Page) -> u32 {
     #[cfg(target_arch = "x86_64")]
-    if std::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has just said that it has the instructions.
-        #[expect(unsafe_code, reason = "a function that is compiled for a newer processor")]
-        return unsafe { checksum_avx2(page, content) };
+    #[expect(unsafe_code, reason = "functions that are compiled for newer processors")]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the processor has just said that it has the instructions.
+            return unsafe { checksum_avx512(page, content) };
+        }
+        if std::is_x86_feature_detected!("avx2") {
+            // SAFETY: likewise.
+            return unsafe { checksum_avx2(page, content) };
+        }
     }
+    plain(page, content)
+}
+
+/// The same, with registers of four times the width.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn checksum_avx512(page: PageNo, content: &Page) -> u32 {
     plain(page, content)
 }
 

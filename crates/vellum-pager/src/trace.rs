@@ -3,7 +3,8 @@
 //! The format is a sequence of little-endian `u32` page numbers and nothing else, so that any tool
 //! can write one and simulators of caches can read it.
 
-use crate::Error;
+use crate::policy::{NEVER, next_uses};
+use crate::{Error, PAGE};
 use std::io::{self, Read, Write};
 
 /// References that a trace may have: 16 GiB of file.
@@ -86,6 +87,25 @@ impl Trace {
     /// The trace's own number of a dense page.
     pub fn original(&self, page: u32) -> Option<u32> {
         self.original.get(page as usize).copied()
+    }
+
+    /// Writes the trace as *oracleGeneral*, which libCacheSim and what is made with it replay. 24 bytes a
+    /// reference, little-endian: its number as the time (`u32`), the trace's own page number (`u64`), bytes
+    /// of a page (`u32`), and the time of the page's next reference, the first of the trace being 1, or -1
+    /// (`i64`). Memory: 4 bytes a reference and a page.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn write_oracle_general(&self, mut to: impl Write) -> io::Result<()> {
+        let next = next_uses(&self.references, self.pages());
+        for ((time, &page), &next) in (0_u32..).zip(&self.references).zip(&next) {
+            let next = if next == NEVER { -1 } else { i64::from(next) + 1 };
+            to.write_all(&time.to_le_bytes())?;
+            to.write_all(&u64::from(self.original[page as usize]).to_le_bytes())?;
+            to.write_all(&(PAGE as u32).to_le_bytes())?;
+            to.write_all(&next.to_le_bytes())?;
+        }
+        to.flush()
     }
 
     /// Pages that `percent` of the footprint are; at least one.
@@ -195,6 +215,19 @@ mod tests {
         let trace = Trace::read(&bytes[..]).unwrap();
         assert_eq!(trace.references(), [0, 1, 0, 2, 1]);
         assert_eq!((trace.pages(), trace.original(2)), (3, Some(80_000)));
+        let mut oracle = Vec::new();
+        trace.write_oracle_general(&mut oracle).unwrap();
+        let field = |at: usize, len: usize| {
+            let mut bytes = [0; 8];
+            bytes[..len].copy_from_slice(&oracle[at..at + len]);
+            u64::from_le_bytes(bytes)
+        };
+        let records: Vec<_> = (0..oracle.len())
+            .step_by(24)
+            .map(|at| (field(at, 4), field(at + 4, 8), field(at + 12, 4), field(at + 16, 8) as i64))
+            .collect();
+        let want = [(0, 900, 3), (1, 7, 5), (2, 900, -1), (3, 80_000, -1), (4, 7, -1)];
+        assert_eq!(records, want.map(|(time, page, next)| (time, page, 4096, next)));
         let cut = Trace::read(&bytes[..bytes.len() - 1]);
         assert!(matches!(cut, Err(Error::TraceCut { bytes: 19 })), "{cut:?}");
     }

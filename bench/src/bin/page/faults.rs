@@ -1,13 +1,14 @@
-//! A fault on the host table: no trap of the operating system, so all of it is the pager's own.
+//! A fault on the host table: no trap of the operating system, so all of it but what the store takes is
+//! the pager's own.
 
 use super::cpu_ns;
-use anyhow::{Context, Result};
-use std::hint::black_box;
+use super::store_calls::{Noted, Replay};
+use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
-use vellum_bench::{Contestant, Table, interleave};
+use vellum_bench::{Series, Table};
 use vellum_frames::{FramePool, Options as PoolOptions};
 use vellum_pager::space::HostSpace;
-use vellum_pager::store::{Get, PageStore, Put, RamStore};
+use vellum_pager::store::{PageStore, Put, RamStore};
 use vellum_pager::{Access, Lines, Options, PAGE, PageNo, Pager};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
@@ -33,15 +34,34 @@ fn stored(pages: u32) -> Result<RamStore> {
     Ok(store)
 }
 
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    name: &'static str,
+    policy: &'static str,
+    /// Every how manyeth page fits; where all do, they are evicted before each sweep, untimed.
+    share: u32,
+    access: Access,
+}
+
+const CASES: [Case; 5] = [
+    Case { name: "nothing goes", policy: "selector", share: 1, access: Access::Load },
+    Case { name: "a clean page goes", policy: "clock", share: 2, access: Access::Load },
+    Case { name: "a clean page goes", policy: "selector", share: 2, access: Access::Load },
+    Case { name: "a dirty page goes", policy: "clock", share: 2, access: Access::Store },
+    Case { name: "a dirty page goes", policy: "selector", share: 2, access: Access::Store },
+];
+
 struct Machine {
     host: HostTable,
     pool: Arc<FramePool>,
     clean: Guard,
     pager: Pager,
+    access: Access,
 }
 
 impl Machine {
-    fn new(policy: &str, pages: u32, quota: u32) -> Result<Self> {
+    fn new(case: Case, pages: u32, store: Box<dyn PageStore>) -> Result<Self> {
         let pool = FramePool::new(PoolOptions::new(pages.into()))?;
         let mut host = HostTable::new(pages.into(), Arc::<FramePool>::clone(&pool));
         for page in 0..pages {
@@ -50,14 +70,17 @@ impl Machine {
                 host.replace(Gfn::new(page.into()), HostEntry::Absent { owner: OWNER, token });
         }
         let clean = host.register_guard(Rights::WRITE).context("the first guard")?;
-        let options =
-            Options { policy: policy.into(), existing: true, ..Options::new(pages, quota) };
-        Ok(Machine { host, pool, clean, pager: Pager::new(options, Box::new(stored(pages)?))? })
+        let options = Options {
+            policy: case.policy.into(),
+            existing: true,
+            ..Options::new(pages, pages / case.share)
+        };
+        Ok(Machine { host, pool, clean, pager: Pager::new(options, store)?, access: case.access })
     }
 
-    /// CPU time a fault. Where all pages fit, they are evicted before each sweep, untimed.
-    fn run(&mut self) -> Result<f64> {
-        let Machine { host, pool, clean, pager } = self;
+    /// CPU time of a round, and how many faults it had.
+    fn run(&mut self) -> Result<(f64, u64)> {
+        let Machine { host, pool, clean, pager, access } = self;
         let (first, owner, clean) = (Gfn::new(0), OWNER, *clean);
         let mut space = HostSpace { host, pool, first, owner, names: None, clean, changed: () };
         let before = pager.counters().missing;
@@ -73,68 +96,100 @@ impl Machine {
             let start = cpu_ns();
             for page in sweep(pages) {
                 if !pager.is_present(page) {
-                    pager.fault(&mut space, page, Access::Load)?;
+                    pager.fault(&mut space, page, *access)?;
                 } else {
                     pager.touch(page);
                 }
             }
             spent += cpu_ns() - start;
         }
-        Ok(spent / (pager.counters().missing - before).max(1) as f64)
+        Ok((spent, pager.counters().missing - before))
     }
 }
 
-/// A buffer like a frame.
-#[repr(align(4096))]
-struct Buffer([u8; PAGE]);
+/// One case: a machine, and the loop that asks its store's like what a twin of it was asked.
+struct Duel {
+    case: Case,
+    pages: u32,
+    ours: Machine,
+    twin: Machine,
+    replay: Replay<RamStore>,
+    whole: Series,
+    store: Series,
+    own: Series,
+}
 
-/// What the store itself takes: to copy the same pages in the same order to `places` places in turn.
-fn copies(store: &mut RamStore, pages: u32, places: &mut [Buffer]) -> Result<f64> {
-    let start = cpu_ns();
-    for _ in 0..REFERENCES / pages {
-        for (page, at) in sweep(pages).zip(0..) {
-            let into = &mut places[at % places.len()].0;
-            store.get(&mut [Get::new(page, &mut *into)]);
-            black_box(&into);
+impl Duel {
+    fn new(case: Case, pages: u32) -> Result<Self> {
+        let (noted, calls) = Noted::new(stored(pages)?);
+        Ok(Duel {
+            case,
+            pages,
+            ours: Machine::new(case, pages, Box::new(stored(pages)?))?,
+            twin: Machine::new(case, pages, Box::new(noted))?,
+            replay: Replay::new(stored(pages)?, calls),
+            whole: Series::default(),
+            store: Series::default(),
+            own: Series::default(),
+        })
+    }
+
+    /// A round; the two take turns at being first.
+    fn round(&mut self, store_first: bool) -> Result<()> {
+        let (_, faults) = self.twin.run()?;
+        let first = if store_first { Some(self.replay.run()?) } else { None };
+        let (whole, ours) = self.ours.run()?;
+        ensure!(ours == faults, "{ours} faults, and {faults} of the twin: runs differ");
+        let store = match first {
+            Some(store) => store,
+            None => self.replay.run()?,
+        };
+        let [whole, store] = [whole, store].map(|spent| spent / faults.max(1) as f64);
+        self.whole.add(whole);
+        self.store.add(store);
+        self.own.add(whole - store);
+        Ok(())
+    }
+}
+
+/// CPU time a fault: all of it, what the same calls of the same store take without a pager, and the
+/// difference, which is the pager's own.
+pub fn table(rounds: u32) -> Result<Table> {
+    let mut duels = Vec::new();
+    for pages in SIZES {
+        for case in CASES {
+            duels.push(Duel::new(case, pages)?);
         }
     }
-    Ok((cpu_ns() - start) / f64::from(REFERENCES / pages * pages))
-}
-
-/// CPU time a fault, with and without what the store itself takes for the page. Where a page must go
-/// for each that comes, its place is one that was used as long ago as the page that goes.
-pub fn measure(rounds: u32, table: &mut Table) -> Result<()> {
-    SIZES.into_iter().try_for_each(|pages| measure_size(pages, rounds, table))
-}
-
-fn measure_size(pages: u32, rounds: u32, table: &mut Table) -> Result<()> {
-    let half = pages / 2;
-    let mut roomy = Machine::new("selector", pages, pages)?;
-    let mut selector = Machine::new("selector", pages, half)?;
-    let mut clock = Machine::new("clock", pages, half)?;
-    let (mut store, mut other) = (stored(pages)?, stored(pages)?);
-    let buffers = |count| (0..count).map(|_| Buffer([0; PAGE])).collect::<Vec<_>>();
-    let (mut all, mut some) = (buffers(pages), buffers(half));
-    let mut contestants: [Contestant<'_>; 5] = [
-        ("selector", Box::new(|| roomy.run())),
-        ("selector, evicting", Box::new(|| selector.run())),
-        ("clock, evicting", Box::new(|| clock.run())),
-        ("store", Box::new(|| copies(&mut store, pages, &mut all))),
-        ("store to half as many", Box::new(|| copies(&mut other, pages, &mut some))),
-    ];
-    let series_of = interleave(rounds, &mut contestants)?;
-    let rows = [("selector", 3), ("selector, evicting", 4), ("clock, evicting", 4)];
-    for ((what, store), series) in rows.into_iter().zip(&series_of) {
-        let store = series_of[store].median();
+    for round in 0..rounds {
+        for duel in &mut duels {
+            duel.round(round % 2 == 1).with_context(|| format!("{:?}", duel.case))?;
+        }
+    }
+    let mut table = Table::new(&[
+        "fault on the host table, CPU ns",
+        "pages",
+        "policy",
+        "whole",
+        "the store's calls alone",
+        "the pager's own",
+        "reach",
+    ]);
+    for Duel { case, pages, whole, store, own, .. } in duels {
         table.row(&[
-            format!(
-                "fault on the host table, {pages} pages, {what}, CPU ns, the store's copy left out"
-            ),
-            format!("{:.0} (with it {series:.0})", series.median() - store),
-            format!("the store's copy alone: {store:.0}"),
-            String::new(),
-            "≤ 500 ns".into(),
+            case.name.into(),
+            pages.to_string(),
+            case.policy.into(),
+            nanoseconds(&whole),
+            nanoseconds(&store),
+            nanoseconds(&own),
+            "≤ 500".into(),
         ]);
     }
-    Ok(())
+    Ok(table)
+}
+
+fn nanoseconds(series: &Series) -> String {
+    let (low, high) = series.spread();
+    format!("{:.0} ({low:.0}–{high:.0})", series.median())
 }

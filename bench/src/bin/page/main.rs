@@ -6,6 +6,7 @@ mod faults;
 mod misses;
 mod process;
 mod steps;
+mod store_calls;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -45,12 +46,12 @@ fn main() -> Result<()> {
     if wanted("misses") && !traces.is_empty() {
         misses::table(&traces).print(args.json)?;
     }
+    if wanted("host") {
+        faults::table(args.rounds)?.print(args.json)?;
+    }
     let mut table = Table::new(&["measure", "Vellum", "peer", "ratio", "reach"]);
     if wanted("steps") && !traces.is_empty() {
         steps::measure(&traces, args.rounds, &mut table)?;
-    }
-    if wanted("host") {
-        faults::measure(args.rounds, &mut table)?;
     }
     if wanted("process") {
         process::measure(args.rounds, &mut table)?;

@@ -36,7 +36,7 @@ impl Pager {
             return Err(Error::AllPinned { held, quota });
         }
         self.policy.forget(page.get());
-        self.let_go(space, &[page])
+        self.let_go(space, &mut [page])
     }
 
     /// Evicts up to `count` pages, at least one.
@@ -48,12 +48,12 @@ impl Pager {
     ) -> Result<(), Error> {
         let mut victims = std::mem::take(&mut self.victims);
         self.choose(space, count, incoming, false, &mut victims);
-        let mut gone = self.let_go(space, &victims);
+        let mut gone = self.let_go(space, &mut victims);
         if gone.is_err() {
             // The store takes nothing: a page that it has already may still go.
             self.choose(space, 1, incoming, true, &mut victims);
             if !victims.is_empty() {
-                gone = self.let_go(space, &victims);
+                gone = self.let_go(space, &mut victims);
             }
         }
         self.victims = victims;
@@ -91,18 +91,22 @@ impl Pager {
 
     /// Victims leave the space: the dirty ones in one batch into the store. Those that can't go are
     /// the policy's again.
-    fn let_go(&mut self, space: &mut dyn Space, victims: &[PageNo]) -> Result<(), Error> {
+    fn let_go(&mut self, space: &mut dyn Space, victims: &mut [PageNo]) -> Result<(), Error> {
         if victims.is_empty() {
             let (held, quota) = (self.policy.len(), self.options.quota);
             return Err(Error::AllPinned { held, quota });
         }
         let mut result = Ok(());
-        let mut dirty = Vec::new();
-        for &page in victims {
-            if self.has(page, flag::DIRTY) {
-                dirty.push(page);
-                continue;
+        // The dirty ones to the front.
+        let mut dirty = 0;
+        for at in 0..victims.len() {
+            if self.has(victims[at], flag::DIRTY) {
+                victims.swap(dirty, at);
+                dirty += 1;
             }
+        }
+        let (dirty, clean) = victims.split_at(dirty);
+        for &page in clean {
             match space.discard(page) {
                 Ok(()) => {
                     self.counters.evicted_clean += 1;
@@ -115,7 +119,10 @@ impl Pager {
             }
         }
         if !dirty.is_empty() {
-            match space.take(&dirty, &mut |contents| self.put(contents)) {
+            let mut room = std::mem::take(&mut self.room);
+            let taken = space.take(dirty, &mut room, &mut |contents| self.put(contents));
+            self.room = room;
+            match taken {
                 Ok(()) => dirty.iter().for_each(|&page| {
                     self.mark_clean(page);
                     self.left(page);

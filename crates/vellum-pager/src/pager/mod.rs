@@ -74,6 +74,8 @@ pub struct Pager {
     /// Scratch of a fault: what comes along, and what goes.
     wanted: Vec<PageNo>,
     victims: Vec<PageNo>,
+    /// Scratch of pages that leave, for a space that copies them.
+    room: Vec<Page>,
 }
 
 impl Pager {
@@ -105,6 +107,7 @@ impl Pager {
             record: None,
             wanted: Vec::new(),
             victims: Vec::new(),
+            room: Vec::new(),
             options,
         })
     }

@@ -34,10 +34,6 @@ impl Pager {
             let mut get = [Get::new(page, into)];
             self.store.get(&mut get);
             let [Get { answer, .. }] = get;
-            // A page that is as it was put is what is answered mostly.
-            if matches!(answer, Answer::Found) && self.believe(page, into) {
-                return Ok(true);
-            }
             match self.judge(page, answer, into) {
                 Err(_) if tries < self.options.retries => {
                     tries += 1;
@@ -49,7 +45,8 @@ impl Pager {
     }
 
     /// Believes a page that the store found, unless it is not what was put.
-    fn believe(&mut self, page: PageNo, content: &Page) -> bool {
+    #[inline]
+    fn believe(&mut self, page: PageNo, content: &Page) -> Result<(), StoreError> {
         let found = checksum(page, content);
         let known = &mut self.known[page.index()];
         if known.flags & flag::STORED == 0 {
@@ -57,24 +54,25 @@ impl Pager {
             known.flags |= flag::STORED;
             known.sum = found;
         }
-        let same = known.sum == found;
-        self.counters.pages_read += u64::from(same);
-        same
+        let expected = known.sum;
+        if found != expected {
+            let store = self.store.name().into();
+            return Err(StoreError::Corrupt { store, page, found, expected });
+        }
+        self.counters.pages_read += 1;
+        Ok(())
     }
 
-    /// Believes a store's answer, or not: what was put must come back as it was.
+    /// Believes a store's answer, or not: what was put must come back as it was. Whether the store has it.
+    #[inline]
     fn judge(&mut self, page: PageNo, answer: Answer, content: &Page) -> Result<bool, StoreError> {
         match answer {
+            Answer::Found => self.believe(page, content).map(|()| true),
             Answer::Failed(error) => Err(error),
             Answer::Missing if self.has(page, flag::STORED) => {
                 Err(StoreError::Lost { store: self.store.name().into(), page })
             }
             Answer::Missing => Ok(false),
-            Answer::Found if self.believe(page, content) => Ok(true),
-            Answer::Found => {
-                let (store, expected) = (self.store.name().into(), self.known[page.index()].sum);
-                Err(StoreError::Corrupt { store, page, found: checksum(page, content), expected })
-            }
         }
     }
 }

@@ -4,7 +4,18 @@
 use super::{Keep, Policy};
 use std::collections::BinaryHeap;
 
-const NEVER: u32 = u32::MAX;
+/// No reference.
+pub(crate) const NEVER: u32 = u32::MAX;
+
+/// By reference of a trace of pages below `pages`: where the same page is referenced next, or [`NEVER`].
+pub(crate) fn next_uses(trace: &[u32], pages: u32) -> Box<[u32]> {
+    let mut next = vec![NEVER; trace.len()].into_boxed_slice();
+    let mut last = vec![NEVER; pages as usize];
+    for (at, &page) in trace.iter().enumerate().rev() {
+        next[at] = std::mem::replace(&mut last[page as usize], at as u32);
+    }
+    next
+}
 
 /// The best that any policy can do on one known trace: the bound that others are shown against, and
 /// a policy of its own where a recorded run is replayed. References must come in the trace's order.
@@ -25,11 +36,7 @@ impl Belady {
     /// For a trace of pages below `pages`, `capacity` of them held. Memory: 4 bytes a reference, 8 a
     /// page. References after the end of the trace are taken as never repeated.
     pub fn new(trace: &[u32], pages: u32, capacity: u32) -> Self {
-        let mut next = vec![NEVER; trace.len()].into_boxed_slice();
-        let mut last = vec![NEVER; pages as usize];
-        for (at, &page) in trace.iter().enumerate().rev() {
-            next[at] = std::mem::replace(&mut last[page as usize], at as u32);
-        }
+        let next = next_uses(trace, pages);
         let held = vec![None; pages as usize].into();
         Belady { next, held, far: BinaryHeap::new(), at: 0, len: 0, capacity }
     }

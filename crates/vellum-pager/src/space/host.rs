@@ -1,8 +1,8 @@
 //! The host table of a virtual machine as a space: a missing page is an absent entry, and a fault on
 //! it costs no trap of the operating system at all.
 
-use super::{Filled, Save, Space, Write};
-use crate::{Error, Names, PAGE, Page, PageNo};
+use super::{Filled, Save, Space, Write, at_least};
+use crate::{Error, Names, Page, PageNo};
 use vellum_frames::{FrameId, FramePool};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
@@ -140,14 +140,17 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         Ok(())
     }
 
-    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
-        let mut contents = Vec::with_capacity(pages.len());
-        for &page in pages {
-            let mut content = Box::new([0; PAGE]);
-            self.read(page, &mut content)?;
-            contents.push((page, content));
+    fn take(
+        &mut self,
+        pages: &[PageNo],
+        room: &mut Vec<Page>,
+        save: Save<'_>,
+    ) -> Result<(), Error> {
+        let contents = at_least(room, pages.len());
+        for (&page, content) in pages.iter().zip(&mut *contents) {
+            self.read(page, content)?;
         }
-        let views: Vec<(PageNo, &Page)> = contents.iter().map(|(page, c)| (*page, &**c)).collect();
+        let views: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&*contents).collect();
         save(&views)?;
         for &page in pages {
             self.remove(page, "taking")?;

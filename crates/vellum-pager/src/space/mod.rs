@@ -8,7 +8,7 @@ pub mod process;
 pub use host::{Changed, HostSpace};
 pub use plain::PlainSpace;
 
-use crate::{Error, Page, PageNo, StoreError};
+use crate::{Error, PAGE, Page, PageNo, StoreError};
 
 /// What [`Space::fill`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,14 @@ pub enum Filled {
 pub type Write<'a> = &'a mut dyn FnMut(&mut Page) -> Result<(), StoreError>;
 /// Takes pages' content over; an error leaves them where they are.
 pub type Save<'a> = &'a mut dyn FnMut(&[(PageNo, &Page)]) -> Result<(), StoreError>;
+
+/// So many pages of `room`, which grows if it has fewer; they hold what they held.
+fn at_least(room: &mut Vec<Page>, pages: usize) -> &mut [Page] {
+    if room.len() < pages {
+        room.resize(pages, [0; PAGE]);
+    }
+    &mut room[..pages]
+}
 
 /// A set of pages that can be filled, read, write-protected and removed.
 ///
@@ -64,11 +72,13 @@ pub trait Space {
     /// When it is not there.
     fn read(&mut self, page: PageNo, into: &mut Page) -> Result<(), Error>;
 
-    /// Takes present pages out of the space, if `save` takes their content.
+    /// Takes present pages out of the space, if `save` takes their content. A space that can't show it
+    /// where it is copies it to `room`, which the caller keeps from call to call.
     ///
     /// # Errors
     /// When `save` fails, or the memory behind a page refuses; all of them are present then.
-    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error>;
+    fn take(&mut self, pages: &[PageNo], room: &mut Vec<Page>, save: Save<'_>)
+    -> Result<(), Error>;
 
     /// Removes a present page that nobody has written since it was filled or saved.
     ///

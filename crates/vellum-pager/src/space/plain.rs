@@ -87,7 +87,7 @@ impl Space for PlainSpace {
         Ok(())
     }
 
-    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
+    fn take(&mut self, pages: &[PageNo], _: &mut Vec<Page>, save: Save<'_>) -> Result<(), Error> {
         for &page in pages {
             self.present(page, "taking")?;
         }

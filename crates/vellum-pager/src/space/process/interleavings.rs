@@ -165,7 +165,7 @@ impl Space for Sim {
         Ok(())
     }
 
-    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
+    fn take(&mut self, pages: &[PageNo], _: &mut Vec<Page>, save: Save<'_>) -> Result<(), Error> {
         for &page in pages {
             // Moved out in one step; what waits for the store meanwhile can't change it.
             let moved = lock(&self.machine).pages[page.index()].take();

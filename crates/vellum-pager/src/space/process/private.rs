@@ -13,7 +13,7 @@
 use super::map::Map;
 use super::sys::{Message, Uffd, feature, mode};
 use super::{Access, ProcessSpace, refused};
-use crate::space::{Filled, Save, Space, Write};
+use crate::space::{Filled, Save, Space, Write, at_least};
 use crate::{Error, PAGE, Page, PageNo};
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -139,13 +139,18 @@ impl PrivateSpace {
     }
 
     /// Without `UFFDIO_MOVE`: nobody can write the page while it is read and dropped.
-    fn take_protected(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
-        let mut contents = vec![[0; PAGE]; pages.len()];
-        for (&page, content) in pages.iter().zip(&mut contents) {
+    fn take_protected(
+        &mut self,
+        pages: &[PageNo],
+        room: &mut Vec<Page>,
+        save: Save<'_>,
+    ) -> Result<(), Error> {
+        let contents = at_least(room, pages.len());
+        for (&page, content) in pages.iter().zip(&mut *contents) {
             self.forbid_writes(page)?;
             self.read(page, content)?;
         }
-        let views: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&contents).collect();
+        let views: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&*contents).collect();
         save(&views)?;
         for &page in pages {
             self.map.drop_pages(page.get(), 1).map_err(refused("dropping", page))?;
@@ -196,9 +201,14 @@ impl Space for PrivateSpace {
         Ok(())
     }
 
-    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
+    fn take(
+        &mut self,
+        pages: &[PageNo],
+        room: &mut Vec<Page>,
+        save: Save<'_>,
+    ) -> Result<(), Error> {
         if self.staging.is_none() {
-            return self.take_protected(pages, save);
+            return self.take_protected(pages, room, save);
         }
         for batch in pages.chunks(STAGING as usize) {
             // The staging area starts empty, so that a batch fits.

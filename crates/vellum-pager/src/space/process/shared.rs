@@ -141,7 +141,7 @@ impl Space for SharedSpace {
         Ok(())
     }
 
-    fn take(&mut self, pages: &[PageNo], save: Save<'_>) -> Result<(), Error> {
+    fn take(&mut self, pages: &[PageNo], _: &mut Vec<Page>, save: Save<'_>) -> Result<(), Error> {
         for &page in pages {
             self.forbid_writes(page)?;
         }
