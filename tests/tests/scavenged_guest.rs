@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use vellum::frames::{FramePool, Options as PoolOptions};
 use vellum::scavenger::{
-    Domain, FileSpill, Mode, Options, Policy, Report, Scavenger, SharedScavenger,
+    Domain, FileSpill, Mode, Options, Policy, Report, Scavenger, Share, SharedScavenger,
 };
 use vellum_machine::{Config, Machine, Pace, Paging, Stop};
 use vellum_tests::{assert_same_state, config, machine, run};
@@ -68,6 +68,77 @@ fn a_run_is_the_same_with_the_scavenger_on_and_off() {
             assert_eq!((report.objects, report.store.live), (0, 0), "nothing is left");
         }
     }
+}
+
+/// What a thread of its own does differs from run to run; how the guest ends does not.
+#[test]
+fn a_run_is_the_same_with_the_scavenger_on_a_thread_of_its_own() {
+    for paging in [Paging::Shadow, Paging::Unsync] {
+        let mut plain = machine(config(SELFTEST, paging), 1);
+        let wanted = run(&mut plain, SLICE, |_| {});
+        let eager = Policy { delta_after: 1, compress_after: 2, ..Policy::default() };
+        for mode in [Mode::Share, Mode::Conceal] {
+            let (pool, scavenger) = scavenger(40_000, eager, 0);
+            let mut config = config(SELFTEST, paging);
+            config.frames = Some(Arc::clone(&pool));
+            let mut machine = machine(config, 1);
+            let share = Share { per_mille: 1000, piece: 300_000 };
+            machine
+                .attach_scavenger_beside(Arc::clone(&scavenger), Domain(0), mode, share)
+                .unwrap();
+            let ran = run(&mut machine, SLICE, |machine| {
+                assert_eq!(machine.memory().audit(), vec![]);
+                // However fast the host is, the thread has had some batches by the next slice.
+                let before = scavenger.lock().counters().looked;
+                while scavenger.lock().counters().looked < before + 1000 {
+                    machine.memory_mut().meet_scavenger();
+                    std::thread::yield_now();
+                }
+            });
+            assert_eq!((ran.stop, ran.text), (GOOD, wanted.text.clone()), "{paging}, {mode:?}");
+            assert_eq!(machine.instructions(), plain.instructions());
+            assert_same_state(paging, &machine, &plain, &format!("{mode:?}, beside"));
+            let counters = scavenger.lock().counters();
+            assert!(counters.passes > 3 && counters.restored > 10, "{counters:?}");
+            let beside = machine.memory().beside_counters().unwrap();
+            assert!(beside.changed > 100, "{beside:?}");
+            drop(machine);
+            (0..8).for_each(|_| assert!(scavenger.lock().tidy(u64::MAX / 4)));
+            let report = scavenger.lock().report();
+            assert_eq!((report.objects, report.store.live), (0, 0), "nothing is left");
+            // Spares for random places are the scavenger's own.
+            drop(scavenger);
+            assert_eq!(pool.counters().used, 0, "every frame went back");
+        }
+    }
+}
+
+/// A hundred runs with the scavenger on, each again from its seed, and once without: none parts from the
+/// others.
+#[test]
+fn runs_from_a_hundred_seeds_repeat_with_the_scavenger_on_and_off() {
+    const ENOUGH: u64 = 3_000_000;
+    let eager = Policy { delta_after: 1, compress_after: 2, ..Policy::default() };
+    let paging = Paging::Shadow;
+    let mut packed = 0;
+    for seed in 0..100 {
+        let mut plain = machine(config(SELFTEST, paging), seed);
+        let stop = plain.run(ENOUGH);
+        let ran = [(); 2].map(|()| {
+            let (pool, scavenger) = scavenger(40_000, eager, 0);
+            let mut config = config(SELFTEST, paging);
+            config.frames = Some(Arc::clone(&pool));
+            let mut machine = machine(config, seed);
+            machine.attach_scavenger(scavenger.clone(), Domain(0), Mode::Share, HASTE).unwrap();
+            assert_eq!(machine.run(ENOUGH), stop, "seed {seed}");
+            assert_same_state(paging, &machine, &plain, &format!("seed {seed}"));
+            let counters = scavenger.lock().counters();
+            (counters, machine.report())
+        });
+        assert_eq!(ran[0], ran[1], "seed {seed}: the same pages at the same instructions");
+        packed += ran[0].0.compressed;
+    }
+    assert!(packed > 100, "{packed} pages were packed");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use parking_lot::{Condvar, Mutex};
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ impl Default for Share {
 struct Stop {
     asked: Mutex<bool>,
     changed: Condvar,
+    /// Nanoseconds of CPU time up to the last piece.
+    spent: AtomicU64,
 }
 
 /// A thread that works until it is dropped.
@@ -70,6 +73,7 @@ impl Background {
             loop {
                 work(share.piece);
                 let now = cpu_nanos();
+                told.spent.store(now - start, Ordering::Relaxed);
                 let mut asked = told.asked.lock();
                 if !*asked {
                     told.changed.wait_for(&mut asked, rest(now - before, share.per_mille));
@@ -81,6 +85,11 @@ impl Background {
             }
         })?;
         Ok(Background { stop, thread: Some(thread) })
+    }
+
+    /// The CPU time that it has used in whole pieces so far.
+    pub fn spent(&self) -> Duration {
+        Duration::from_nanos(self.stop.spent.load(Ordering::Relaxed))
     }
 
     /// Stops the thread when its piece is done; the CPU time that it used.

@@ -21,6 +21,9 @@ pub enum Busy {
     Elsewhere,
     /// Its frame must stay where it is.
     Pinned,
+    /// It may be written at any moment: a right to do so was granted in the pass at hand, and its owner
+    /// goes on meanwhile.
+    Written,
     /// The set's owner works on it all the time: a guest's page table, for instance.
     Table,
 }
@@ -65,6 +68,13 @@ pub trait PageSet {
     /// Opens a new write epoch: every right to write that was granted so far is void, and one that is
     /// granted from here on stamps its page with the number returned, or a later one. Numbers grow.
     fn open_epoch(&mut self) -> u64;
+
+    /// Whether a page may be looked at and changed now. A set of which only a part is in the scavenger's
+    /// hands, while its owner goes on with the rest, says no of the others: they are neither read nor
+    /// replaced, and a step ends before the first of them.
+    fn at_hand(&self, _page: u64) -> bool {
+        true
+    }
 
     /// Looks at a page.
     fn look(&self, page: u64) -> Look;

@@ -138,6 +138,7 @@ impl Builder {
         let budget = self.shadow_budget.unwrap_or(percent.clamp(64, 1 << 20) as u32);
         let policy = self.paging.policy(&host, guard, self.harts, budget);
         let mut vm = VmMemory {
+            beside: None,
             readers: (0..self.harts).map(|_| pool.reader()).collect(),
             pool,
             host,

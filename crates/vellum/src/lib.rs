@@ -4,6 +4,7 @@
 
 mod ahead;
 mod audit;
+mod beside;
 mod builder;
 mod bytes;
 mod counters;
@@ -34,6 +35,7 @@ mod vm;
 mod walks;
 
 pub use audit::TlbMismatch;
+pub use beside::BesideCounters;
 pub use builder::Builder;
 pub use counters::Counters;
 pub use device::{DeviceMemory, NoMemory, NoRegion, write_held};

@@ -65,6 +65,9 @@ impl VmMemory {
                         }
                         return Ok(Host::Frame(Behind { frame, rights, loads }));
                     }
+                    if access == Access::Store && self.settle_for_write(page) {
+                        continue;
+                    }
                     match self.host.why_withheld(page, access.right()) {
                         Withheld::Nothing => {}
                         Withheld::Entry => return Ok(Host::Nothing),

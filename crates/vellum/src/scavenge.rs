@@ -6,6 +6,7 @@
 //! token is the scavenger's object. Nothing here is seen by the guest, whose time does not depend on
 //! host faults.
 
+use crate::beside;
 use crate::holders::Holders;
 use crate::{Error, GuardOwner, HostFault, PageSource, Paging, Resolution, VmMemory};
 use std::sync::Arc;
@@ -24,8 +25,8 @@ const FILLED: usize = 4096;
 /// A machine's ties to a scavenger.
 #[derive(Debug, Clone)]
 pub(crate) struct Scavenging {
-    scavenger: SharedScavenger,
-    set: SetId,
+    pub(crate) scavenger: SharedScavenger,
+    pub(crate) set: SetId,
     owner: OwnerId,
     shared: Guard,
     probed: Guard,
@@ -97,16 +98,16 @@ impl Drop for Unpacker {
 }
 
 /// The memory as the scavenger sees it.
-struct VmPages<'a> {
-    vm: &'a mut VmMemory,
-    ties: &'a Scavenging,
+pub(crate) struct VmPages<'a> {
+    pub(crate) vm: &'a mut VmMemory,
+    pub(crate) ties: &'a Scavenging,
     /// A hart waits in the middle of a fault, and will carry out what is asked of its TLB when the
     /// fault is resolved, before it goes on.
-    in_fault: bool,
+    pub(crate) in_fault: bool,
 }
 
 impl VmPages<'_> {
-    fn gfn(&self, page: u64) -> Gfn {
+    pub(crate) fn gfn(&self, page: u64) -> Gfn {
         Gfn::new(self.vm.ram.start + page)
     }
 
@@ -233,6 +234,7 @@ impl VmMemory {
     /// # Errors
     /// When there is no scavenger.
     pub fn scavenge(&mut self, work: u64) -> Result<Step, Error> {
+        self.settle_scavenger(false);
         let Some(ties) = self.scavenging.clone() else {
             return Err(Error::Builder { field: "scavenger", value: 0, why: "there is none" });
         };
@@ -263,7 +265,14 @@ impl VmMemory {
     /// Frames for a fault that needs one, where none is left: pages that were left alone longest are
     /// packed for it.
     pub(crate) fn pack_for(&mut self, page: Gfn) {
-        if self.scavenging.is_none() || self.pool.counters().used < self.pool.quota() {
+        if self.scavenging.is_none() {
+            return;
+        }
+        // Where few are left, the scavenger's thread could take one meanwhile.
+        if self.pool.counters().used + beside::BATCH as u64 >= self.pool.quota() {
+            self.settle_scavenger(true);
+        }
+        if self.pool.counters().used < self.pool.quota() {
             return;
         }
         let Some(ties) = self.scavenging.clone() else { return };

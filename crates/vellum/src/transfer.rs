@@ -105,6 +105,8 @@ impl Space for VmMemory {
     }
 
     fn lend(&mut self, first: u64, count: usize) -> Result<Held, SpaceError> {
+        self.check_run(first, count)?;
+        self.settle_run(first, count);
         let frames = self.all_present(first, count)?;
         // Whoever borrows them reads them soon: the first ones come while the rest is done, and reading
         // asks for those behind them.
@@ -141,6 +143,7 @@ impl Space for VmMemory {
     fn exchange(&mut self, first: u64, run: &mut Held) -> Result<(), SpaceError> {
         let (start, count) = (Gfn::new(first), run.len());
         self.check_run(first, count)?;
+        self.settle_run(first, count);
         if !Arc::ptr_eq(run.pool(), &self.pool) {
             return Err(SpaceError::Foreign { at: start.base().get() });
         }

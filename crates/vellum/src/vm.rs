@@ -1,6 +1,7 @@
 //! The memory of one machine: what it is made of, and who takes part in it.
 
 use crate::ahead::Arrivals;
+use crate::beside::Beside;
 use crate::explain::{Event, Trace};
 use crate::holders::Holders;
 use crate::pager::{GuestPager, PAGER};
@@ -27,6 +28,8 @@ pub(crate) const DEVICE: OwnerId = OwnerId(0);
 /// [`VmMemory::write`].
 #[derive(Debug)]
 pub struct VmMemory {
+    /// The scavenger's thread, which ends before anything else goes.
+    pub(crate) beside: Option<Beside>,
     pub(crate) pool: Arc<FramePool>,
     pub(crate) host: HostTable,
     /// What is kept of guest ∘ host between misses.
@@ -199,6 +202,7 @@ impl VmMemory {
     /// When the page is not RAM, or pinned: a device holds it, or it is a guest table out of step.
     pub fn make_absent(&mut self, page: Gfn, owner: OwnerId, token: Token) -> Result<(), Error> {
         self.check_ram(page)?;
+        self.settle_for_write(page);
         if self.host.is_pinned(page) {
             return Err(Error::Builder { field: "page", value: page.get(), why: "it is pinned" });
         }

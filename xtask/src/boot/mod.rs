@@ -110,7 +110,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     }
     let mut counts = report::counts(&machine);
     counts.extend(machine.costs().map(report::costs).into_iter().flatten());
-    counts.extend(scavenger.iter().flat_map(scavenge::Planned::counts));
+    counts.extend(scavenger.iter().flat_map(|scavenger| scavenger.counts(&machine)));
     Ok(Outcome {
         guest: guest.name.clone(),
         key: guest.key.clone(),

@@ -63,9 +63,13 @@ pub struct Args {
     /// Share and pack the guest's memory while it runs; it does not notice
     #[arg(long, value_name = "KIND", value_enum, num_args = 0..=1, default_missing_value = "pack", conflicts_with = "pager")]
     pub scavenge: Option<ScavengeKind>,
-    /// What the scavenger may work, in per cent of the guest's time
+    /// What the scavenger may work, in per cent of the guest's time, or of one CPU on its own thread
     #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), requires = "scavenge")]
     pub scavenge_budget: u32,
+    /// The scavenger works on a thread of its own, beside the guest. What it does then differs from run to
+    /// run; the guest does not notice
+    #[arg(long, requires = "scavenge", conflicts_with = "no_host")]
+    pub scavenge_thread: bool,
     /// Run this, then power off; its exit code becomes this program's
     #[arg(long, value_name = "COMMAND")]
     pub exec: Option<String>,

@@ -2,11 +2,11 @@
 
 use super::options::{Args, ScavengeKind};
 use super::report::Counts;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use vellum::frames::{FramePool, Options as PoolOptions};
 use vellum::scavenger::{
-    Class, Domain, FileSpill, Mode, Options, Policy, Scavenger, SharedScavenger, Spill,
+    Class, Domain, FileSpill, Mode, Options, Policy, Scavenger, Share, SharedScavenger, Spill,
 };
 use vellum_machine::{Config, Machine, Pace};
 
@@ -14,7 +14,15 @@ use vellum_machine::{Config, Machine, Pace};
 pub struct Planned {
     scavenger: SharedScavenger,
     mode: Mode,
-    pace: Pace,
+    /// How much it works.
+    when: When,
+}
+
+enum When {
+    /// In the guest's time.
+    Guest(Pace),
+    /// On a thread of its own.
+    Beside(Share),
 }
 
 /// Makes the pool and the scavenger. Where the quota is below the guest's memory, what does not fit
@@ -38,19 +46,33 @@ pub fn plan(args: &Args, config: &mut Config) -> Result<Option<Planned>> {
     }
     let pool = FramePool::new(PoolOptions { frames: pages.max(quota) + spares + 1, quota })?;
     config.frames = Some(Arc::clone(&pool));
-    let pace = Pace { per_mille: args.scavenge_budget * 10, ..Pace::default() };
-    Ok(Some(Planned { scavenger: Scavenger::new(pool, options).shared(), mode, pace }))
+    let per_mille = args.scavenge_budget * 10;
+    let when = if args.scavenge_thread {
+        ensure!(
+            per_mille <= 1000,
+            "a thread has one CPU: --scavenge-budget is at most 100 with it"
+        );
+        When::Beside(Share { per_mille, ..Share::default() })
+    } else {
+        When::Guest(Pace { per_mille, ..Pace::default() })
+    };
+    Ok(Some(Planned { scavenger: Scavenger::new(pool, options).shared(), mode, when }))
 }
 
 impl Planned {
     pub fn attach(&self, machine: &mut Machine) -> Result<()> {
         let scavenger = Arc::clone(&self.scavenger);
-        machine.attach_scavenger(scavenger, Domain(0), self.mode, self.pace)?;
+        match self.when {
+            When::Guest(pace) => machine.attach_scavenger(scavenger, Domain(0), self.mode, pace)?,
+            When::Beside(share) => {
+                machine.attach_scavenger_beside(scavenger, Domain(0), self.mode, share)?
+            }
+        };
         Ok(())
     }
 
     /// What it did, as rows of the report.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self, machine: &Machine) -> Counts {
         let report = self.scavenger.lock().report();
         let c = &report.counters;
         let mut rows = Counts::new();
@@ -77,6 +99,13 @@ impl Planned {
         add("packed store, bytes", report.store.allocated);
         add("bookkeeping, bytes", report.metadata.total());
         add("work, model us", c.work / 1000);
+        if let Some(beside) = machine.memory().beside_counters() {
+            add("thread: batches of pages handed over", beside.batches);
+            add("thread: of them hurried by a write", beside.hurried);
+            add("thread: pages changed", beside.changed);
+            add("thread: pages not as they were any more", beside.dropped);
+            add("thread: CPU time, us", beside.cpu.as_micros() as u64);
+        }
         rows
     }
 }

@@ -1,9 +1,9 @@
-//! The scavenger in guest time: between rounds, a share of the virtual time that has passed is
+//! The scavenger on a thread of its own, or in guest time: then, between rounds, a share of the virtual time that has passed is
 //! allowed as work, counted in model nanoseconds. So the same run scavenges the same pages at the same
 //! instructions, on every host, and the guest sees none of it.
 
 use super::Machine;
-use vellum::scavenger::{Domain, Mode, SetId, SharedScavenger};
+use vellum::scavenger::{Domain, Mode, SetId, Share, SharedScavenger};
 
 /// How much the scavenger may work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +46,27 @@ impl Machine {
         Ok(set)
     }
 
-    /// What is due of the scavenger's work.
+    /// Hands the machine's memory to a scavenger that works on a thread of its own from here on, with a
+    /// share of a CPU, while the guest runs ([`vellum::VmMemory::scavenge_beside`]). What it does depends
+    /// on the host's speed; the guest sees none of it.
+    ///
+    /// # Errors
+    /// As [`Machine::attach_scavenger`], and when the host has no thread left.
+    pub fn attach_scavenger_beside(
+        &mut self,
+        scavenger: SharedScavenger,
+        domain: Domain,
+        mode: Mode,
+        share: Share,
+    ) -> Result<SetId, vellum::Error> {
+        let set = self.memory.attach_scavenger(scavenger, domain, mode)?;
+        self.memory.scavenge_beside(share)?;
+        Ok(set)
+    }
+
+    /// What is due of the scavenger's work, or of what its thread asks for.
     pub(super) fn scavenge(&mut self) {
+        self.memory.meet_scavenger();
         let Some(due) = &mut self.pace else { return };
         if self.nanos < due.next {
             return;

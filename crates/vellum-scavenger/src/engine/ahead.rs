@@ -88,9 +88,13 @@ impl Scavenger {
             self.ahead.clear();
             self.sample_ahead(at, pages, asked.into_iter().take(count));
         }
-        let page = self.set(at).hints.pop_front()?;
+        let page = u64::from(*self.set(at).hints.front()?);
+        if !pages.at_hand(page) {
+            return None;
+        }
+        self.set(at).hints.pop_front();
         self.counters.hints += 1;
-        Some(page.into())
+        Some(page)
     }
 
     /// Samples the pages from `from` on that will be wanted, as far as `work` model nanoseconds reach.

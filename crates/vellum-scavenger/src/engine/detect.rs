@@ -103,7 +103,9 @@ impl Scavenger {
                 }
             }
             Target::Several => return Ok(None),
-            Target::Page(other) if other.wrapping_sub(first) < count => {
+            Target::Page(other)
+                if other.wrapping_sub(first) < count && pages.at_hand(u64::from(other - first)) =>
+            {
                 let twin = u64::from(other - first);
                 let Some(number) = self.pair(domain, pages, (page, frame), twin)? else {
                     return Ok(None);
@@ -114,8 +116,8 @@ impl Scavenger {
                 if !self.call(domain, other) {
                     return Ok(None);
                 }
-                // The twin is of another set, which is not at hand: this page's frame becomes the
-                // object, and the twin is looked at before anything else there.
+                // The twin is not at hand, or of another set: this page's frame becomes the object, and
+                // the twin is looked at before anything else there.
                 let number = self.vault.add_frame(frame, false, domain)?;
                 self.turn(hash, slot, Target::Object(number));
                 pages.withhold(page, Withhold::Write);

@@ -248,8 +248,29 @@ impl Scavenger {
         Ok(())
     }
 
+    /// The pages of a set that [`Scavenger::step`] will look at next, at most `count`: those that were
+    /// hinted at, half of them at most, which may be there twice, then those of the pass, or of the next
+    /// one. For an owner who has only a part of the set at hand.
+    ///
+    /// # Errors
+    /// When there is no such set.
+    pub fn upcoming(&self, set: SetId, count: usize) -> Result<Vec<u64>, Error> {
+        let set = self.sets[self.set_at(set)?].as_ref().expect("its number was checked");
+        let hinted = set.hints.iter().map(|&page| u64::from(page));
+        let pass = set.cursor.unwrap_or(0)..set.marks.len() as u64;
+        Ok(hinted.take(count / 2).chain(pass).take(count).collect())
+    }
+
+    /// Whether the next step of a set begins a pass, and so opens a write epoch.
+    ///
+    /// # Errors
+    /// When there is no such set.
+    pub fn is_between_passes(&self, set: SetId) -> Result<bool, Error> {
+        Ok(self.sets[self.set_at(set)?].as_ref().is_some_and(|set| set.cursor.is_none()))
+    }
+
     /// Looks at pages of a set, hinted ones first, until `work` model nanoseconds are done or the
-    /// pass is complete. Opens a write epoch when a pass begins.
+    /// pass is complete, or the next page is not at hand. Opens a write epoch when a pass begins.
     ///
     /// # Errors
     /// When there is no such set. What goes wrong with a page leaves that page as it is and is
@@ -276,6 +297,9 @@ impl Scavenger {
                 set.last = set.tally;
                 self.counters.passes += 1;
                 return Ok(Step::Done);
+            }
+            if !pages.at_hand(page) {
+                return Ok(Step::More);
             }
             set.cursor = Some(page + 1);
             self.look_ahead(at, pages, page, until - self.counters.work);

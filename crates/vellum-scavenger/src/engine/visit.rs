@@ -131,6 +131,10 @@ impl Scavenger {
                 Busy::Hole => Class::Hole,
                 Busy::Elsewhere => Class::Elsewhere,
                 Busy::Pinned => Class::Pinned,
+                Busy::Written => {
+                    self.marks(at, page).state = 0;
+                    Class::Hot
+                }
                 Busy::Table => Class::Table,
             }),
             Look::Packed(object) => Ok(self.packed_class(object)),
@@ -153,7 +157,8 @@ impl Scavenger {
             // It was given up for a frame that another page has.
             Some(Home::Frame { .. }) => Class::Identical,
             Some(Home::Spilled { .. }) => Class::Spilled,
-            None => Class::Failed,
+            // It was brought after whoever goes on beside the scavenger handed the page over.
+            None => Class::Hot,
         }
     }
 
