@@ -56,7 +56,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut tight = Tight::new(Arc::new(Models::from_bytes(&models).ok_or("no models")?));
     let mut coder = Coder::new(3);
-    let test = if test.is_empty() { learned } else { with_references(&pages(test)?) };
+    let test = if test.is_empty() {
+        learned
+    } else {
+        let test = with_references(&pages(test)?);
+        let known: BTreeSet<&Page> = learned.iter().map(|(page, _)| page).collect();
+        let both = test.iter().filter(|(page, _)| known.contains(page)).count();
+        println!(
+            "{} pages learned from; of the {} others {both} are among them",
+            learned.len(),
+            test.len()
+        );
+        test
+    };
     for deltas in [false, true] {
         let (mut ours, mut zstd, mut count) = (0, 0, 0);
         for (page, base) in test.iter().filter(|(_, base)| base.is_some() == deltas) {

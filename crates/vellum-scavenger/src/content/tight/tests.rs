@@ -111,6 +111,7 @@ fn models_are_whole_codes_or_refused() {
         })
         .collect();
     let bytes = train(&pages);
+    assert!(bytes == train(&pages), "the same pages, the same models");
     let mut trained = Tight::new(Arc::new(Models::from_bytes(&bytes).unwrap()));
     let (mut own, mut shipped) = (0, 0);
     for (page, base) in &pages {
