@@ -99,23 +99,26 @@ impl<R: Run> Transfers<R> {
         let from = piece.offset as usize;
         let bytes = piece.bytes.min(data.len().saturating_sub(from));
         let mut done = 0;
-        // What comes before this is copied: its frames are from elsewhere.
-        let mut foreign = 0;
+        // What comes before this is copied: its frames are from elsewhere, or its page is pinned.
+        let mut stays = 0;
         while done < bytes {
             let at = piece.at + done as u64;
-            let may = remap && done >= foreign && self.is_worth_it(piece) && bytes - done >= PAGE;
+            let may = remap && done >= stays && self.is_worth_it(piece) && bytes - done >= PAGE;
             if may && let Some(mut run) = data.pages_at(from + done, (bytes - done) / PAGE) {
                 match exchange_before_pinned(space, at / PAGE as u64, &mut run) {
-                    Ok(()) => {
+                    Ok(ended) => {
                         let moved = run.pages() * PAGE;
                         (done, end.remapped) = (done + moved, end.remapped + moved as u64);
+                        if ended == Ended::BeforePinned {
+                            stays = done + PAGE;
+                        }
                         back.push(run);
                         continue;
                     }
                     // A pinned frame is never replaced, and one from elsewhere never put in its place;
                     // the page is written like any other.
                     Err(SpaceError::Pinned { .. }) => {}
-                    Err(SpaceError::Foreign { .. }) => foreign = done + run.pages() * PAGE,
+                    Err(SpaceError::Foreign { .. }) => stays = done + run.pages() * PAGE,
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -130,18 +133,25 @@ impl<R: Run> Transfers<R> {
     }
 }
 
+/// How far an exchange went.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    AfterAll,
+    BeforePinned,
+}
+
 /// Exchanges the pages of a run, or those before the first that is pinned, which are in `run` then.
 fn exchange_before_pinned<S: Space>(
     space: &mut S,
     first: u64,
     run: &mut S::Run,
-) -> Result<(), SpaceError> {
+) -> Result<Ended, SpaceError> {
     match space.exchange(first, run) {
         Err(SpaceError::Pinned { at }) if at / PAGE as u64 > first => {
             *run = run.part(0..(at / PAGE as u64 - first) as usize);
-            space.exchange(first, run)
+            space.exchange(first, run).map(|()| Ended::BeforePinned)
         }
-        other => other,
+        other => other.map(|()| Ended::AfterAll),
     }
 }
 
