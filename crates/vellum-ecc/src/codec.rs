@@ -218,6 +218,15 @@ pub trait Codec {
     }
 }
 
+/// Flips a bit of a codeword, counted from the data's first on.
+pub(crate) fn flip(data: &mut [u8], parity: &mut [u8], place: usize) {
+    let (bytes, place) = match place.checked_sub(data.len() * 8) {
+        None => (data, place),
+        Some(place) => (parity, place),
+    };
+    bytes[place / 8] ^= 0x80 >> (place % 8);
+}
+
 /// Checks both buffers of one codeword.
 pub(crate) fn check_lengths<C: Codec + ?Sized>(
     codec: &C,

@@ -5,7 +5,7 @@
 //! power, Berlekamp and Massey's locator, and a search over all places (Chien).
 
 use crate::blank;
-use crate::codec::{Codec, EccError, Outcome, check_lengths};
+use crate::codec::{Codec, EccError, Outcome, check_lengths, flip};
 use crate::params::{Blank, PRIMITIVE};
 
 /// Words of a remainder, for [`FixedBch`]'s `W`: those that *m·t* bits take. (A code whose generator has a lower
@@ -384,12 +384,8 @@ impl<const N: usize, const T: usize, const W: usize> Codec for FixedBch<N, T, W>
         let Some((places, errors)) = self.places(&difference) else {
             return Ok(Outcome::Uncorrectable);
         };
-        let data_bits = data.len() * 8;
-        for place in places[..errors].iter().map(|&p| usize::from(p)) {
-            match place.checked_sub(data_bits) {
-                None => data[place / 8] ^= 0x80 >> (place % 8),
-                Some(place) => parity[place / 8] ^= 0x80 >> (place % 8),
-            }
+        for &place in &places[..errors] {
+            flip(data, parity, place.into());
         }
         Ok(Outcome::Corrected { bits: errors as u32 })
     }

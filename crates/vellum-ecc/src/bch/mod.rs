@@ -25,7 +25,7 @@ mod roots;
 mod syndrome;
 
 use crate::blank;
-use crate::codec::{Codec, EccError, Outcome, check_lengths};
+use crate::codec::{Codec, EccError, Outcome, check_lengths, flip};
 use crate::field::Field;
 use crate::kernels::Kernels;
 use crate::params::{BchParams, Blank};
@@ -71,8 +71,9 @@ pub struct Bch {
 
 impl Bch {
     /// Builds the code and its tables: 6·2^m bytes for the field; for division 16 KiB a 64 bits of
-    /// parity (144 KiB for 321 to 576 bits), or 2 KiB (compact kernels), or with carry-less multiplication as much as
-    /// the data; 256·t bytes for the search; at most 128 KiB for syndromes.
+    /// parity (144 KiB for 321 to 576 bits), or 2 KiB (compact kernels), or with carry-less
+    /// multiplication as many bytes as the data has a 64 bits of parity, at most; 256·t bytes for the
+    /// search; at most 128 KiB for syndromes.
     ///
     /// # Errors
     /// [`EccError::FieldOrder`], [`EccError::NotPrimitive`], [`EccError::Strength`] or
@@ -256,12 +257,8 @@ impl Codec for Bch {
             }
         });
         let Some(places) = located else { return Ok(Outcome::Uncorrectable) };
-        let data_bits = data.len() * 8;
         for place in &places {
-            match place.checked_sub(data_bits) {
-                None => data[place / 8] ^= 0x80 >> (place % 8),
-                Some(place) => parity[place / 8] ^= 0x80 >> (place % 8),
-            }
+            flip(data, parity, *place);
         }
         Ok(Outcome::Corrected { bits: places.len() as u32 })
     }

@@ -236,7 +236,7 @@ fn load256(bytes: &[u8; 32]) -> __m256i {
 /// Loads four words.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn load_four(words: &[u64; 4]) -> __m256i {
+pub(super) fn load_four(words: &[u64; 4]) -> __m256i {
     // SAFETY: the reference covers 32 readable bytes; the load has no alignment to keep.
     unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }
@@ -297,14 +297,14 @@ fn pack([lo, hi]: [u64; 2]) -> __m128i {
 /// Reverses the bytes of each 64-bit word.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn byte_swap() -> __m128i {
+pub(super) fn byte_swap() -> __m128i {
     _mm_set_epi64x(0x0809_0A0B_0C0D_0E0F, 0x0001_0203_0405_0607)
 }
 
 /// Loads 128 bits.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn load128(bytes: &[u8; 16]) -> __m128i {
+pub(super) fn load128(bytes: &[u8; 16]) -> __m128i {
     // SAFETY: the reference covers 16 readable bytes; the load has no alignment to keep.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }

@@ -3,9 +3,9 @@
 //! In pairs as in [`super::super::divide`]: (f₀ + c₁)·(f₁ + c₀) holds f₀·c₀ + f₁·c₁, and f₀·f₁ beside,
 //! which is the same for every row.
 
-use super::super::divide::plain_product;
+use super::super::divide::{load_four, plain_product};
+use super::WORDS;
 use super::points::ROWS;
-use super::{WORDS, group::load};
 use core::arch::x86_64::*;
 
 /// Constants of the product with g.
@@ -54,12 +54,12 @@ impl Finish {
         let long = _mm256_xor_si256(short, _mm256_clmulepi64_epi128::<0x01>(second, second));
         let mut products = [_mm256_setzero_si256(); WORDS];
         for (r, product) in products.iter_mut().enumerate() {
-            let x = _mm256_xor_si256(first, load(&self.rows[r][0]));
+            let x = _mm256_xor_si256(first, load_four(&self.rows[r][0]));
             let mut sum = _mm256_clmulepi64_epi128::<0x01>(x, x);
             if r < 4 {
                 sum = _mm256_xor_si256(sum, short);
             } else {
-                let x = _mm256_xor_si256(second, load(&self.rows[r][1]));
+                let x = _mm256_xor_si256(second, load_four(&self.rows[r][1]));
                 sum = _mm256_xor_si256(sum, _mm256_clmulepi64_epi128::<0x01>(x, x));
                 sum = _mm256_xor_si256(sum, long);
             }
@@ -75,10 +75,10 @@ impl Finish {
         let (pairs, _) = self.pairs.as_chunks::<4>();
         let [a, b, c, d, e, f, g, h, _] = products;
         let words = lanes_summed(pair(_mm256_setzero_si256(), a, b), pair(b, c, d));
-        let words = _mm256_xor_si256(words, load(&pairs[0]));
+        let words = _mm256_xor_si256(words, load_four(&pairs[0]));
         store(&mut fours[0], _mm256_xor_si256(first, words));
         let words = lanes_summed(pair(d, e, f), pair(f, g, h));
-        let words = _mm256_xor_si256(words, load(&pairs[1]));
+        let words = _mm256_xor_si256(words, load_four(&pairs[1]));
         store(&mut fours[1], _mm256_xor_si256(second, words));
         let end = _mm256_xor_si256(products[7], _mm256_unpackhi_epi64(products[8], products[8]));
         let end = _mm256_xor_si256(end, _mm256_permute2x128_si256::<0x01>(end, end));

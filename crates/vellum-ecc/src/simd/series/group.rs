@@ -3,6 +3,7 @@
 //! The multiplier is what is short (a product every second cycle on Zen 3), so sums stand between the
 //! products wherever they can: each modulus is evaluated, multiplied and taken back before the next.
 
+use super::super::divide::{byte_swap, load_four, load128};
 use super::finish::Finish;
 use super::points::{BLOCK, CUBIC, INFINITY, ONE, POINTS, QUARTIC, ROWS, THIRD, ZERO};
 use super::{Constants, GROUP, WORDS};
@@ -26,32 +27,14 @@ fn summed_here(mut v: __m256i) -> __m256i {
     v
 }
 
-/// Loads four words.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn load(words: &[u64; 4]) -> __m256i {
-    // SAFETY: the reference covers 32 readable bytes; the load has no alignment to keep.
-    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
-}
-
-/// Loads two words.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load_pair(bytes: &[u8; 16]) -> __m128i {
-    // SAFETY: the reference covers 16 readable bytes; the load has no alignment to keep.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
-}
-
 /// Two words of each of four blocks: number `i` from the end, and the one before it in memory.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn transposed(data: &[u8; GROUP], i: usize) -> [__m256i; 2] {
-    // Reverses the bytes of each word.
-    let swap =
-        _mm256_broadcastsi128_si256(_mm_set_epi64x(0x0809_0A0B_0C0D_0E0F, 0x0001_0203_0405_0607));
+    let swap = _mm256_broadcastsi128_si256(byte_swap());
     let (pairs, _) = data.as_chunks::<16>();
     let at = (BLOCK - 2 - i) / 2;
-    let pair = |block: usize| load_pair(&pairs[block * BLOCK / 2 + at]);
+    let pair = |block: usize| load128(&pairs[block * BLOCK / 2 + at]);
     let even = _mm256_shuffle_epi8(_mm256_set_m128i(pair(2), pair(0)), swap);
     let odd = _mm256_shuffle_epi8(_mm256_set_m128i(pair(3), pair(1)), swap);
     [_mm256_unpackhi_epi64(even, odd), _mm256_unpacklo_epi64(even, odd)]
@@ -70,7 +53,7 @@ impl<const FIRST: bool, const LAST: bool> Products<'_, FIRST, LAST> {
     fn at<const N: usize>(&mut self, first: usize, values: [__m256i; N]) -> [__m256i; N] {
         let mut sums = values;
         for i in 0..N {
-            let row = load(&self.rows[first + i]);
+            let row = load_four(&self.rows[first + i]);
             let low = _mm256_clmulepi64_epi128::<0x00>(values[i], row);
             let high = _mm256_clmulepi64_epi128::<0x11>(values[i], row);
             sums[i] = add(low, high);
@@ -157,6 +140,8 @@ fn group<const FIRST: bool, const LAST: bool>(
     sums: &mut [__m256i; POINTS],
 ) -> [__m256i; ROWS] {
     let mut products = Products::<FIRST, LAST> { rows, sums };
+    // Two moduli need three words alone. Products with them keep the multiplier busy while the rest is
+    // loaded; but at the very end they are the ones after which least is left to be summed.
     let [m, n] = transposed(data, 12);
     let [o, p] = transposed(data, 14);
     let mut low = [_mm256_setzero_si256(); 3];
