@@ -3,6 +3,7 @@
 //! block and when a block goes bad, which is seldom. The page, and how it is found; `copies.rs` says
 //! in which order the copies are written.
 
+use crate::bits;
 use crate::layout::{Layout, NONE, SPAN, safe_page, safe_pages};
 use crate::meta::{get, put};
 use crate::oob::{Kind, Oob};
@@ -107,11 +108,11 @@ impl Anchor {
     }
 
     pub fn is_bad(&self, block: u32) -> bool {
-        self.bad[block as usize / 8] >> (block % 8) & 1 != 0
+        bits::has(&self.bad, block)
     }
 
     pub fn set_bad(&mut self, block: u32) {
-        self.bad[block as usize / 8] |= 1 << (block % 8);
+        bits::insert(&mut self.bad, block);
     }
 
     /// The out-of-band record of its page.

@@ -1,4 +1,14 @@
-//! Packing numbers of any width into bytes, lowest bit first.
+//! Packing numbers of any width into bytes, lowest bit first; and sets of numbers, a bit each.
+
+/// Whether a set has a number.
+pub(crate) fn has(set: &[u8], number: u32) -> bool {
+    set[number as usize / 8] >> (number % 8) & 1 != 0
+}
+
+/// Puts a number into a set.
+pub(crate) fn insert(set: &mut [u8], number: u32) {
+    set[number as usize / 8] |= 1 << (number % 8);
+}
 
 /// Writes numbers of `width` bits one after the other into bytes that are zero.
 #[derive(Debug)]

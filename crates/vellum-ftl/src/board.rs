@@ -7,6 +7,7 @@
 //! itself. The layer does not need it: its own metadata knows the bad blocks. It is read when a chip is formatted
 //! and brought up to date when a block goes bad, the older copy first, the other one only when that is whole.
 
+use crate::bits;
 use crate::oob::Oob;
 use crate::{BadBlockTable, FtlError};
 use alloc::vec::Vec;
@@ -164,25 +165,25 @@ pub(crate) fn take<N: Nand>(
     }
     match load_any(nand, &copies, page)? {
         Some(table) => {
-            for block in (0..g.blocks).filter(|&b| bits(&table, b) != 0b11) {
-                bad[block as usize / 8] |= 1 << (block % 8);
+            for block in (0..g.blocks).filter(|&b| entry(&table, b) != 0b11) {
+                bits::insert(bad, block);
             }
         }
         None if latest(&copies).is_none() => create(nand, page, bad)?,
         // Nothing readable is left of it.
         None => {}
     }
-    (first(&g)..g.blocks).for_each(|block| bad[block as usize / 8] |= 1 << (block % 8));
+    (first(&g)..g.blocks).for_each(|block| bits::insert(bad, block));
     Ok(())
 }
 
-fn bits(table: &[u8], block: u32) -> u8 {
+fn entry(table: &[u8], block: u32) -> u8 {
     table[block as usize / 4] >> (2 * (block % 4)) & 0b11
 }
 
 /// Has a table, where it calls a block good, call it something else.
-fn set_bits(table: &mut [u8], block: u32, to: u8) {
-    if bits(table, block) == 0b11 {
+fn set_entry(table: &mut [u8], block: u32, to: u8) {
+    if entry(table, block) == 0b11 {
         table[block as usize / 4] &= !((0b11 ^ to) << (2 * (block % 4)));
     }
 }
@@ -190,9 +191,9 @@ fn set_bits(table: &mut [u8], block: u32, to: u8) {
 /// Writes both copies of a table that calls the blocks in `bad` the factory's.
 fn create<N: Nand>(nand: &mut N, page: &mut [u8], bad: &[u8]) -> Result<(), FtlError> {
     let g = *nand.geometry();
-    let is_bad = |&block: &u32| bad[block as usize / 8] >> (block % 8) & 1 != 0;
+    let is_bad = |&block: &u32| bits::has(bad, block);
     let mut table = alloc::vec![0xff; g.blocks.div_ceil(4) as usize];
-    (0..g.blocks).filter(is_bad).for_each(|block| set_bits(&mut table, block, FACTORY));
+    (0..g.blocks).filter(is_bad).for_each(|block| set_entry(&mut table, block, FACTORY));
     let in_band = (g.user_oob_bytes() as usize) < OOB_AT + HEAD;
     let mut written = 0;
     for block in (first(&g)..g.blocks).rev().filter(|b| !is_bad(b)) {
@@ -228,7 +229,7 @@ pub(crate) fn update<N: Nand>(
         let Some((at, newest)) = latest(&copies) else { return Ok(()) };
         let Some(mut table) = load_any(nand, &copies, page)? else { return Ok(()) };
         for block in (0..first(&g)).filter(|&b| is_bad(b)) {
-            set_bits(&mut table, block, GONE_BAD);
+            set_entry(&mut table, block, GONE_BAD);
         }
         let other = match copies[1 - at] {
             Some(other) => other.block,

@@ -1,6 +1,7 @@
 //! Formatting, and what a chip was formatted for.
 
 use crate::anchor::{self, Anchor};
+use crate::bits;
 use crate::blocks::Role;
 use crate::board;
 use crate::copies::Copies;
@@ -20,8 +21,9 @@ impl<N: Nand> Ftl<N> {
         let l = Layout::new(&g, &config)?;
         let mut bad = vec![0u8; g.blocks.div_ceil(8) as usize];
         for block in 0..g.blocks {
-            let marked = nand.is_marked_bad(EraseBlock(block))?;
-            bad[block as usize / 8] |= u8::from(marked) << (block % 8);
+            if nand.is_marked_bad(EraseBlock(block))? {
+                bits::insert(&mut bad, block);
+            }
         }
         board::take(&mut nand, config.bad_block_table, &mut vec![0; l.page_bytes()], &mut bad)?;
         let good = g.blocks - bad.iter().map(|b| b.count_ones()).sum::<u32>();
@@ -29,7 +31,7 @@ impl<N: Nand> Ftl<N> {
         if u64::from(l.held) > most {
             return Err(FtlError::Capacity { logical: l.held.into(), good, most });
         }
-        let is_bad = |b: &u32| bad[*b as usize / 8] >> (b % 8) & 1 != 0;
+        let is_bad = |b: &u32| bits::has(&bad, *b);
         let mut first = (0..SPAN.min(g.blocks)).filter(|b| !is_bad(b));
         let (Some(a), Some(b)) = (first.next(), first.next()) else {
             let what = "good blocks among the first eight";

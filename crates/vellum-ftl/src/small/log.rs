@@ -3,6 +3,7 @@
 use super::Small;
 use super::shape::Entry;
 use crate::FtlError;
+use crate::bits;
 use crate::board;
 use crate::oob::{Kind, Oob};
 use vellum_nand::{EraseBlock, Nand, NandError, Ppa};
@@ -56,11 +57,11 @@ impl<N: Nand> Small<N> {
     }
 
     pub(super) fn is_bad(&self, block: u32) -> bool {
-        self.bad[block as usize / 8] >> (block % 8) & 1 != 0
+        bits::has(&self.bad, block)
     }
 
     pub(super) fn set_bad(&mut self, block: u32) {
-        self.bad[block as usize / 8] |= 1 << (block % 8);
+        bits::insert(&mut self.bad, block);
     }
 
     /// Good blocks between the one that is written and the oldest one. O(blocks), once a block.
@@ -136,7 +137,7 @@ impl<N: Nand> Small<N> {
         }
         // Nothing is in the buffer that is still needed.
         let Small { nand, page, bad, .. } = self;
-        Ok(board::update(nand, page, |b| bad[b as usize / 8] >> (b % 8) & 1 != 0)?)
+        Ok(board::update(nand, page, |block| bits::has(bad, block))?)
     }
 
     /// Programs the next page; when that fails the rest of the block is not used. Whether it worked.
