@@ -1,7 +1,7 @@
 //! The host table of a virtual machine as a space: a missing page is an absent entry, and a fault on
 //! it costs no trap of the operating system at all.
 
-use super::{Filled, Save, Space, Write, at_least};
+use super::{Filled, Save, Space, Write, save_copies};
 use crate::{Error, Names, Page, PageNo};
 use vellum_frames::{FrameId, FramePool};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
@@ -146,12 +146,7 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         room: &mut Vec<Page>,
         save: Save<'_>,
     ) -> Result<(), Error> {
-        let contents = at_least(room, pages.len());
-        for (&page, content) in pages.iter().zip(&mut *contents) {
-            self.read(page, content)?;
-        }
-        let views: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&*contents).collect();
-        save(&views)?;
+        save_copies(pages, room, save, |page, copy| self.read(page, copy))?;
         for &page in pages {
             self.remove(page, "taking")?;
         }

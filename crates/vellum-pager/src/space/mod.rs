@@ -25,12 +25,21 @@ pub type Write<'a> = &'a mut dyn FnMut(&mut Page) -> Result<(), StoreError>;
 /// Takes pages' content over; an error leaves them where they are.
 pub type Save<'a> = &'a mut dyn FnMut(&[(PageNo, &Page)]) -> Result<(), StoreError>;
 
-/// So many pages of `room`, which grows if it has fewer; they hold what they held.
-fn at_least(room: &mut Vec<Page>, pages: usize) -> &mut [Page] {
-    if room.len() < pages {
-        room.resize(pages, [0; PAGE]);
+/// Has copies of pages saved, which `read` puts into `room`; that grows if it has too few.
+fn save_copies(
+    pages: &[PageNo],
+    room: &mut Vec<Page>,
+    save: Save<'_>,
+    mut read: impl FnMut(PageNo, &mut Page) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if room.len() < pages.len() {
+        room.resize(pages.len(), [0; PAGE]);
     }
-    &mut room[..pages]
+    for (&page, copy) in pages.iter().zip(&mut *room) {
+        read(page, copy)?;
+    }
+    let views: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&*room).collect();
+    Ok(save(&views)?)
 }
 
 /// A set of pages that can be filled, read, write-protected and removed.

@@ -13,7 +13,7 @@
 use super::map::Map;
 use super::sys::{Message, Uffd, feature, mode};
 use super::{Access, ProcessSpace, refused};
-use crate::space::{Filled, Save, Space, Write, at_least};
+use crate::space::{Filled, Save, Space, Write, save_copies};
 use crate::{Error, PAGE, Page, PageNo};
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -145,13 +145,10 @@ impl PrivateSpace {
         room: &mut Vec<Page>,
         save: Save<'_>,
     ) -> Result<(), Error> {
-        let contents = at_least(room, pages.len());
-        for (&page, content) in pages.iter().zip(&mut *contents) {
+        save_copies(pages, room, save, |page, copy| {
             self.forbid_writes(page)?;
-            self.read(page, content)?;
-        }
-        let views: Vec<(PageNo, &Page)> = pages.iter().copied().zip(&*contents).collect();
-        save(&views)?;
+            self.read(page, copy)
+        })?;
         for &page in pages {
             self.map.drop_pages(page.get(), 1).map_err(refused("dropping", page))?;
         }
