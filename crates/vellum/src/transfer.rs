@@ -83,6 +83,7 @@ impl VmMemory {
     /// The frames behind a run of pages of RAM, each brought if it is not there.
     fn all_present(&mut self, first: u64, count: usize) -> Result<Vec<FrameId>, SpaceError> {
         self.check_run(first, count)?;
+        self.settle_run(first, count);
         let mut frames = Vec::with_capacity(count);
         while let Err(page) = self.host.frames(Gfn::new(first), count, |frame| frames.push(frame)) {
             frames.clear();
@@ -105,8 +106,6 @@ impl Space for VmMemory {
     }
 
     fn lend(&mut self, first: u64, count: usize) -> Result<Held, SpaceError> {
-        self.check_run(first, count)?;
-        self.settle_run(first, count);
         let frames = self.all_present(first, count)?;
         // Whoever borrows them reads them soon: the first ones come while the rest is done, and reading
         // asks for those behind them.

@@ -1,6 +1,7 @@
-//! The scavenger on a thread of its own, or in guest time: then, between rounds, a share of the virtual time that has passed is
-//! allowed as work, counted in model nanoseconds. So the same run scavenges the same pages at the same
-//! instructions, on every host, and the guest sees none of it.
+//! The scavenger in guest time: between rounds, a share of the virtual time that has passed is allowed
+//! as work, counted in model nanoseconds. So the same run scavenges the same pages at the same
+//! instructions, on every host. Or on a thread of its own, as fast as the host lets it. The guest sees none
+//! of it, either way.
 
 use super::Machine;
 use vellum::scavenger::{Domain, Mode, SetId, Share, SharedScavenger};

@@ -3,23 +3,13 @@
 
 use super::*;
 use crate::{Builder, Paging};
+use vellum_block::Rng;
 use vellum_frames::{Options as PoolOptions, PAGE_SIZE};
 use vellum_scavenger::{Domain, Mode, Options, Policy, Scavenger};
 use vellum_translate::Gpa;
 
 const BASE: Gpa = Gpa::new(0x8000_0000);
 const PAGES: u64 = 300;
-
-/// SplitMix64 (Steele, Lea & Flood, 2014).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        ((z ^ (z >> 27)) >> 32) % below
-    }
-}
 
 fn at(page: u64) -> Gpa {
     Gpa::new(BASE.get() + page * PAGE_SIZE as u64)
@@ -59,7 +49,7 @@ fn assert_holds(vm: &mut VmMemory, plain: &[[u8; PAGE_SIZE]], what: &str) {
 #[test]
 fn whatever_is_written_while_pages_are_handed_over_is_read_again() {
     for seed in 0..24 {
-        let mut chance = Chance(seed);
+        let mut chance = Rng::new(seed);
         let mode = if seed % 3 == 2 { Mode::Conceal } else { Mode::Share };
         let paging = if seed % 2 == 0 { Paging::Shadow } else { Paging::Nested };
         let (mut vm, scavenger) = memory(mode, paging);
@@ -145,7 +135,7 @@ fn a_thread_shares_and_packs_memory_that_is_written_meanwhile() {
         vm.scavenge_beside(Share { per_mille: 1000, piece: 100_000 }).unwrap();
         let again = vm.scavenge_beside(Share::default()).unwrap_err().to_string();
         assert!(again.contains("a thread already"), "{again}");
-        let mut chance = Chance(7);
+        let mut chance = Rng::new(7);
         let mut turns = 0_u64;
         while scavenger.lock().counters().passes < 6 {
             let page = chance.below(20);
