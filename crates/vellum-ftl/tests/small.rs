@@ -58,6 +58,13 @@ fn random_cuts_lose_nothing_and_no_host_operation_waits_longer_than_promised() {
     }
 }
 
+/// A copy that looked incomplete, whose erase was cut so that it looked complete, took the place of what it was a
+/// copy of: a flushed discard came back.
+#[test]
+fn a_copy_that_is_half_erased_does_not_pass_for_a_complete_one() {
+    random(campaign(CellKind::Mlc), 132_049, 5, |_| {}).unwrap();
+}
+
 /// A device as full as it can be, written all over and then at random, and what it must show.
 fn worn_in(geometry: Geometry, writes: u32) -> (Small<Model>, Vec<u32>) {
     let pages = Small::<Model>::most_pages(&geometry);

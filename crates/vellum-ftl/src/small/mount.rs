@@ -176,31 +176,42 @@ impl<N: Nand> Small<N> {
     }
 
     /// What a block is. A copy is complete when the mark at its end is there and something after it, for then the
-    /// mark is whole for good.
+    /// mark is whole for good, and when each page before it is there. For a copy that looked incomplete is erased to be
+    /// made again, and if that is cut the mark and something after it may be what is left; then the block that
+    /// it is the copy of is as it was.
     fn standing(&mut self, block: u32) -> Result<Standing, FtlError> {
-        let Some(first) = self.first_record(block)?.map(|r| r.birth) else {
-            return Ok(Standing::Nothing);
-        };
-        if first != By::Away as u16 && first != By::Home as u16 {
+        let Some(first) = self.first_record(block)? else { return Ok(Standing::Nothing) };
+        let (by, pages) = (first.birth, self.shape.per_block);
+        if by != By::Away as u16 && by != By::Home as u16 {
             return Ok(Standing::Log);
         }
-        let (pages, mut mark) = (self.shape.per_block, None);
+        let (mut mark, mut gap) = (None, false);
         for slot in block * pages..(block + 1) * pages {
             let (erased, record) = self.peek(slot)?;
-            match mark {
-                Some(of) if !erased && first == By::Away as u16 => {
-                    return Ok(Standing::Copy { of });
+            if let Some(of) = mark {
+                if erased {
+                    continue;
                 }
-                Some(_) if !erased => return Ok(Standing::Log),
-                Some(_) => {}
-                None => {
-                    let is_mark = |r: &Oob| r.kind == Kind::Parity && r.batch == COMMIT;
-                    mark = record.filter(is_mark).map(|r| r.lpn);
-                }
+                return Ok(match by == By::Away as u16 {
+                    true if gap && self.is_begun(of)? => Standing::Nothing,
+                    true => Standing::Copy { of },
+                    false => Standing::Log,
+                });
+            }
+            let is_mark = |r: &Oob| r.kind == Kind::Parity && r.batch == COMMIT;
+            mark = record.filter(is_mark).map(|r| r.lpn);
+            if by == By::Away as u16 && mark.is_none() {
+                let expected = first.seq + u64::from(slot - block * pages);
+                gap |= self.content(slot)?.is_none_or(|r| r.seq != expected);
             }
         }
-        let whole = first == By::Home as u16 && self.is_whole(block)?;
+        let whole = by == By::Home as u16 && self.is_whole(block)?;
         Ok(if whole { Standing::Log } else { Standing::Nothing })
+    }
+
+    /// Whether there is such a block, with a page at its beginning.
+    fn is_begun(&mut self, block: u32) -> Result<bool, FtlError> {
+        Ok(block < self.shape.g.blocks && self.first_record(block)?.is_some())
     }
 
     /// Whether a block was written to its end, so that its last metadata is there for good.
