@@ -32,7 +32,7 @@ enum Outcome {
 type Step = (&'static str, fn(&Ci) -> Result<Outcome>);
 
 /// In this order: what fails fast comes first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("format", |ci| ci.cargo(&["fmt", "--all", "--check"])),
     ("house rules", |_| tidy::run(&tidy::Args::default()).map(|_| Outcome::Passed)),
     ("lints", |ci| {
@@ -52,6 +52,7 @@ const STEPS: [Step; 12] = [
         ])
     }),
     ("without std", |ci| ci.run(&mut no_std::check(&ci.temporary.path().join("no-std"))?)),
+    ("without alloc", |ci| ci.run(&mut no_std::without_alloc())),
     ("docs", Ci::docs),
     ("small guest", Ci::small_guest),
     ("one seed, one run", Ci::same_twice),

@@ -14,6 +14,7 @@ mod differential;
 mod drive;
 mod elf_image;
 mod flash_calc;
+mod flash_replay;
 mod fuzz;
 mod linux;
 mod linux_command;
@@ -71,6 +72,8 @@ enum Command {
     Loom(loom::Args),
     /// Flash by formula: the time of a write, what collection adds, what a code carries
     FlashCalc(flash_calc::Args),
+    /// Run a trace of block requests, or what `nbd --log` wrote down, on modelled flash
+    FlashReplay(flash_replay::Args),
     /// Run a trace of block requests on a model of a disk
     Trace(trace::Args),
     /// Plant known bugs one by one in a copy of the source and see that the named check notices each
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Loom(args) => loom::run(&args),
         Command::FlashCalc(args) => flash_calc::run(&args),
+        Command::FlashReplay(args) => flash_replay::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Planted(args) => planted::run(&args),
         Command::Nbd(args) => nbd::run(&args),

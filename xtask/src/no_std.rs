@@ -26,8 +26,10 @@ pub fn check(folder: &Path) -> Result<Command> {
     let mut source = String::from(SOURCE);
     for name in CRATES {
         let path = crates.join(format!("vellum-{name}"));
+        // All that needs no `std`: what needs no heap either is checked by [`without_alloc`].
+        let features = if name == "ecc" { ", features = [\"alloc\"]" } else { "" };
         manifest.push_str(&format!(
-            "vellum-{name} = {{ path = {:?}, default-features = false }}\n",
+            "vellum-{name} = {{ path = {:?}, default-features = false{features} }}\n",
             path.display().to_string()
         ));
         source.push_str(&format!("\nuse vellum_{name} as _;\n"));
@@ -39,6 +41,13 @@ pub fn check(folder: &Path) -> Result<Command> {
     let mut command = cargo(&["check", "--quiet", "--offline", "--manifest-path"]);
     command.arg(folder.join("Cargo.toml")).env("CARGO_TARGET_DIR", target_dir().join("no-std"));
     Ok(command)
+}
+
+/// Checks `vellum-ecc` without a heap: nothing in it or below it may name `alloc`, for nobody links it.
+pub fn without_alloc() -> Command {
+    let mut command = cargo(&["check", "--quiet", "--offline", "-p", "vellum-ecc"]);
+    command.args(["--lib", "--no-default-features"]);
+    command
 }
 
 #[cfg(test)]

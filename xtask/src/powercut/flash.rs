@@ -17,6 +17,16 @@ pub enum Cell {
     Tlc,
 }
 
+impl Cell {
+    pub fn kind(self) -> CellKind {
+        match self {
+            Self::Slc => CellKind::Slc,
+            Self::Mlc => CellKind::Mlc,
+            Self::Tlc => CellKind::Tlc,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum Layer {
     /// `Ftl`, with tables in RAM
@@ -42,23 +52,20 @@ const STEPS: u32 = 40;
 const SNAPSHOT: u32 = 40;
 
 pub fn run(args: &super::Args) -> Result<ExitCode> {
-    let cell = match args.cell {
-        Cell::Slc => CellKind::Slc,
-        Cell::Mlc => CellKind::Mlc,
-        Cell::Tlc => CellKind::Tlc,
-    };
+    let cell = args.cell.kind();
     let bar = indicatif::ProgressBar::new(args.cycles);
     let layer = Kind::from(args.layer);
     let mut tiny = Campaign::tiny(cell, MapMode::Flat);
     if layer == Kind::Small {
         tiny = tiny.with_small_layer();
     }
+    let tiny = tiny.with_cache(args.cache);
     let mut all = exhaustive(tiny, args.seed, STEPS, true, |_, tally| bar.set_position(tally.cuts))
         .context("exhaustive part")?;
     let (mut broken, mut seed) = (0u64, args.seed);
     while all.cuts < args.cycles {
         let base = all.cuts;
-        let campaign = campaign(cell, layer, seed);
+        let campaign = campaign(cell, layer, seed).with_cache(args.cache);
         match random(campaign, seed, 500, |n| bar.set_position(base + n)) {
             Ok(tally) => all.merge(&tally),
             Err(error) => {

@@ -7,7 +7,7 @@
 mod ext4;
 mod flash;
 
-pub use flash::Layer;
+pub use flash::{Cell, Layer};
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader};
@@ -34,10 +34,13 @@ pub struct Args {
     cycles: u64,
     /// Kind of cell, for flash
     #[arg(long, value_enum, default_value = "slc")]
-    cell: flash::Cell,
+    cell: Cell,
     /// The translation layer, for flash
     #[arg(long, value_enum, default_value = "tables")]
     layer: Layer,
+    /// Pages of a write cache before the layer, for flash
+    #[arg(long, value_name = "PAGES", default_value_t = 0)]
+    cache: u32,
     /// First seed, for flash
     #[arg(long, default_value_t = 0)]
     seed: u64,
