@@ -25,14 +25,14 @@ const FACTORY: u8 = 0b00;
 
 /// A copy of the table.
 #[derive(Debug, Clone, Copy)]
-struct Copy {
+struct TableCopy {
     block: u32,
     version: u8,
     in_band: bool,
 }
 
 /// The copies that there are: the main one and its mirror.
-type Copies = [Option<Copy>; 2];
+type Copies = [Option<TableCopy>; 2];
 
 /// The first of the table's blocks.
 fn first(g: &Geometry) -> u32 {
@@ -55,7 +55,7 @@ fn find<N: Nand>(nand: &mut N, page: &mut [u8]) -> Result<Copies, NandError> {
         for (in_band, head) in [(false, beside), (true, &page[..HEAD])] {
             let which = PATTERNS.iter().position(|p| head.starts_with(&p[..]));
             if let Some(copy) = which.map(|i| &mut copies[i]).filter(|c| c.is_none()) {
-                *copy = Some(Copy { block, version: head[4], in_band });
+                *copy = Some(TableCopy { block, version: head[4], in_band });
                 break;
             }
         }
@@ -64,7 +64,7 @@ fn find<N: Nand>(nand: &mut N, page: &mut [u8]) -> Result<Copies, NandError> {
 }
 
 /// The copy with the latest version, which goes round at 256, and its place.
-fn latest(copies: &Copies) -> Option<(usize, Copy)> {
+fn latest(copies: &Copies) -> Option<(usize, TableCopy)> {
     match *copies {
         [Some(a), Some(b)] if (b.version.wrapping_sub(a.version) as i8) > 0 => Some((1, b)),
         [Some(a), _] => Some((0, a)),
@@ -73,7 +73,11 @@ fn latest(copies: &Copies) -> Option<(usize, Copy)> {
 }
 
 /// The table of a copy, two bits a block, the lowest bits first; `None` if some of it can't be read.
-fn load<N: Nand>(nand: &mut N, copy: Copy, page: &mut [u8]) -> Result<Option<Vec<u8>>, NandError> {
+fn load<N: Nand>(
+    nand: &mut N,
+    copy: TableCopy,
+    page: &mut [u8],
+) -> Result<Option<Vec<u8>>, NandError> {
     let g = *nand.geometry();
     let mut table = Vec::with_capacity(g.blocks.div_ceil(4) as usize);
     let mut skip = if copy.in_band { HEAD } else { 0 };
@@ -95,7 +99,7 @@ fn load<N: Nand>(nand: &mut N, copy: Copy, page: &mut [u8]) -> Result<Option<Vec
 /// Writes a copy; whether the chip took it.
 fn store<N: Nand>(
     nand: &mut N,
-    copy: Copy,
+    copy: TableCopy,
     which: usize,
     page: &mut [u8],
     mut table: &[u8],
@@ -197,7 +201,7 @@ fn create<N: Nand>(nand: &mut N, page: &mut [u8], bad: &[u8]) -> Result<(), FtlE
     let in_band = (g.user_oob_bytes() as usize) < OOB_AT + HEAD;
     let mut written = 0;
     for block in (first(&g)..g.blocks).rev().filter(|b| !is_bad(b)) {
-        let copy = Copy { block, version: 1, in_band };
+        let copy = TableCopy { block, version: 1, in_band };
         if written < 2 && store(nand, copy, written, page, &table)? {
             written += 1;
         }
@@ -241,8 +245,8 @@ pub(crate) fn update<N: Nand>(
                 block
             }
         };
-        let next = Copy { version: newest.version.wrapping_add(1), ..newest };
-        let second = Copy { block: other, ..next };
+        let next = TableCopy { version: newest.version.wrapping_add(1), ..newest };
+        let second = TableCopy { block: other, ..next };
         if store(nand, second, 1 - at, page, &table)? {
             store(nand, next, at, page, &table)?;
         }

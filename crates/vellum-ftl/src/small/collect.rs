@@ -9,8 +9,9 @@
 //! floor. By then T / P pages were written and L moved, so the log holds no more than T again, as long as
 //! L ≤ T · (1 − 1/P), which [`Shape::capacity`] sees to. (Dhara's `gc_ratio` is such a bound, too.)
 
+use super::Small;
 use super::log::{Append, From};
-use super::{NONE, Small};
+use crate::layout::NONE;
 use crate::oob::{Kind, Oob};
 use crate::stats::Cause;
 use crate::{FtlError, Lpn};
@@ -144,8 +145,7 @@ impl<N: Nand> Small<N> {
             return Ok(None);
         }
         if let Some(record) = Oob::decode_own(&oob[..self.shape.oob]) {
-            let fits = record.kind == Kind::Data && record.lpn < self.shape.logical;
-            return Ok(fits.then_some(record));
+            return Ok(self.is_data(&record).then_some(record));
         }
         let entry = self.find_entry(slot)?;
         Ok(entry.map(|e| Oob { lost: true, ..Oob::plain(Kind::Data, e.lpn, 0, 0) }))

@@ -165,6 +165,24 @@ impl<N: Nand> Small<N> {
         }
     }
 
+    /// Programs what is in the page's buffer. Whether it worked.
+    pub(super) fn program_buffer(&mut self, record: &Oob) -> Result<bool, FtlError> {
+        let page = core::mem::take(&mut self.page);
+        let done = self.program(record, From::Data(&page));
+        self.page = page;
+        done
+    }
+
+    /// Whether a record is that of a page with data.
+    pub(super) fn is_data(&self, record: &Oob) -> bool {
+        record.kind == Kind::Data && record.lpn < self.shape.logical
+    }
+
+    /// Whether a page belongs to the tree's story: it has data, or says that the tree is empty.
+    pub(super) fn counts(&self, record: &Oob) -> bool {
+        self.is_data(record) || (record.kind == Kind::Parity && record.batch == EMPTY)
+    }
+
     /// Copies a page inside the chip, or through RAM; what can't be read goes on as lost.
     fn copy(&mut self, from: u32, to: Ppa, record: &Oob, oob: &mut [u8]) -> Result<(), NandError> {
         let from = self.shape.place(from);
@@ -257,12 +275,9 @@ impl<N: Nand> Small<N> {
 
     /// Programs a page without data; whether that worked.
     pub(super) fn mark(&mut self, mark: u8, lpn: u32, by: By) -> Result<bool, FtlError> {
-        let page = core::mem::take(&mut self.page);
-        let mut record = Oob::plain(Kind::Parity, lpn, self.seq, crc32fast::hash(&page));
+        let mut record = Oob::plain(Kind::Parity, lpn, self.seq, crc32fast::hash(&self.page));
         (record.batch, record.birth) = (mark, by as u16);
-        let done = self.program(&record, From::Data(&page));
-        self.page = page;
         self.stats.programs_pad += 1;
-        done
+        self.program_buffer(&record)
     }
 }

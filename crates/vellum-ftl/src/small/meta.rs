@@ -1,6 +1,5 @@
 //! The metadata of a group: its pages' entries, the root of the tree, where the log begins, the bad blocks.
 
-use super::log::From;
 use super::shape::HEADER;
 use super::{Small, VERSION};
 use crate::FtlError;
@@ -71,18 +70,18 @@ impl<N: Nand> Small<N> {
         let shape = self.shape;
         let group = self.next_slot() / shape.group;
         let within = move |slot: u32| slot / shape.group == group;
-        let mut page = core::mem::take(&mut self.page);
+        let page = &mut self.page[..];
         page.fill(0);
         let mut at = 0;
-        put(&mut page, &mut at, MAGIC.into(), 4);
-        put(&mut page, &mut at, VERSION.into(), 4);
+        put(page, &mut at, MAGIC.into(), 4);
+        put(page, &mut at, VERSION.into(), 4);
         for (_, v) in numbers(&shape.g) {
-            put(&mut page, &mut at, v.into(), 4);
+            put(page, &mut at, v.into(), 4);
         }
-        put(&mut page, &mut at, shape.logical.into(), 4);
-        put(&mut page, &mut at, self.root.into(), 4);
-        put(&mut page, &mut at, self.tail.into(), 4);
-        put(&mut page, &mut at, self.turns.into(), 4);
+        put(page, &mut at, shape.logical.into(), 4);
+        put(page, &mut at, self.root.into(), 4);
+        put(page, &mut at, self.tail.into(), 4);
+        put(page, &mut at, self.turns.into(), 4);
         debug_assert!(at <= HEADER);
         page[HEADER..HEADER + shape.table()].copy_from_slice(&self.bad);
         for (slot, entry) in self.recent.all().filter(|e| within(e.0)) {
@@ -91,20 +90,13 @@ impl<N: Nand> Small<N> {
         let end = page.len() - 4;
         let crc = crc32fast::hash(&page[..end]);
         page[end..].copy_from_slice(&crc.to_le_bytes());
-        let crc = crc32fast::hash(&page);
+        let crc = crc32fast::hash(page);
         let mut whole = true;
         while whole && self.next < shape.per_block && shape.is_meta(self.next_slot()) {
             let record = Oob::plain(Kind::Meta, 0, self.seq, crc);
-            match self.program(&record, From::Data(&page)) {
-                Ok(done) => whole = done,
-                Err(e) => {
-                    self.page = page;
-                    return Err(e);
-                }
-            }
+            whole = self.program_buffer(&record)?;
             self.stats.programs_meta += 1;
         }
-        self.page = page;
         if whole {
             // Pages of groups that never got theirs stay until they were copied.
             self.recent.retain(|slot| !within(slot));

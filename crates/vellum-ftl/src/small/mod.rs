@@ -32,6 +32,7 @@ mod recover;
 mod shape;
 mod tree;
 
+use crate::layout::NONE;
 use crate::{Config, FtlError, Health, ScrubPolicy, Stats};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -40,8 +41,6 @@ use vellum_nand::{Geometry, Nand};
 
 /// The on-flash format's version.
 pub(crate) const VERSION: u32 = 2;
-/// No page.
-const NONE: u32 = u32::MAX;
 
 /// A translation layer in about two pages' worth of RAM. See the module's text.
 #[derive(Debug, Clone)]

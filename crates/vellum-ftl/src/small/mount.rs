@@ -165,7 +165,9 @@ impl<N: Nand> Small<N> {
     /// The sizes, by the first metadata page that turns up.
     fn find_shape(&mut self, latest: &[u64]) -> Result<Shape, FtlError> {
         let pages = self.shape.per_block;
-        for block in latest.iter().map(|&l| block_of(l)) {
+        // Not the last one first: others were written to their end, where there is metadata.
+        let (last, others) = latest.split_at(latest.len().min(1));
+        for block in others.iter().chain(last).map(|&l| block_of(l)) {
             for slot in (block * pages..(block + 1) * pages).rev() {
                 if let Some(meta) = self.read_meta(slot)? {
                     return Shape::new(&self.shape.g, meta.logical);
@@ -214,10 +216,11 @@ impl<N: Nand> Small<N> {
         Ok(block < self.shape.g.blocks && self.first_record(block)?.is_some())
     }
 
-    /// Whether a block was written to its end, so that its last metadata is there for good.
+    /// Whether a block was written to its end, so that its last metadata is there for good. Takes the state that it
+    /// tells.
     fn is_whole(&mut self, block: u32) -> Result<bool, FtlError> {
         let copy = (block + 1) * self.shape.per_block - 1;
-        Ok(!self.peek(copy)?.0 && self.read_meta(copy - 1)?.is_some())
+        Ok(!self.peek(copy)?.0 && self.resume(copy - 1)?)
     }
 
     /// Where the log ends; the state is that of the last metadata before.
@@ -233,9 +236,6 @@ impl<N: Nand> Small<N> {
                     end = Some(End::Copied { block: of, copy: block });
                 }
                 (None, Standing::Log) if self.is_whole(block)? => {
-                    let slot = (block + 1) * pages - 2;
-                    self.resume(slot)?;
-                    self.block = block;
                     return Ok(End::Whole);
                 }
                 (None, Standing::Log) => {

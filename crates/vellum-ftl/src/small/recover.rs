@@ -13,7 +13,7 @@
 //! before the cut, one block's room is lost until the log has come round.
 
 use super::Small;
-use super::log::{By, COMMIT, EMPTY, From};
+use super::log::{By, COMMIT};
 use super::mount::End;
 use super::shape::{DEPTH, Entry};
 use crate::FtlError;
@@ -82,6 +82,7 @@ impl<N: Nand> Small<N> {
                     return Err(FtlError::Damaged { block: from });
                 }
                 (record.seq, record.birth) = (self.seq, By::Away as u16);
+                self.stats.programs_recover += 1;
                 if !self.program_buffer(&record)? {
                     return Ok(false);
                 }
@@ -96,9 +97,7 @@ impl<N: Nand> Small<N> {
             return Ok(None);
         }
         if let Some(record) = self.content(slot)? {
-            let data = record.kind == Kind::Data && record.lpn < self.shape.logical;
-            let empties = record.kind == Kind::Parity && record.batch == EMPTY;
-            return Ok((data || empties).then_some(record));
+            return Ok(self.counts(&record).then_some(record));
         }
         // Not torn if its group has metadata, but gone bad since: that it was written still counts.
         let Some(entry) = self.find_entry(slot)? else { return Ok(None) };
@@ -134,11 +133,10 @@ impl<N: Nand> Small<N> {
                 return Ok(false);
             }
             let Some(mut record) = self.content(slot)? else { continue };
-            let data = record.kind == Kind::Data && record.lpn < self.shape.logical;
-            let empties = record.kind == Kind::Parity && record.batch == EMPTY;
-            if !(data || empties) {
+            if !self.counts(&record) {
                 continue;
             }
+            let data = self.is_data(&record);
             if self.next >= pages {
                 return Err(FtlError::Damaged { block: copy });
             }
@@ -151,6 +149,7 @@ impl<N: Nand> Small<N> {
             }
             (record.seq, record.birth) = (self.seq, By::Home as u16);
             let here = self.next_slot();
+            self.stats.programs_recover += 1;
             if !self.program_buffer(&record)? {
                 return Ok(false);
             }
@@ -178,15 +177,6 @@ impl<N: Nand> Small<N> {
             self.write_meta()?;
         }
         Ok(self.failing.is_empty())
-    }
-
-    /// Programs what is in the page's buffer. Whether that worked.
-    fn program_buffer(&mut self, record: &Oob) -> Result<bool, FtlError> {
-        let page = core::mem::take(&mut self.page);
-        let done = self.program(record, From::Data(&page));
-        self.page = page;
-        self.stats.programs_recover += 1;
-        done
     }
 
     /// Moves the log's end past pages that are outdated: at least to where it was, which the last metadata did not
