@@ -44,6 +44,14 @@ pub enum FtlError {
         /// Bytes of the smallest choice.
         needed: usize,
     },
+    /// A stream that there is not.
+    #[error("stream {found}: there are {streams}, numbered from 0")]
+    Stream {
+        /// As asked for.
+        found: u8,
+        /// How many there are.
+        streams: u8,
+    },
     /// No formatted layer on the chip.
     #[error("no translation layer on this chip: {probed} blocks probed for its anchor")]
     NotFormatted {

@@ -92,6 +92,8 @@ pub struct Ftl<N> {
     pub(crate) moves: u32,
     pub(crate) page: Vec<u8>,
     pub(crate) snapshot: Snapshot,
+    /// The stream of the page that the host is writing, if it names one.
+    pub(crate) stream: Option<u8>,
     pub(crate) stats: Stats,
 }
 
@@ -126,6 +128,7 @@ impl<N: Nand> Ftl<N> {
             moves: 0,
             page: vec![0; l.page_bytes()],
             snapshot: Snapshot::default(),
+            stream: None,
             stats: Stats::default(),
             nand,
             l,

@@ -67,10 +67,13 @@ impl<N: Nand> Ftl<N> {
         Ok(())
     }
 
-    /// The frontier for a page that the host writes: by how long its last version lived.
+    /// The frontier for a page that the host writes: that of its stream, or by how long its last version lived.
     pub(crate) fn host_class(&mut self, lpn: u32, old: u32) -> u8 {
         let clock = self.clock as u32;
         self.placer.observe(lpn, clock);
+        if let Some(stream) = self.stream {
+            return stream;
+        }
         if old == UNMAPPED {
             return self.placer.class(u32::MAX);
         }
