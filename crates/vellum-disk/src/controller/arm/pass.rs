@@ -43,7 +43,7 @@ impl Control {
                     (self.late_start, self.late_end) = (next + 1, next + 1);
                 }
                 if !reading {
-                    self.note_written(n, from, at, out);
+                    self.note_written(n, (from, at), self.now, out);
                 }
             } else if passed < s.start {
                 lowest = passed;
@@ -116,16 +116,22 @@ impl Control {
         true
     }
 
-    /// Tells which writes the sectors `from..to` of a segment belong to.
-    fn note_written(&mut self, n: usize, from: i64, to: i64, out: &mut Out) {
-        let now = self.now;
+    /// Tells which writes the sectors `from..to` of a segment belong to, the last of which passed at `at`: once,
+    /// though a sector that passed behind another write passes again for its own.
+    pub(super) fn note_written(
+        &mut self,
+        n: usize,
+        (from, to): (i64, i64),
+        at: u64,
+        out: &mut Out,
+    ) {
         for i in 0..self.segments[n].jobs.len() {
             let id = self.segments[n].jobs[i];
             let j = self.job_mut(id);
             let (first, last) = (from.max(j.durable), to.min(j.end()));
             if !j.read && first == j.durable && first < last {
                 j.durable = last;
-                out.wrote(j.ask, first as u64, (last - first) as u32, now);
+                out.wrote(j.ask, first as u64, (last - first) as u32, at);
             }
         }
     }

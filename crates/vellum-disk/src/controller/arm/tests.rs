@@ -127,6 +127,18 @@ fn play(
     (told, disk.media())
 }
 
+/// A write of one sector comes behind another while that is under way: its sector passes with the
+/// other's, and passes again for itself. It became durable the first time.
+#[test]
+fn a_sector_that_passes_behind_another_write_lands_once() {
+    let mut steps = vec![(15_550, 1, 313, 41), (13_626, 4, 0, 48)];
+    let gaps = [1149, 44, 11_763, 22_797, 4310, 3195, 2737];
+    steps.extend(gaps.map(|gap| (gap, 0, 0, 1)));
+    let (short, _) = play((0, 49_805), true, &steps, None);
+    assert_eq!(short.landed[&2], (1, Instant::from_ps(60_177_902_392)));
+    assert_eq!(short, play((0, 49_805), false, &steps, None).0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 

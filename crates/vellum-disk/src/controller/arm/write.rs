@@ -7,7 +7,7 @@
 //! nobody can come before the sectors have passed.
 
 use crate::config::FastWrite;
-use crate::controller::types::{Arm, Bus, BusEvent, Hit, JobId, Out, SegOut, SegState, Written};
+use crate::controller::types::{Arm, Bus, BusEvent, Hit, JobId, Out, SegOut, SegState};
 use crate::controller::{Control, Fixed};
 use crate::geometry::Angle;
 
@@ -118,7 +118,7 @@ impl Control {
         out: &mut Out,
     ) -> bool {
         let (j, s) = (self.job(id), &self.segments[n]);
-        let (ask, from) = (j.ask, j.inner);
+        let from = j.inner;
         if !self.whole || s.arm_lbn != from || from >= j.end() {
             return false;
         }
@@ -130,10 +130,11 @@ impl Control {
         }
         self.spindle.wait(angle, self.now, start);
         self.spindle.steps(start, passed, sectors);
-        out.written.push(Written { ask, lba: from as u64, sectors, at: passed });
+        // Some may have passed before, when they came behind another write in the same segment.
+        self.note_written(n, (from, to), passed, out);
         let (j, s) = (&mut self.jobs[id], &mut self.segments[n]);
         j.parts.transfer += passed - start;
-        (j.inner, j.durable, s.arm_lbn) = (to, to, to);
+        (j.inner, s.arm_lbn) = (to, to);
         if !last {
             self.start_seek(fixed, id, n, false, passed - self.now, 0);
             return true;
