@@ -122,6 +122,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Discards logical pages: they read as zeros. Durable after [`Ftl::flush`].
+    /// The first one after a mount reads the whole map, as the first write that needs a block does.
     ///
     /// # Errors
     /// As for writing.
@@ -158,6 +159,9 @@ impl<N: Nand> Ftl<N> {
     }
 
     fn trim_part(&mut self, first: u32, count: u32) -> Result<(), FtlError> {
+        // Before anything is discarded: counted later, blocks that were free all along could not be told
+        // from those that this empties, which are no reserve until it is durable.
+        self.count_all()?;
         // Both records in one metadata page, and the map changes with them.
         self.meta_if_due(2)?;
         if self.map.most_changes() < u32::MAX {
