@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "PAGES", default_value_t = 0)]
     cache: u32,
     /// Run the trace so many times
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     times: u32,
     /// Do not write the whole device once before
     #[arg(long)]

@@ -93,6 +93,12 @@ impl<M: Media, W: Write> Media for Recorder<M, W> {
         self.media.read(lba, out)
     }
 
+    /// One request, whose answer goes to several places.
+    fn read_parts(&mut self, lba: Lba, parts: &mut [&mut [u8]]) -> Result<(), MediaError> {
+        self.note("read", lba, parts.iter().map(|part| part.len() as u64).sum());
+        self.media.read_parts(lba, parts)
+    }
+
     fn write(&mut self, lba: Lba, data: &[u8]) -> Result<(), MediaError> {
         self.note("write", lba, data.len() as u64);
         self.media.write(lba, data)
@@ -124,5 +130,29 @@ impl<M: Media, W: Write> Media for Recorder<M, W> {
     fn flush(&mut self) -> Result<(), MediaError> {
         self.line("vellum sync\n");
         self.media.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SparseFile;
+
+    /// Where what is below reads into several places by one call, so does the recorder, and notes one request.
+    #[test]
+    fn a_read_into_several_places_is_one_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SparseFile::create(&folder.path().join("disk"), 64, 512).unwrap();
+        let mut disk = Recorder::new(file, Vec::new());
+        disk.write(Lba::new(4), &[7; 512]).unwrap();
+        let (mut one, mut two) = ([1; 1024], [1; 512]);
+        disk.read_parts(Lba::new(2), &mut [&mut one, &mut two]).unwrap();
+        assert_eq!((one, two), ([0; 1024], [7; 512]));
+        let (_, log) = disk.finish().unwrap();
+        let log = String::from_utf8(log).unwrap();
+        assert!(
+            log.ends_with("vellum write 2048 512\nvellum read 1024 1536\nvellum close\n"),
+            "{log}"
+        );
     }
 }
