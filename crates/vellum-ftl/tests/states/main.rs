@@ -127,7 +127,7 @@ impl<L: Subject> ReferenceStateMachine for Reference<L> {
     type Transition = Step;
 
     fn init_state() -> BoxedStrategy<Plain> {
-        (L::campaigns(), prop::bool::weighted(0.8)).prop_map(Plain::new::<L>).boxed()
+        (L::campaigns(), prop::bool::weighted(0.8), any::<bool>()).prop_map(Plain::new::<L>).boxed()
     }
 
     fn transitions(plain: &Plain) -> BoxedStrategy<Step> {

@@ -18,6 +18,8 @@ pub(crate) struct Snapshot {
 #[derive(Clone)]
 pub(crate) struct Plain {
     pub(crate) campaign: Campaign,
+    /// Whether writes name streams.
+    pub(crate) streams: bool,
     /// Pages of a batch at most; 0: there are none.
     pub(crate) batch_limit: usize,
     /// Writes, and discards, are durable when the call returns.
@@ -46,18 +48,19 @@ pub(crate) struct Torn {
 /// What a sequence starts from; the rest follows from its steps.
 impl fmt::Debug for Plain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.campaign.fmt(f)
+        (self.campaign, self.streams).fmt(f)
     }
 }
 
 impl Plain {
-    pub(crate) fn new<L: Subject>((campaign, filled): (Campaign, bool)) -> Plain {
+    pub(crate) fn new<L: Subject>((campaign, filled, streams): (Campaign, bool, bool)) -> Plain {
         let mut layer: L = fresh(&campaign);
         let tables = layer.tables().map(|ftl| ftl.batch_limit());
         let count = campaign.config.logical_pages;
         let first = |lpn| vec![if filled { lpn + 1 } else { 0 }];
         Plain {
             campaign,
+            streams,
             batch_limit: tables.unwrap_or(0),
             durable: L::durable(&campaign),
             pages: (0..count).map(first).collect(),

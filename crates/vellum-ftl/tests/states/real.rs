@@ -3,7 +3,7 @@
 use crate::plain::{Plain, Snapshot, Torn};
 use crate::{DEMAND, Reference, Step, Subject, fresh};
 use proptest_state_machine::StateMachineTest;
-use vellum_ftl::{Config, Ftl, FtlError, Layer, Lpn, MapMode};
+use vellum_ftl::{Config, Ftl, FtlError, Layer, Lpn, MapMode, Stream};
 use vellum_nand::{Cut, Model, NandError};
 
 /// The content of a version of a page; version 0 is zeros.
@@ -21,6 +21,8 @@ fn content(lpn: u32, version: u32, bytes: usize) -> Vec<u8> {
 pub(crate) struct Real<L> {
     layer: L,
     config: Config,
+    /// Three writes in four name a stream, if the layer has streams.
+    streams: bool,
 }
 
 impl<L: Subject> Real<L> {
@@ -30,7 +32,12 @@ impl<L: Subject> Real<L> {
 
     fn put(&mut self, lpn: u32, version: u32) -> Result<(), FtlError> {
         let page = content(lpn, version, self.bytes());
-        self.layer.write(Lpn(lpn), &page)
+        match self.layer.tables() {
+            Some(ftl) if self.streams && !version.is_multiple_of(4) => {
+                ftl.write_stream(Stream((version % 4 - 1) as u8), Lpn(lpn), &page)
+            }
+            _ => self.layer.write(Lpn(lpn), &page),
+        }
     }
 
     /// What a page shows. That it is nothing else, too.
@@ -110,7 +117,8 @@ impl<L: Subject> Real<L> {
             chip.power_off();
             chip.power_on();
         }
-        let mut real = Real { layer: L::mount(chip, self.config).unwrap(), config: self.config };
+        let layer = L::mount(chip, self.config).unwrap();
+        let mut real = Real { layer, ..self };
         let found: Vec<u32> = (0..real.layer.pages()).map(|lpn| real.version(lpn)).collect();
         for (lpn, (found, allowed)) in found.iter().zip(&allowed.pages).enumerate() {
             assert!(allowed.contains(found), "page {lpn} shows {found}, not one of {allowed:?}");
@@ -184,10 +192,10 @@ impl<L: Subject> StateMachineTest for Real<L> {
     type Reference = Reference<L>;
 
     fn init_test(plain: &Plain) -> Real<L> {
-        let config = plain.campaign.config;
+        let (config, streams) = (plain.campaign.config, plain.streams);
         let layer: L = fresh(&plain.campaign);
         assert_eq!(layer.writes_are_cached(), !plain.durable.0);
-        let mut real = Real { layer, config };
+        let mut real = Real { layer, config, streams };
         (0..real.layer.pages()).filter(|&lpn| plain.now(lpn) > 0).for_each(|lpn| {
             real.put(lpn, plain.now(lpn)).unwrap();
         });
@@ -207,13 +215,13 @@ impl<L: Subject> StateMachineTest for Real<L> {
         };
         match step {
             Step::Remount { in_order, other_map } => {
-                let Real { mut layer, mut config } = real;
+                let Real { mut layer, mut config, streams } = real;
                 layer.flush().unwrap();
                 let chip = if in_order { layer.shut_down().unwrap() } else { layer.into_nand() };
                 if other_map {
                     config.map = if config.map == DEMAND { MapMode::Flat } else { DEMAND };
                 }
-                real = Real { layer: L::mount(chip, config).unwrap(), config };
+                real = Real { layer: L::mount(chip, config).unwrap(), config, streams };
                 real.check_all(plain);
                 return real;
             }
