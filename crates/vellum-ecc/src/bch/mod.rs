@@ -184,15 +184,17 @@ impl Bch {
     /// anything is left.
     fn subtract(&self, computed: &mut [u64], parity: &[u8]) -> bool {
         let (whole, tail) = parity.as_chunks::<8>();
-        let last = (!tail.is_empty()).then(|| first_bytes(tail));
-        let stored = whole.iter().map(|word| u64::from_be_bytes(*word)).chain(last);
-        for ((word, mask), stored) in computed.iter_mut().zip(&self.mask).zip(stored) {
-            *word ^= mask ^ stored;
+        let mut words = computed.iter_mut().zip(&self.mask);
+        for (stored, (word, mask)) in whole.iter().zip(words.by_ref()) {
+            *word ^= mask ^ u64::from_be_bytes(*stored);
+        }
+        if let (Some((word, mask)), [_, ..]) = (words.next(), tail) {
+            *word ^= mask ^ first_bytes(tail);
         }
         if let (Some(word), bits @ 1..) = (computed.last_mut(), self.parity_bits % 64) {
             *word &= !(u64::MAX >> bits);
         }
-        computed.iter().any(|word| *word != 0)
+        computed.iter().fold(0, |all, word| all | word) != 0
     }
 
     /// Bits of a codeword.

@@ -8,6 +8,7 @@ use super::finish::Finish;
 use super::points::{BLOCK, CUBIC, INFINITY, ONE, POINTS, QUARTIC, ROWS, THIRD, ZERO};
 use super::{Constants, GROUP, WORDS};
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -40,10 +41,13 @@ fn transposed(data: &[u8; GROUP], i: usize) -> [__m256i; 2] {
     [_mm256_unpackhi_epi64(even, odd), _mm256_unpacklo_epi64(even, odd)]
 }
 
+/// Sums at each point, which the first group sets.
+type Sums = [MaybeUninit<__m256i>; POINTS];
+
 /// What a group of blocks multiplies with, and what it adds to.
 struct Products<'a, const FIRST: bool, const LAST: bool> {
     rows: &'a Constants,
-    sums: &'a mut [__m256i; POINTS],
+    sums: &'a mut Sums,
 }
 
 impl<const FIRST: bool, const LAST: bool> Products<'_, FIRST, LAST> {
@@ -53,15 +57,16 @@ impl<const FIRST: bool, const LAST: bool> Products<'_, FIRST, LAST> {
     fn at<const N: usize>(&mut self, first: usize, values: [__m256i; N]) -> [__m256i; N] {
         let mut sums = values;
         for i in 0..N {
-            let row = load_four(&self.rows[first + i]);
+            let row = load_four(&self.rows.0[first + i]);
             let low = _mm256_clmulepi64_epi128::<0x00>(values[i], row);
             let high = _mm256_clmulepi64_epi128::<0x11>(values[i], row);
             sums[i] = add(low, high);
             if !FIRST {
-                sums[i] = add(self.sums[first + i], sums[i]);
+                // SAFETY: the first group was there, and it set all sums.
+                sums[i] = add(unsafe { self.sums[first + i].assume_init() }, sums[i]);
             }
             if !LAST {
-                self.sums[first + i] = sums[i];
+                self.sums[first + i].write(sums[i]);
             }
         }
         sums
@@ -131,13 +136,17 @@ fn continued<const N: usize, const LEN: usize>(first: [__m256i; N], tap: usize) 
     all
 }
 
-/// Adds the products of four blocks to `sums`; for the last group instead the rows that these make.
+/// Adds the products of four blocks to `sums`, or has them be the sums for the first group; for the last
+/// group instead the rows that these make.
+///
+/// # Safety
+/// If it is not the first group, that was there before it with the same `sums`.
 #[inline]
 #[target_feature(enable = "avx2,vpclmulqdq")]
-fn group<const FIRST: bool, const LAST: bool>(
+unsafe fn group<const FIRST: bool, const LAST: bool>(
     data: &[u8; GROUP],
     rows: &Constants,
-    sums: &mut [__m256i; POINTS],
+    sums: &mut Sums,
 ) -> [__m256i; ROWS] {
     let mut products = Products::<FIRST, LAST> { rows, sums };
     // Two moduli need three words alone. Products with them keep the multiplier busy while the rest is
@@ -205,17 +214,23 @@ fn group<const FIRST: bool, const LAST: bool>(
 /// The remainder's words, the highest first.
 #[target_feature(enable = "avx2,vpclmulqdq,pclmulqdq")]
 pub(super) fn remainder(data: &[[u8; GROUP]], rows: &[Constants], finish: &Finish) -> [u64; WORDS] {
-    let mut sums = [_mm256_setzero_si256(); POINTS];
-    let (Some((last, before)), Some((last_rows, rows))) = (data.split_last(), rows.split_last())
+    let mut sums = [MaybeUninit::uninit(); POINTS];
+    let (Some((last, before)), Some((last_rows, before_rows))) =
+        (data.split_last(), rows.split_last())
     else {
         return [0; WORDS];
     };
-    for (i, (data, rows)) in before.iter().zip(rows).enumerate() {
-        if i == 0 {
-            group::<true, false>(data, rows, &mut sums);
-        } else {
+    let mut before = before.iter().zip(before_rows);
+    let Some((data, rows)) = before.next() else {
+        // SAFETY: it is the first group.
+        return finish.multiply(unsafe { group::<true, true>(last, last_rows, &mut sums) });
+    };
+    // SAFETY: it is the first group, and the others come after it.
+    unsafe {
+        group::<true, false>(data, rows, &mut sums);
+        for (data, rows) in before {
             group::<false, false>(data, rows, &mut sums);
         }
+        finish.multiply(group::<false, true>(last, last_rows, &mut sums))
     }
-    finish.multiply(group::<false, true>(last, last_rows, &mut sums))
 }

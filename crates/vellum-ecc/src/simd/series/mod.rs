@@ -34,8 +34,10 @@ const LANES: usize = 4;
 /// Bytes of data that one step takes.
 const GROUP: usize = LANES * BLOCK * 8;
 
-/// Constants of a group: a row a point, a word a block.
-type Constants = [[u64; LANES]; POINTS];
+/// Constants of a group: a row a point, a word a block. Aligned, so that no row lies on two cache lines.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Constants([[u64; LANES]; POINTS]);
 
 /// Constants for one generator and data length.
 #[derive(Debug, Clone)]
@@ -72,7 +74,7 @@ impl SeriesDivider {
                             .fold(0, |sum, (_, word)| sum ^ word);
                     }
                 }
-                rows
+                Constants(rows)
             })
             .collect();
         Some(Self { groups, finish: Finish::new(&low) })
@@ -90,13 +92,16 @@ impl SeriesDivider {
 
     /// The same plus `mask`, as big-endian bytes into `parity`, if both have nine words.
     pub(crate) fn encode(&self, data: &[u8], mask: &[u64], parity: &mut [u8]) -> bool {
-        let Some(mask) = mask.first_chunk() else { return false };
-        if parity.len() > WORDS * 8 {
-            return false;
-        }
+        let Some(mask): Option<&[u64; WORDS]> = mask.first_chunk() else { return false };
+        let Some((whole, tail)) = parity.split_first_chunk_mut() else { return false };
+        let words = self.remainder(data);
+        let ([words @ .., last], [masks @ .., mask]) = (&words, mask);
         // SAFETY: as in `remainder`.
-        let bytes = unsafe { to_bytes(&self.remainder(data), mask) };
-        parity.copy_from_slice(&bytes.as_flattened()[..parity.len()]);
+        unsafe { to_bytes(words, masks, whole) };
+        // Few bytes: cheaper one by one than a copy of unknown length.
+        for (to, byte) in tail.iter_mut().zip((last ^ mask).to_be_bytes()) {
+            *to = byte;
+        }
         true
     }
 
@@ -113,6 +118,9 @@ impl SeriesDivider {
 /// Words plus a mask, the highest byte first. The features let the compiler do it in vectors.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn to_bytes(words: &[u64; WORDS], mask: &[u64; WORDS]) -> [[u8; 8]; WORDS] {
-    core::array::from_fn(|i| (words[i] ^ mask[i]).to_be_bytes())
+fn to_bytes(words: &[u64; WORDS - 1], mask: &[u64; WORDS - 1], bytes: &mut [u8; 8 * (WORDS - 1)]) {
+    let (to, _) = bytes.as_chunks_mut();
+    for (to, (word, mask)) in to.iter_mut().zip(words.iter().zip(mask)) {
+        *to = (word ^ mask).to_be_bytes();
+    }
 }
