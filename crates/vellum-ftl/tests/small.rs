@@ -65,6 +65,13 @@ fn a_copy_that_is_half_erased_does_not_pass_for_a_complete_one() {
     random(campaign(CellKind::Mlc), 132_049, 5, |_| {}).unwrap();
 }
 
+/// What was brought home in part, and erased in part to be brought home again, looked complete.
+#[test]
+fn what_was_brought_home_and_is_half_erased_does_not_pass_for_complete() {
+    random(campaign(CellKind::Mlc), 704_000_012, 200, |_| {}).unwrap();
+    random(campaign(CellKind::Slc), 707_000_101, 300, |_| {}).unwrap();
+}
+
 /// A device as full as it can be, written all over and then at random, and what it must show.
 fn worn_in(geometry: Geometry, writes: u32) -> (Small<Model>, Vec<u32>) {
     let pages = Small::<Model>::most_pages(&geometry);

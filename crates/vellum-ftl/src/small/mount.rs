@@ -177,38 +177,46 @@ impl<N: Nand> Small<N> {
         Err(FtlError::Damaged { block: latest.first().map_or(0, |&l| block_of(l)) })
     }
 
-    /// What a block is. A copy is complete when the mark at its end is there and something after it, for then the
-    /// mark is whole for good, and when each page before it is there. For a copy that looked incomplete is erased to be
-    /// made again, and if that is cut the mark and something after it may be what is left; then the block that
-    /// it is the copy of is as it was.
+    /// What a block is. What a mount wrote is complete when the mark at its end is there and something after it, for
+    /// then the mark is whole for good, and when each page before it is there. For what looked incomplete is erased
+    /// to be made again, and if that is cut the mark and something after it may be what is left. Then the block that a
+    /// copy is of is as it was, and of one that was brought home the copy is there. Only what was appended
+    /// behind a mark, and can be read, proves that all was complete once.
     fn standing(&mut self, block: u32) -> Result<Standing, FtlError> {
         let Some(first) = self.first_record(block)? else { return Ok(Standing::Nothing) };
-        let (by, pages) = (first.birth, self.shape.per_block);
-        if by != By::Away as u16 && by != By::Home as u16 {
+        let (away, pages) = (first.birth == By::Away as u16, self.shape.per_block);
+        if !away && first.birth != By::Home as u16 {
             return Ok(Standing::Log);
         }
+        let (start, last) = (block * pages, (block + 1) * pages - 1);
         let (mut mark, mut gap) = (None, false);
-        for slot in block * pages..(block + 1) * pages {
+        for slot in start..=last {
             let (erased, record) = self.peek(slot)?;
-            if let Some(of) = mark {
-                if erased {
-                    continue;
+            match mark {
+                None if slot < last => {
+                    let is_mark = |r: &Oob| r.kind == Kind::Parity && r.batch == COMMIT;
+                    mark = record.filter(is_mark).map(|r| r.lpn);
+                    if mark.is_none() && !gap {
+                        let expected = first.seq + u64::from(slot - start);
+                        gap = self.content(slot)?.is_none_or(|r| r.seq != expected);
+                    }
                 }
-                return Ok(match by == By::Away as u16 {
-                    true if gap && self.is_begun(of)? => Standing::Nothing,
-                    true => Standing::Copy { of },
-                    false => Standing::Log,
-                });
-            }
-            let is_mark = |r: &Oob| r.kind == Kind::Parity && r.batch == COMMIT;
-            mark = record.filter(is_mark).map(|r| r.lpn);
-            if by == By::Away as u16 && mark.is_none() {
-                let expected = first.seq + u64::from(slot - block * pages);
-                gap |= self.content(slot)?.is_none_or(|r| r.seq != expected);
+                // Written to its end, without a mark.
+                None => {
+                    let proven = !gap || record.is_some();
+                    let whole = !away && proven && self.is_whole(block)?;
+                    return Ok(if whole { Standing::Log } else { Standing::Nothing });
+                }
+                Some(_) if erased => {}
+                Some(of) if away => {
+                    let redone = gap && self.is_begun(of)?;
+                    return Ok(if redone { Standing::Nothing } else { Standing::Copy { of } });
+                }
+                Some(_) if gap && record.is_none() => {}
+                Some(_) => return Ok(Standing::Log),
             }
         }
-        let whole = by == By::Home as u16 && self.is_whole(block)?;
-        Ok(if whole { Standing::Log } else { Standing::Nothing })
+        Ok(Standing::Nothing)
     }
 
     /// Whether there is such a block, with a page at its beginning.
