@@ -34,6 +34,17 @@ fn every_operation_in_every_mode_and_every_cut_of_its_recovery_loses_nothing() {
 }
 
 #[test]
+fn recoveries_cut_in_pairs_lose_nothing() {
+    for cell in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc] {
+        for map in [MapMode::Flat, DEMAND] {
+            let tally = random(Campaign::small(cell, map).with_pairs(), 5, 100, |_| {});
+            let tally = tally.unwrap_or_else(|broken| panic!("{cell:?} {map:?}: {broken}"));
+            assert!(tally.nested > 120, "{tally:?}");
+        }
+    }
+}
+
+#[test]
 fn snapshots_outlast_cuts() {
     for (i, cell) in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc].into_iter().enumerate() {
         for (map, rounds) in [(MapMode::Flat, 300), (DEMAND, 150)] {

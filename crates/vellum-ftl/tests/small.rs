@@ -72,6 +72,15 @@ fn what_was_brought_home_and_is_half_erased_does_not_pass_for_complete() {
     random(campaign(CellKind::Slc), 707_000_101, 300, |_| {}).unwrap();
 }
 
+#[test]
+fn recoveries_cut_in_pairs_lose_nothing() {
+    for cell in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc] {
+        let tally = random(campaign(cell).with_pairs(), 5, 100, |_| {});
+        let tally = tally.unwrap_or_else(|broken| panic!("{cell:?}: {broken}"));
+        assert!(tally.nested > 120, "{tally:?}");
+    }
+}
+
 /// A device as full as it can be, written all over and then at random, and what it must show.
 fn worn_in(geometry: Geometry, writes: u32) -> (Small<Model>, Vec<u32>) {
     let pages = Small::<Model>::most_pages(&geometry);

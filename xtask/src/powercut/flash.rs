@@ -85,14 +85,18 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
 }
 
 /// A device of the random part. Of those with tables every fourth keeps its map on flash, every fourth has snapshots,
-/// every eighth parity; for two in eight days pass.
+/// every eighth parity; for two in eight days pass. Of
+/// each kind recoveries are cut in pairs in every second.
 fn campaign(cell: CellKind, layer: Kind, seed: u64) -> Campaign {
     let map = if seed % 4 == 3 {
         MapMode::Demand { cached_slices: 1, changed: 0 }
     } else {
         MapMode::Flat
     };
-    let campaign = Campaign::small(cell, map);
+    let mut campaign = Campaign::small(cell, map);
+    if seed / 8 % 2 == 1 {
+        campaign = campaign.with_pairs();
+    }
     match (layer, seed % 4, seed % 8) {
         (Kind::Small, ..) => campaign.with_small_layer(),
         (Kind::Tables, 1, _) => campaign.with_snapshots(SNAPSHOT),

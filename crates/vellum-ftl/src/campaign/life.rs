@@ -2,7 +2,7 @@
 
 use super::chip::Chip;
 use super::subject::Subject;
-use super::{Broken, Campaign, Kind, Tally};
+use super::{Broken, Campaign, Kind, Nested, Tally};
 use crate::{Cached, Ftl, FtlError, Layer, Lpn, Small};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -335,14 +335,7 @@ fn random_on<L: Subject, P: FnMut(u64)>(
         let after = rng.below(reach);
         let mode = CutMode::ALL[rng.below(5) as usize];
         let cut = Cut { after, mode, seed: rng.next_u64() };
-        let nested: Vec<Cut> = (0..rng.below(u64::from(campaign.nested) + 1))
-            .map(|_| {
-                let reach = if rng.one_in(2) { 6 } else { 40 };
-                let after = rng.below(reach);
-                let mode = CutMode::ALL[rng.below(5) as usize];
-                Cut { after, mode, seed: rng.next_u64() }
-            })
-            .collect();
+        let nested = cuts_of_recoveries(campaign.nested, rng);
         owed.name = alloc::format!("seed {seed}, round {round}, {} after {after}", mode.name());
         ftl.nand_mut().model_mut().arm(cut);
         loop {
@@ -358,4 +351,23 @@ fn random_on<L: Subject, P: FnMut(u64)>(
         progress(owed.tally.cuts);
     }
     Ok(owed.tally)
+}
+
+fn cuts_of_recoveries(nested: Nested, rng: &mut Rng) -> Vec<Cut> {
+    let count = match nested {
+        Nested::UpTo(most) => rng.below(u64::from(most) + 1),
+        Nested::Pairs => 6,
+    };
+    (0..count)
+        .map(|i| {
+            let reach = match nested {
+                Nested::Pairs if i % 2 == 1 => 2,
+                _ if rng.one_in(2) => 6,
+                _ => 40,
+            };
+            let after = rng.below(reach);
+            let mode = CutMode::ALL[rng.below(5) as usize];
+            Cut { after, mode, seed: rng.next_u64() }
+        })
+        .collect()
 }

@@ -32,6 +32,16 @@ pub enum Kind {
     Small,
 }
 
+/// Cuts that fall on the recovery after a cut, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Nested {
+    /// Up to so many.
+    UpTo(u32),
+    /// Three times one, and one on the first or second thing that the recovery after it does: which is to
+    /// erase what it finds half done.
+    Pairs,
+}
+
 /// What a campaign runs on.
 #[derive(Debug, Clone, Copy)]
 pub struct Campaign {
@@ -43,19 +53,19 @@ pub struct Campaign {
     pub config: Config,
     /// Blocks of a superblock, one of which holds parity; 0: the bare chip.
     pub superblock: u32,
-    /// Cuts that may fall on the recovery after a cut, one after the other.
-    pub nested: u32,
+    /// Cuts of its recoveries.
+    pub nested: Nested,
 }
 
 impl Campaign {
     /// A small device, as full as it can be: 40 blocks of 16 pages of 512 B.
     pub fn small(cell: CellKind, map: MapMode) -> Campaign {
-        Campaign::full(Geometry::tiny(40, 16).with_cell(cell), map, 2)
+        Campaign::full(Geometry::tiny(40, 16).with_cell(cell), map, Nested::UpTo(2))
     }
 
     /// A very small one, for trying everything: 27 blocks of 16 pages.
     pub fn tiny(cell: CellKind, map: MapMode) -> Campaign {
-        Campaign::full(Geometry::tiny(27, 16).with_cell(cell), map, 1)
+        Campaign::full(Geometry::tiny(27, 16).with_cell(cell), map, Nested::UpTo(1))
     }
 
     /// The same with the layer for little RAM, also as full as it can be. Where pages share cells blocks have
@@ -74,8 +84,7 @@ impl Campaign {
 
     /// The same with room for a snapshot of so many pages, which lives take and drop.
     pub fn with_snapshots(self, pages: u32) -> Campaign {
-        let map = self.config.map;
-        Campaign { nested: self.nested, ..Campaign::fitting(self.chip.geometry, map, 1, pages) }
+        Campaign::fitting(self.chip.geometry, self.config.map, self.nested, pages)
     }
 
     /// The same with days that pass: blocks of so many days are moved, and some pages read by scrubbing.
@@ -88,6 +97,11 @@ impl Campaign {
     pub fn with_cache(mut self, pages: u32) -> Campaign {
         self.config.cached_pages = pages;
         self
+    }
+
+    /// The same with recoveries cut in pairs.
+    pub fn with_pairs(self) -> Campaign {
+        Campaign { nested: Nested::Pairs, ..self }
     }
 
     /// The same on superblocks of so many blocks.
@@ -105,11 +119,11 @@ impl Campaign {
 
     /// As many logical pages as the geometry carries. A demand-paged map has the short interval that
     /// little RAM asks for.
-    fn full(geometry: Geometry, map: MapMode, nested: u32) -> Campaign {
+    fn full(geometry: Geometry, map: MapMode, nested: Nested) -> Campaign {
         Campaign::fitting(geometry, map, nested, 0)
     }
 
-    fn fitting(geometry: Geometry, map: MapMode, nested: u32, snapshot_pages: u32) -> Campaign {
+    fn fitting(geometry: Geometry, map: MapMode, nested: Nested, snapshot_pages: u32) -> Campaign {
         let most = Config::most_pages(&geometry).max(1);
         let mut config = Config { map, snapshot_pages, ..Config::new(most) };
         if map != MapMode::Flat {
