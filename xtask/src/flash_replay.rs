@@ -209,8 +209,10 @@ fn since(now: Stats, before: Stats) -> Stats {
     s.programs_meta -= before.programs_meta;
     s.programs_pad -= before.programs_pad;
     s.erases -= before.erases;
+    s.programs_snapshot -= before.programs_snapshot;
     s.read_reads -= before.read_reads;
     s.chip_reads -= before.chip_reads;
+    s.moves = std::array::from_fn(|i| now.moves[i] - before.moves[i]);
     s
 }
 
@@ -254,6 +256,7 @@ fn as_json(o: &Outcome) -> Value {
         "modified": o.modified, "erases_least": o.health.erases_least,
         "erases_mean": o.health.erases_mean, "erases_most": o.health.erases_most,
         "ram_bytes": o.health.ram_bytes, "worst_moves": s.worst_moves,
+        "moves": s.moves,
         "times": times.collect::<serde_json::Map<_, _>>(),
     })
 }
@@ -288,7 +291,23 @@ fn tables(o: &Outcome) -> Vec<Table> {
         let cells = quantiles(cdf).map(|us| Value::from((us * 10.0).round() / 10.0));
         times.row([(*kind).into(), cdf.samples().len().into()].into_iter().chain(cells));
     }
-    vec![programs, times]
+    let mut moves =
+        Table::new("page moves that a write or discard waited for", &["moves", "number", "share"]);
+    let all = s.moves.iter().sum::<u64>().max(1) as f64;
+    for (i, &n) in s.moves.iter().enumerate().filter(|m| *m.1 > 0) {
+        let share = format!("{:.3} %", n as f64 * 100.0 / all);
+        moves.row([bucket(i).into(), n.into(), share.into()]);
+    }
+    vec![programs, times, moves]
+}
+
+/// What the `i`-th count of [`Stats::moves`] counts.
+fn bucket(i: usize) -> String {
+    match i {
+        0 | 1 => i.to_string(),
+        11 => "1024 or more".into(),
+        _ => format!("{}–{}", 1u64 << (i - 1), (1u64 << i) - 1),
+    }
 }
 
 /// Pages written and discarded by a log on the usual device with `layer`.
@@ -364,6 +383,11 @@ mod tests {
         expected.flushes += 1;
         assert_eq!(again.stats, expected);
         assert_eq!(again, outcome(&parse(&words)), "one log, one run");
+        let moves = &tables(&again)[2].text();
+        let all: u64 = again.stats.moves.iter().sum();
+        assert!(all >= again.stats.host_writes, "each write is counted");
+        let share = format!("{:.3} %", again.stats.moves[0] as f64 * 100.0 / all as f64);
+        assert!(moves.contains(&share), "{moves}");
         let worse = parse(&[&words[..], &["--times", "2", "--cache", "16"]].concat());
         let other = outcome(&worse);
         assert_eq!(other.stats.host_writes, 2 * live.host_writes);
