@@ -125,6 +125,7 @@ impl<N: Nand> Ftl<N> {
         Ok(Some(ppn))
     }
 
+    #[inline]
     fn note_program(&mut self, f: u8, page: NewPage) {
         self.heads[f as usize].next += 1;
         self.seq += 1;
@@ -162,11 +163,20 @@ impl<N: Nand> Ftl<N> {
 
     /// Whether the frontier has a page to program, after passing over those that share cells with a
     /// page that must stay.
+    #[inline]
     pub(crate) fn pass_over(&mut self, f: u8) -> bool {
-        let (head, sealed) = (self.heads[f as usize], self.trails[f as usize].sealed);
+        let head = self.heads[f as usize];
         if head.block == NONE {
             return false;
         }
+        if self.shared() {
+            return self.pass_over_shared(f);
+        }
+        head.next < self.l.g.pages_per_block
+    }
+
+    fn pass_over_shared(&mut self, f: u8) -> bool {
+        let (head, sealed) = (self.heads[f as usize], self.trails[f as usize].sealed);
         let g = &self.l.g;
         let endangers = |p: &u32| g.paired_with(*p).is_some_and(|lower| lower < sealed);
         let next =
@@ -224,6 +234,7 @@ impl<N: Nand> Ftl<N> {
 
 impl Trail {
     /// One more page of the block.
+    #[inline]
     pub fn push(&mut self, lpn: u32) {
         self.before.copy_within(..MAX_HISTORY - 1, 1);
         self.before[0] = lpn;

@@ -23,41 +23,51 @@ impl<'a> BitWriter<'a> {
     }
 
     /// Appends `bits` bits out of `words`, lowest first: for numbers that are packed already.
-    pub fn put_words(&mut self, words: impl Iterator<Item = u64>, bits: usize) {
+    pub fn put_words(&mut self, mut words: impl Iterator<Item = u64>, bits: usize) {
+        let (byte, shift) = (self.at / 8, self.at % 8);
+        let out = self.out.get_mut(byte..).unwrap_or_default();
+        // Eight bytes at once; the bits of the first of them that were put before come along.
+        let mut carry = out.first().map_or(0, |b| u64::from(*b));
         let mut left = bits;
+        for (slot, word) in out.chunks_exact_mut(8).take(bits / 64).zip(words.by_ref()) {
+            slot.copy_from_slice(&(carry | word << shift).to_le_bytes());
+            carry = word >> 1 >> (63 - shift);
+            left -= 64;
+        }
+        self.at += bits - left;
+        if let Some(byte) = self.out.get_mut(self.at / 8) {
+            *byte |= carry as u8;
+        }
         for word in words {
+            let take = left.min(64);
+            self.put(word, take.min(32) as u32);
+            self.put(word >> 32, take.saturating_sub(32) as u32);
+            left -= take;
             if left == 0 {
                 return;
             }
-            let take = left.min(64);
-            let whole = self.out.get_mut(self.at / 8..).and_then(|b| b.first_chunk_mut::<8>());
-            match whole {
-                Some(slot) if self.at.is_multiple_of(8) && take == 64 => {
-                    *slot = word.to_le_bytes();
-                    self.at += 64;
-                }
-                _ => {
-                    self.put(word, take.min(32) as u32);
-                    self.put(word >> 32, take.saturating_sub(32) as u32);
-                }
-            }
-            left -= take;
         }
     }
 
     /// Appends `count` numbers of `width` bits each, at most 32.
     pub fn put_all(&mut self, mut values: impl Iterator<Item = u32>, count: usize, width: u32) {
-        let (mut gathered, mut have) = (0u128, 0);
+        let (mut gathered, mut have) = (0u64, 0);
         let words = core::iter::from_fn(move || {
-            while have < 64 {
-                let Some(value) = values.next() else { break };
-                gathered |= u128::from(value) << have;
+            loop {
+                let Some(value) = values.next() else {
+                    return Some(core::mem::take(&mut gathered));
+                };
+                let value = u64::from(value);
+                let word = gathered | value << have;
                 have += width;
+                if have >= 64 {
+                    have -= 64;
+                    // What did not fit; nothing where the number ended with the word.
+                    gathered = value >> (width - have);
+                    return Some(word);
+                }
+                gathered = word;
             }
-            let word = gathered as u64;
-            gathered >>= 64;
-            have = have.saturating_sub(64);
-            Some(word)
         });
         self.put_words(words, count * width as usize);
     }

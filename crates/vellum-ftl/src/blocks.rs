@@ -13,6 +13,8 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone)]
 pub(crate) struct Blocks {
     roles: Vec<Role>,
+    /// Those that hold nothing, a bit each.
+    empty: Vec<u64>,
     tally: Tally,
     pub valid: Vec<u16>,
     /// Erases, and the day of the opening modulo 256 above them: as on flash.
@@ -61,15 +63,18 @@ impl Blocks {
     pub fn bytes(blocks: u32, pages: u32, keep: Keep) -> usize {
         let a_block = 7 + if keep.births { 4 } else { 0 } + usize::from(keep.block_reads > 0);
         let words = if keep.bits { (blocks as usize * pages as usize).div_ceil(64) } else { 0 };
-        blocks as usize * a_block + 8 * words
+        blocks as usize * a_block + 8 * (words + blocks.div_ceil(64) as usize)
     }
 
     pub fn new(blocks: u32, pages: u32, keep: Keep) -> Blocks {
         let n = blocks as usize;
         let words = (n * pages as usize).div_ceil(64);
         let read_step = keep.block_reads.div_ceil(250).max(1);
+        let mut empty = vec![0; n.div_ceil(64)];
+        (0..n).for_each(|block| empty[block / 64] |= 1 << (block % 64));
         Blocks {
             roles: vec![Role::Free; n],
+            empty,
             tally: Tally { free: blocks, ..Tally::default() },
             valid: vec![0; n],
             worn: vec![0; n],
@@ -85,6 +90,7 @@ impl Blocks {
         }
     }
 
+    #[inline]
     pub fn block_of(&self, ppn: u32) -> u32 {
         // The usual case costs no division.
         if self.pages.is_power_of_two() {
@@ -94,6 +100,7 @@ impl Blocks {
         }
     }
 
+    #[inline]
     pub fn role(&self, block: u32) -> Role {
         self.roles[block as usize]
     }
@@ -111,10 +118,13 @@ impl Blocks {
         if let Some(n) = self.tally.of(role) {
             *n += 1;
         }
+        let (word, bit) = (&mut self.empty[block as usize / 64], 1 << (block % 64));
+        *word = if role.is_empty() { *word | bit } else { *word & !bit };
         self.widen(self.erases(block));
     }
 
     /// Blocks that hold nothing: those whose content no cut can bring back, and the others.
+    #[inline]
     pub fn free(&self) -> (u32, u32) {
         (self.tally.free, self.tally.later)
     }
@@ -139,6 +149,7 @@ impl Blocks {
     }
 
     /// A page came to hold what a map points at.
+    #[inline]
     pub fn gain(&mut self, ppn: u32) {
         let block = self.block_of(ppn) as usize;
         self.valid[block] += 1;
@@ -148,6 +159,7 @@ impl Blocks {
     }
 
     /// A page's content is no longer pointed at.
+    #[inline]
     pub fn lose(&mut self, ppn: u32) {
         let block = self.block_of(ppn) as usize;
         debug_assert!(self.valid[block] > 0, "page {ppn} of block {block} was not valid");
@@ -173,6 +185,7 @@ impl Blocks {
 
     /// The first page from `ppn` on and before `end` that may be valid: where only the map can tell, `ppn`
     /// itself. Without a branch a page, which nothing could foresee.
+    #[inline]
     pub fn next_valid(&self, ppn: u32, end: u32) -> u32 {
         let Some(bits) = &self.bits else { return ppn.min(end) };
         let mut at = ppn;
@@ -252,6 +265,7 @@ impl Blocks {
 
     pub fn ram_bytes(&self) -> usize {
         self.roles.capacity()
+            + self.empty.capacity() * 8
             + self.valid.capacity() * 2
             + self.worn.capacity() * 4
             + self.birth.capacity() * 4
@@ -294,6 +308,7 @@ mod tests {
                     some.map(|(b, _)| b).collect()
                 };
                 let closed = of(|r| matches!(r, Role::Data(_)));
+                prop_assert!(blocks.empty().eq(of(|r| r.is_empty())));
                 let used = of(|r| matches!(r, Role::Data(_) | Role::Free | Role::Open));
                 let erases = |b: &u32| blocks.erases(*b);
                 let least = closed.iter().map(erases).min();
@@ -340,7 +355,9 @@ mod tests {
         blocks.set_role(2, Role::Data(Class::Cold));
         blocks.set_role(3, Role::Bad);
         assert_eq!((blocks.free(), blocks.closed(), blocks.good()), ((5, 1), 1, 7));
+        assert!(blocks.empty().eq([0, 1, 4, 5, 6, 7]));
         blocks.settle_free();
+        assert!(blocks.empty().eq([0, 1, 4, 5, 6, 7]));
         assert_eq!((blocks.free(), blocks.role(1)), ((6, 0), Role::Free));
         assert!(!blocks.note_read(1));
     }

@@ -124,9 +124,10 @@ impl<N: Nand> Ftl<N> {
     pub(crate) fn collect(&mut self, most: u32) -> Result<(), FtlError> {
         let pages = self.l.g.pages_per_block;
         let mut moved = 0;
-        while let Some(mut victim) = self.gc {
+        while let Some(victim) = &mut self.gc {
             let empty = self.blocks.valid[victim.block as usize] == 0;
             if victim.next >= pages || empty {
+                let victim = *victim;
                 self.gc = None;
                 return self.emptied(victim);
             }
@@ -135,14 +136,9 @@ impl<N: Nand> Ftl<N> {
             }
             let first = victim.block * pages;
             let ppn = self.blocks.next_valid(first + victim.next, first + pages);
-            if ppn - first >= pages {
-                victim.next = pages;
-                self.gc = Some(victim);
-                continue;
-            }
-            victim.next = ppn - first + 1;
-            self.gc = Some(victim);
-            if self.move_page(ppn, &victim)? {
+            victim.next = pages.min(ppn - first + 1);
+            let (class, cause) = (victim.class, victim.cause);
+            if ppn < first + pages && self.move_page(ppn, class, cause)? {
                 moved += 1;
                 self.moves += 1;
             }
@@ -150,35 +146,33 @@ impl<N: Nand> Ftl<N> {
         Ok(())
     }
 
-    /// Moves one page if it is valid.
-    fn move_page(&mut self, ppn: u32, victim: &Victim) -> Result<bool, FtlError> {
-        let Some((lpn, record)) = self.owner(ppn)? else { return Ok(false) };
-        let birth = record.map_or(self.clock as u32, |r| self.birth(r.birth));
-        let age = (self.clock as u32).wrapping_sub(birth);
+    /// Moves one page of a victim if it is valid.
+    fn move_page(&mut self, ppn: u32, from: u8, cause: Cause) -> Result<bool, FtlError> {
+        let Some(page) = self.owner(ppn)? else { return Ok(false) };
+        let age = (self.clock as u32).wrapping_sub(page.birth);
         // A page never gets hotter by being moved.
-        let class = if self.placer.skewed { self.placer.class(age).max(victim.class) } else { 0 };
-        let class = match victim.cause {
+        let class = if self.placer.skewed { self.placer.class(age).max(from) } else { 0 };
+        let class = match cause {
             // Where pages share cells, what the host flushes must not cost moved pages their room.
             _ if self.shared() => FRONTIERS as u8 - 1,
             Cause::Wear if self.placer.skewed => FRONTIERS as u8 - 1,
             _ => class,
         };
-        let mut page = NewPage::new(lpn, birth, record.map_or(0, |r| r.data_crc));
-        page.lost = record.is_none_or(|r| r.lost);
-        let to = self.append(class, page, Source::Copy(ppn), victim.cause)?;
-        self.moved(lpn, ppn, to)
-    }
-
-    /// Whoever pointed at `from` points at `to` now.
-    pub(crate) fn moved(&mut self, lpn: u32, from: u32, to: u32) -> Result<bool, FtlError> {
-        self.map.set(lpn, to);
-        self.blocks.lose(from);
-        self.blocks.gain(to);
+        let to = self.append(class, page, Source::Copy(ppn), cause)?;
+        self.moved(page.lpn, ppn, to);
         Ok(true)
     }
 
-    /// The logical page that a physical page holds for a map, with its record if that is readable.
-    pub(crate) fn owner(&mut self, ppn: u32) -> Result<Option<(u32, Option<Oob>)>, FtlError> {
+    /// Whoever pointed at `from` points at `to` now.
+    pub(crate) fn moved(&mut self, lpn: u32, from: u32, to: u32) {
+        self.map.set(lpn, to);
+        self.blocks.lose(from);
+        self.blocks.gain(to);
+    }
+
+    /// What a physical page holds for a map, as it is to be appended elsewhere: it counts as just written, and as
+    /// lost, when its record is not readable.
+    pub(crate) fn owner(&mut self, ppn: u32) -> Result<Option<NewPage>, FtlError> {
         let mut oob = [0; 64];
         let oob = &mut oob[..self.l.oob];
         let status = self.read_ladder(ppn, &mut [], oob)?;
@@ -190,17 +184,22 @@ impl<N: Nand> Ftl<N> {
             if r.lpn == NO_LPN || r.lpn >= self.l.numbers {
                 return Ok(None);
             }
+            let mut page = NewPage::new(r.lpn, self.birth(r.birth), r.data_crc);
+            page.lost = r.lost;
             let valid = self.lookup(r.lpn)? == ppn;
-            return Ok(valid.then_some((r.lpn, Some(r))));
+            return Ok(valid.then_some(page));
         }
         self.owner_by_map(ppn)
     }
 
     /// Searches the whole map for a page whose record can't be read.
-    fn owner_by_map(&mut self, ppn: u32) -> Result<Option<(u32, Option<Oob>)>, FtlError> {
+    #[cold]
+    fn owner_by_map(&mut self, ppn: u32) -> Result<Option<NewPage>, FtlError> {
         for lpn in 0..self.l.numbers {
             if self.lookup(lpn)? == ppn {
-                return Ok(Some((lpn, None)));
+                let mut page = NewPage::new(lpn, self.clock as u32, 0);
+                page.lost = true;
+                return Ok(Some(page));
             }
         }
         Ok(None)

@@ -90,6 +90,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Reads a page, with the chip's read-retry levels when that is needed and allowed.
+    #[inline]
     pub(crate) fn read_ladder(
         &mut self,
         ppn: u32,
@@ -100,7 +101,18 @@ impl<N: Nand> Ftl<N> {
         if status.is_readable() || status.is_erased() || !self.config.scrub.retry {
             return Ok(status);
         }
-        let mut last = status;
+        self.climb(ppn, data, oob, status)
+    }
+
+    /// Reads a page again that was not readable at the last try, level after level.
+    #[cold]
+    fn climb(
+        &mut self,
+        ppn: u32,
+        data: &mut [u8],
+        oob: &mut [u8],
+        mut last: ReadStatus,
+    ) -> Result<ReadStatus, NandError> {
         for level in 1..=self.nand.retry_levels() {
             self.nand.set_retry(level)?;
             let result = self.chip_read(ppn, data, oob);

@@ -27,7 +27,7 @@ pub(crate) struct Packed {
 
 impl Packed {
     fn new(count: u32, width: u32, fill: u32) -> Packed {
-        // One word more, so that a number may be taken out of two words always.
+        // One word more, so that words of any bits may be taken out of two always.
         let mut packed = Packed { words: vec![0; Self::bytes(count, width) / 8], width };
         (0..count).for_each(|i| packed.set(i, fill));
         packed
@@ -43,32 +43,46 @@ impl Packed {
         self.words.capacity() * 8
     }
 
+    #[inline]
     fn at(&self, i: u32) -> (usize, u32) {
         let bit = i as usize * self.width as usize;
         (bit / 64, (bit % 64) as u32)
     }
 
+    #[inline]
     fn get(&self, i: u32) -> u32 {
         let (word, shift) = self.at(i);
-        let two = u128::from(self.words[word]) | u128::from(self.words[word + 1]) << 64;
-        (two >> shift) as u32 & ((1u64 << self.width) - 1) as u32
+        let mut bits = self.words[word] >> shift;
+        if shift + self.width > 64 {
+            bits |= self.words[word + 1] << (64 - shift);
+        }
+        bits as u32 & ((1u64 << self.width) - 1) as u32
     }
 
     /// The bits of the numbers from `first` on, 64 at a time.
     fn words_from(&self, first: u32) -> impl Iterator<Item = u64> {
         let (word, shift) = self.at(first);
-        let two = self.words[word..].windows(2);
-        two.map(move |w| ((u128::from(w[1]) << 64 | u128::from(w[0])) >> shift) as u64)
+        let two = self.words[word..].iter().zip(&self.words[word + 1..]);
+        two.map(move |(low, high)| low >> shift | high << 1 << (63 - shift))
     }
 
+    #[inline]
     fn set(&mut self, i: u32, value: u32) {
         let (word, shift) = self.at(i);
-        let mask = u128::from((1u64 << self.width) - 1) << shift;
-        let two = u128::from(self.words[word]) | u128::from(self.words[word + 1]) << 64;
-        let two = two & !mask | u128::from(value) << shift & mask;
-        self.words[word] = two as u64;
-        self.words[word + 1] = (two >> 64) as u64;
+        let mask = (1u64 << self.width) - 1;
+        let value = u64::from(value) & mask;
+        self.words[word] = self.words[word] & !(mask << shift) | value << shift;
+        if shift + self.width > 64 {
+            let next = &mut self.words[word + 1];
+            *next = *next & !(mask >> (64 - shift)) | value >> (64 - shift);
+        }
     }
+}
+
+/// Where a page is, if its slice is in the cache.
+fn get_cached(l: &Layout, cache: &VecDeque<(u32, Packed)>, lpn: u32) -> Option<u32> {
+    let (slice, at) = l.slice_of(lpn);
+    cache.iter().find(|c| c.0 == slice).map(|c| place(c.1.get(at)))
 }
 
 /// Logical page → physical page.
@@ -111,6 +125,7 @@ impl Map {
     }
 
     /// Where a page is; `None` when its slice must be given to [`Map::load`] first.
+    #[inline]
     pub fn get(&self, l: &Layout, lpn: u32) -> Option<u32> {
         match self {
             Map::Flat { words, .. } => match words.get(lpn) {
@@ -118,13 +133,13 @@ impl Map {
                 0 => Some(UNMAPPED),
                 ppn => Some(ppn),
             },
-            Map::Demand { changed, cache, .. } => changed.get(lpn).or_else(|| {
-                let (slice, at) = l.slice_of(lpn);
-                cache.iter().find(|c| c.0 == slice).map(|c| place(c.1.get(at)))
-            }),
+            Map::Demand { changed, cache, .. } => {
+                changed.get(lpn).or_else(|| get_cached(l, cache, lpn))
+            }
         }
     }
 
+    #[inline]
     pub fn set(&mut self, lpn: u32, ppn: u32) {
         match self {
             Map::Flat { words, .. } => words.set(lpn, if ppn == UNMAPPED { 0 } else { ppn }),
@@ -149,6 +164,7 @@ impl Map {
     }
 
     /// Whether so many more changes must wait until slices were written.
+    #[inline]
     pub fn is_crowded(&self, more: u32) -> bool {
         match self {
             Map::Flat { .. } => false,

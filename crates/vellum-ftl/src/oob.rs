@@ -7,6 +7,10 @@ use crate::bits::{BitReader, BitWriter};
 
 /// Bytes before the history.
 pub(crate) const FIXED: usize = 19;
+/// Bytes before the check, which is the last of the fixed fields.
+const BEFORE: usize = FIXED - 2;
+/// Most bytes of a record.
+pub(crate) const MOST: usize = 64;
 /// Most predecessors that are kept.
 pub(crate) const MAX_HISTORY: usize = 12;
 /// A page without a logical page: padding. In a history: "look yourself".
@@ -45,42 +49,52 @@ pub(crate) struct Oob {
 
 impl Oob {
     /// A record without predecessors.
+    #[inline]
     pub fn plain(kind: Kind, lpn: u32, seq: u64, data_crc: u32) -> Oob {
         let history = [NO_LPN; MAX_HISTORY];
         Oob { kind, commit: false, lost: false, batch: 0, lpn, seq, birth: 0, data_crc, history }
     }
 
     /// Predecessors that fit `bytes` of out-of-band space.
+    #[inline]
     pub fn history_len(bytes: usize, lpn_bits: u32) -> usize {
         (bytes.saturating_sub(FIXED) * 8 / lpn_bits as usize).min(MAX_HISTORY)
     }
 
     /// Writes the record over all of `out`, at least [`FIXED`] bytes.
+    #[inline]
     pub fn encode(&self, out: &mut [u8], lpn_bits: u32) {
-        out.fill(0);
         let kind = match self.kind {
             Kind::Data => 0,
             Kind::Meta => 1,
             Kind::Parity => 2,
             Kind::Anchor => 3,
         };
-        out[0] = kind | u8::from(self.commit) << 4 | u8::from(self.lost) << 5;
-        out[1] = self.batch;
-        out[2..6].copy_from_slice(&self.lpn.to_le_bytes());
-        out[6..11].copy_from_slice(&self.seq.to_le_bytes()[..5]);
-        out[11..13].copy_from_slice(&self.birth.to_le_bytes());
-        out[13..17].copy_from_slice(&self.data_crc.to_le_bytes());
+        // Without the check, in one piece, over which it goes.
+        let mut image = [0; MOST];
+        image[0] = kind | u8::from(self.commit) << 4 | u8::from(self.lost) << 5;
+        image[1] = self.batch;
+        image[2..6].copy_from_slice(&self.lpn.to_le_bytes());
+        image[6..11].copy_from_slice(&self.seq.to_le_bytes()[..5]);
+        image[11..13].copy_from_slice(&self.birth.to_le_bytes());
+        image[13..BEFORE].copy_from_slice(&self.data_crc.to_le_bytes());
         let n = Self::history_len(out.len(), lpn_bits);
         if lpn_bits == 16 {
-            for (h, to) in self.history[..n].iter().zip(out[FIXED..].chunks_exact_mut(2)) {
-                to.copy_from_slice(&(*h as u16).to_le_bytes());
+            // All that a record may have, those past its end as zeros: a loop without a condition.
+            let places = image[BEFORE..].chunks_exact_mut(2);
+            for ((i, h), to) in self.history.iter().enumerate().zip(places) {
+                let h = if i < n { *h as u16 } else { 0 };
+                to.copy_from_slice(&h.to_le_bytes());
             }
         } else {
-            let mut bits = BitWriter::new(&mut out[FIXED..]);
+            let mut bits = BitWriter::new(&mut image[BEFORE..]);
             self.history[..n].iter().for_each(|&h| bits.put(h.into(), lpn_bits));
         }
-        let crc = Self::crc(out);
-        out[17..19].copy_from_slice(&crc.to_le_bytes());
+        let image = &image[..out.len() - 2];
+        let crc = Self::crc(image);
+        out[..BEFORE].copy_from_slice(&image[..BEFORE]);
+        out[BEFORE..FIXED].copy_from_slice(&crc.to_le_bytes());
+        out[FIXED..].copy_from_slice(&image[BEFORE..]);
     }
 
     /// Reads a record; `None` when it is not one, or damaged.
@@ -97,8 +111,15 @@ impl Oob {
     }
 
     /// The same without the pages before it, for who moves or reads the page.
+    #[inline]
     pub fn decode_own(bytes: &[u8]) -> Option<Oob> {
-        if bytes.len() < FIXED || Self::crc(bytes).to_le_bytes() != bytes[17..19] {
+        if bytes.len() < FIXED || bytes.len() > MOST {
+            return None;
+        }
+        let mut image = [0; MOST];
+        image[..BEFORE].copy_from_slice(&bytes[..BEFORE]);
+        image[BEFORE..bytes.len() - 2].copy_from_slice(&bytes[FIXED..]);
+        if Self::crc(&image[..bytes.len() - 2]).to_le_bytes() != bytes[BEFORE..FIXED] {
             return None;
         }
         let kind = match bytes[0] & 3 {
@@ -130,16 +151,12 @@ impl Oob {
         Oob::decode_own(bytes).map(|oob| oob.kind)
     }
 
-    /// CRC-32 of all but the CRC itself, folded to 16 bits.
-    fn crc(bytes: &[u8]) -> u16 {
+    /// CRC-32 of a record without its check, folded to 16 bits.
+    #[inline]
+    fn crc(image: &[u8]) -> u16 {
         // A seed, so that a page of zeros is no record.
         let mut hasher = crc32fast::Hasher::new_with_initial(0x5646_544c);
-        // In one piece, which is faster than the two.
-        let mut whole = [0; 64];
-        let n = bytes.len().min(64 + FIXED - 17) - FIXED + 17;
-        whole[..17].copy_from_slice(&bytes[..17]);
-        whole[17..n].copy_from_slice(&bytes[FIXED..FIXED + n - 17]);
-        hasher.update(&whole[..n]);
+        hasher.update(image);
         let crc = hasher.finalize();
         (crc ^ crc >> 16) as u16
     }

@@ -48,6 +48,7 @@ impl Placer {
     }
 
     /// The host writes a page at `clock`.
+    #[inline]
     pub fn observe(&mut self, lpn: u32, clock: u32) {
         // Fibonacci hashing picks about 1024 pages whatever the size.
         let hash = lpn.wrapping_mul(0x9e37_79b1);
@@ -68,6 +69,7 @@ impl Placer {
     }
 
     /// The class of a page that lived, or has lived, for `age` host writes.
+    #[inline]
     pub fn class(&self, age: u32) -> u8 {
         if !self.skewed {
             return 0;

@@ -39,6 +39,7 @@ impl Record {
     /// Most pages that one skip passes over.
     pub const MOST_SKIP: u32 = 100;
 
+    #[inline]
     pub fn pack(self) -> u32 {
         match self {
             Record::Write(f, lpn) => u32::from(f & 3) | lpn << KIND_BITS,
@@ -65,6 +66,7 @@ impl Record {
 }
 
 /// Moves the heads over a record; the page that a write went to.
+#[inline]
 pub(crate) fn advance(heads: &mut [Head; FRONTIERS], word: u32) -> Option<Head> {
     match Record::unpack(word) {
         Record::Write(f, _) => {

@@ -42,6 +42,13 @@ pub(crate) enum Role {
 
 const _: () = assert!(size_of::<Role>() == 1);
 
+impl Role {
+    /// Whether the block holds nothing, or what only a cut could bring back.
+    pub fn is_empty(self) -> bool {
+        matches!(self, Role::Free | Role::FreeLater)
+    }
+}
+
 /// How many blocks have the roles that are asked for often.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tally {

@@ -154,11 +154,8 @@ impl<N: Nand> Ftl<N> {
                 let page = NewPage::new(suspects[i].lpn, self.clock as u32, suspects[i].crc);
                 moves.push(Move { page, from: ppn, suspect: true, last: i == 0 });
             } else if self.blocks.is_valid(ppn) != Some(false)
-                && let Some((lpn, r)) = self.owner(ppn)?
+                && let Some(page) = self.owner(ppn)?
             {
-                let mut page = NewPage::new(lpn, self.clock as u32, r.map_or(0, |r| r.data_crc));
-                page.birth = r.map_or(page.birth, |r| self.birth(r.birth));
-                page.lost = r.is_none_or(|r| r.lost);
                 moves.push(Move { page, from: ppn, suspect: false, last: false });
             }
         }
@@ -214,7 +211,7 @@ impl<N: Nand> Ftl<N> {
             if m.suspect {
                 self.remap(m.page.lpn, ppn)?;
             } else {
-                self.moved(m.page.lpn, m.from, ppn)?;
+                self.moved(m.page.lpn, m.from, ppn);
             }
         }
         self.heads[f as usize] = Head { block: new, next: moves.len() as u32 };

@@ -144,9 +144,9 @@ impl<N: Nand> Ftl<N> {
                 self.append(class, page, Source::Data(&zeros), Cause::Snapshot)?
             }
             old => {
-                let record = self.owner(old)?.and_then(|o| o.1);
-                page.crc = record.map_or(0, |r| r.data_crc);
-                page.lost = record.is_none_or(|r| r.lost);
+                let held = self.owner(old)?;
+                page.crc = held.map_or(0, |p| p.crc);
+                page.lost = held.is_none_or(|p| p.lost);
                 self.append(class, page, Source::Copy(old), Cause::Snapshot)?
             }
         };

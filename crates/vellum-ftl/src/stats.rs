@@ -92,6 +92,7 @@ impl Stats {
         (self.programs() * 1000).checked_div(self.host_writes).unwrap_or(0)
     }
 
+    #[inline]
     pub(crate) fn count(&mut self, cause: Cause) {
         *match cause {
             Cause::Host => &mut self.programs_host,
@@ -104,6 +105,7 @@ impl Stats {
         } += 1;
     }
 
+    #[inline]
     pub(crate) fn waited(&mut self, moves: u32) {
         self.worst_moves = self.worst_moves.max(moves);
         let class = (32 - moves.leading_zeros()) as usize;

@@ -2,6 +2,7 @@
 
 use crate::{Geometry, NandError, Ppa};
 
+#[inline]
 fn within(what: &'static str, found: usize, most: u32) -> Result<(), NandError> {
     if found <= most as usize {
         return Ok(());
@@ -15,6 +16,7 @@ impl Geometry {
     ///
     /// # Errors
     /// [`NandError::PastEnd`], [`NandError::Length`].
+    #[inline]
     pub fn check_read(&self, ppa: Ppa, at: u32, data: usize, oob: usize) -> Result<(), NandError> {
         self.check_ppa(ppa)?;
         within("a page's data", (at as usize).saturating_add(data), self.page_bytes)?;
@@ -26,6 +28,7 @@ impl Geometry {
     ///
     /// # Errors
     /// [`NandError::PastEnd`], [`NandError::Length`].
+    #[inline]
     pub fn check_program(&self, ppa: Ppa, data: usize, oob: usize) -> Result<(), NandError> {
         self.check_ppa(ppa)?;
         if data != self.page_bytes as usize {
@@ -40,6 +43,7 @@ impl Geometry {
     ///
     /// # Errors
     /// [`NandError::PastEnd`], [`NandError::Length`], [`NandError::CopyBack`].
+    #[inline]
     pub fn check_copy(&self, from: Ppa, to: Ppa, oob: usize) -> Result<(), NandError> {
         self.check_ppa(from)?;
         self.check_ppa(to)?;
@@ -54,6 +58,7 @@ impl Geometry {
         if place(from) == place(to) { Ok(()) } else { Err(NandError::CopyBack { from, to }) }
     }
 
+    #[inline]
     fn check_oob(&self, oob: usize) -> Result<(), NandError> {
         within("the user's out-of-band bytes", oob, self.user_oob_bytes())
     }

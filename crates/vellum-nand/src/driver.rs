@@ -22,17 +22,22 @@ pub enum Codeword {
 #[repr(C)]
 pub struct ReadStatus {
     code: [u8; MAX_CODEWORDS],
-    words: u64,
+    /// The number of codewords, of those that were not read, and of those among them that are erased, from the
+    /// lowest 16 bits up: what most callers ask for is known without a look at each.
+    tally: u64,
 }
 
 const UNCORRECTABLE: u8 = 0xfe;
 const ERASED: u8 = 0xff;
+const _: () = assert!(MAX_CODEWORDS <= u16::MAX as usize);
 
 impl ReadStatus {
     /// `words` codewords (at most [`MAX_CODEWORDS`]) that all came out as `each`.
+    #[inline]
     pub fn all(words: u32, each: Codeword) -> ReadStatus {
-        let words = words.min(MAX_CODEWORDS as u32).into();
-        ReadStatus { words, code: [Self::encode(each); MAX_CODEWORDS] }
+        let words = u64::from(words.min(MAX_CODEWORDS as u32));
+        let code = Self::encode(each);
+        ReadStatus { tally: words + words * Self::weight(code), code: [code; MAX_CODEWORDS] }
     }
 
     fn encode(word: Codeword) -> u8 {
@@ -43,16 +48,26 @@ impl ReadStatus {
         }
     }
 
+    /// What a codeword adds to the tally beyond itself.
+    fn weight(code: u8) -> u64 {
+        u64::from(code >= UNCORRECTABLE) << 16 | u64::from(code == ERASED) << 32
+    }
+
+    fn words(&self) -> usize {
+        usize::from(self.tally as u16)
+    }
+
     /// Sets the outcome of codeword `i`; nothing happens if there is none.
     pub fn set(&mut self, i: usize, word: Codeword) {
-        if i < self.words as usize {
-            self.code[i] = Self::encode(word);
+        if i < self.words() {
+            let old = core::mem::replace(&mut self.code[i], Self::encode(word));
+            self.tally = self.tally - Self::weight(old) + Self::weight(self.code[i]);
         }
     }
 
     /// The outcomes, in order.
     pub fn codewords(&self) -> impl Iterator<Item = Codeword> + '_ {
-        self.code[..self.words as usize].iter().map(|&c| match c {
+        self.code[..self.words()].iter().map(|&c| match c {
             UNCORRECTABLE => Codeword::Uncorrectable,
             ERASED => Codeword::Erased,
             n => Codeword::Corrected(n),
@@ -60,24 +75,26 @@ impl ReadStatus {
     }
 
     /// Whether every codeword was read.
+    #[inline]
     pub fn is_readable(&self) -> bool {
-        self.code[..self.words as usize].iter().all(|&c| c < UNCORRECTABLE)
+        (self.tally >> 16) as u16 == 0
     }
 
     /// Whether the page is not programmed.
+    #[inline]
     pub fn is_erased(&self) -> bool {
-        self.code[..self.words as usize].iter().all(|&c| c == ERASED)
+        (self.tally >> 32) as u16 == self.tally as u16
     }
 
     /// The most bits corrected in one codeword: what a scrubber compares with its threshold.
     pub fn worst(&self) -> u8 {
-        let read = self.code[..self.words as usize].iter().copied();
+        let read = self.code[..self.words()].iter().copied();
         read.filter(|&c| c < UNCORRECTABLE).max().unwrap_or(0)
     }
 
     /// Bits corrected in all.
     pub fn corrected(&self) -> u32 {
-        let read = self.code[..self.words as usize].iter();
+        let read = self.code[..self.words()].iter();
         read.filter(|&&c| c < UNCORRECTABLE).map(|&c| u32::from(c)).sum()
     }
 }
@@ -277,6 +294,13 @@ mod tests {
         s.set(2, Codeword::Uncorrectable);
         assert!(!s.is_readable());
         assert_eq!(s.codewords().nth(2), Some(Codeword::Uncorrectable));
-        assert!(ReadStatus::all(4, Codeword::Erased).is_erased());
+        s.set(2, Codeword::Corrected(0));
+        assert!(s.is_readable());
+        let mut erased = ReadStatus::all(4, Codeword::Erased);
+        assert!(erased.is_erased() && !erased.is_readable());
+        erased.set(3, Codeword::Uncorrectable);
+        assert!(!erased.is_erased() && !erased.is_readable());
+        erased.set(3, Codeword::Erased);
+        assert!(erased.is_erased());
     }
 }

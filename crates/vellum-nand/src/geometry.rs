@@ -143,11 +143,19 @@ impl Geometry {
     }
 
     /// Codewords in a page.
+    #[inline]
     pub const fn codewords(&self) -> u32 {
-        self.page_bytes / self.ecc.codeword_bytes
+        let word = self.ecc.codeword_bytes;
+        // The usual case costs no division.
+        if word.is_power_of_two() {
+            self.page_bytes >> word.trailing_zeros()
+        } else {
+            self.page_bytes / word
+        }
     }
 
     /// Out-of-band bytes left to the user, covered by the error correction.
+    #[inline]
     pub const fn user_oob_bytes(&self) -> u32 {
         self.oob_bytes
             .saturating_sub(MARKER_BYTES + self.codewords() * self.ecc.parity_bytes as u32)
@@ -159,6 +167,7 @@ impl Geometry {
     }
 
     /// The block of a page.
+    #[inline]
     pub const fn block_of(&self, ppa: Ppa) -> EraseBlock {
         let pages = self.pages_per_block as u64;
         // The usual case costs no division.
@@ -168,6 +177,7 @@ impl Geometry {
     }
 
     /// The number of a page in its block.
+    #[inline]
     pub const fn page_of(&self, ppa: Ppa) -> u32 {
         let pages = self.pages_per_block as u64;
         (if pages.is_power_of_two() { ppa.0 & (pages - 1) } else { ppa.0 % pages }) as u32
@@ -179,6 +189,7 @@ impl Geometry {
     }
 
     /// The unit of a block.
+    #[inline]
     pub const fn unit_of(&self, block: EraseBlock) -> u32 {
         if self.units == 1 { 0 } else { block.0 / (self.blocks / self.units as u32) }
     }
@@ -186,6 +197,7 @@ impl Geometry {
     /// The earlier page of the same block whose cells `page` shares, if there is one: programming
     /// `page` endangers it. Pairs lie `2·(bits − 1)` rows of pages apart, as on a chip whose word lines are
     /// programmed in the shadow order (Tseng, Grupp and Swanson, DAC 2011, measured such pairs).
+    #[inline]
     pub const fn paired_with(&self, page: u32) -> Option<u32> {
         let apart = self.pair_distance();
         if apart == 0 || page < apart || (page / apart).is_multiple_of(2) {
@@ -195,6 +207,7 @@ impl Geometry {
     }
 
     /// Pages between a page and the one that shares its cells; 0 for one bit a cell.
+    #[inline]
     pub const fn pair_distance(&self) -> u32 {
         2 * (self.cell.bits() - 1) * self.row as u32
     }
@@ -245,6 +258,7 @@ impl Geometry {
     ///
     /// # Errors
     /// [`NandError::PastEnd`].
+    #[inline]
     pub fn check_ppa(&self, ppa: Ppa) -> Result<(), NandError> {
         if ppa.0 < self.pages() {
             return Ok(());
@@ -256,6 +270,7 @@ impl Geometry {
     ///
     /// # Errors
     /// [`NandError::PastEnd`].
+    #[inline]
     pub fn check_block(&self, block: EraseBlock) -> Result<(), NandError> {
         self.check_ppa(self.ppa(block, 0))
     }

@@ -6,15 +6,15 @@ use super::{Blocks, Class, ERASES, Role};
 const RUN: usize = 64;
 
 impl Blocks {
-    /// Blocks that hold nothing, whether or not a cut could bring their content back. O(blocks), a few at a
+    /// Blocks that hold nothing, whether or not a cut could bring their content back. O(blocks), 64 at a
     /// time.
     pub fn empty(&self) -> impl Iterator<Item = u32> + '_ {
-        let is = |r: &Role| matches!(r, Role::Free | Role::FreeLater);
-        // Most runs have none.
-        let runs = (0u32..).step_by(RUN).zip(self.roles.chunks(RUN));
-        let some = runs.filter(move |(_, run)| run.iter().fold(false, |any, r| any | is(r)));
-        let each = some.flat_map(|(first, run)| (first..).zip(run));
-        each.filter(move |(_, r)| is(r)).map(|(block, _)| block)
+        let runs = (0u32..).step_by(64).zip(self.empty.iter().copied());
+        runs.flat_map(|(first, run)| {
+            let rest = |left: &u64| Some(left & (left - 1)).filter(|&left| left != 0);
+            let left = core::iter::successors(Some(run).filter(|&run| run != 0), rest);
+            left.map(move |left| first + left.trailing_zeros())
+        })
     }
 
     /// Among the closed blocks with the fewest valid pages the least worn, what wrote it, and those

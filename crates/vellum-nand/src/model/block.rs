@@ -57,8 +57,9 @@ const _: () = assert!(size_of::<Page>() == 8);
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     pub pages: Vec<Page>,
-    /// When each page was programmed, in milli-hours at 30 °C.
-    pub born: Vec<u64>,
+    /// When each page was programmed, in milli-hours at 30 °C; empty while that is 0 of all of them, as it is
+    /// on a chip that nobody ages: a block's memory is touched in a whole at each erase, and comes from far.
+    born: Vec<u64>,
     /// User out-of-band bytes, page after page, and how many a page has.
     oob: Vec<u8>,
     beside: u32,
@@ -77,7 +78,7 @@ impl Block {
     pub fn new(pages: u32, oob: u32, endurance: u32) -> Block {
         Block {
             pages: vec![Page::default(); pages as usize],
-            born: vec![0; pages as usize],
+            born: Vec::new(),
             oob: vec![0xff; (pages * oob) as usize],
             beside: oob,
             next: 0,
@@ -90,7 +91,7 @@ impl Block {
 
     pub fn wipe(&mut self, frames: &mut Frames) {
         frames.release_all(self.pages.iter_mut().filter_map(|page| core::mem::take(page).frame));
-        self.born.fill(0);
+        self.born.clear();
         self.oob.fill(0xff);
         self.next = 0;
     }
@@ -106,20 +107,37 @@ impl Block {
         frames.ask_for(self.pages.iter().filter_map(|page| page.frame));
     }
 
+    /// When a page was programmed, in milli-hours at 30 °C.
+    pub fn born(&self, page: u32) -> u64 {
+        self.born.get(page as usize).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub fn set_born(&mut self, page: u32, at: u64) {
+        if at != 0 || !self.born.is_empty() {
+            self.born.resize(self.pages.len(), 0);
+            self.born[page as usize] = at;
+        }
+    }
+
     /// Whether it had all the erases that it survives.
+    #[inline]
     pub fn is_worn(&self) -> bool {
         self.erases >= self.endurance
     }
 
+    #[inline]
     pub fn is_open(&self) -> bool {
         self.next > 0 && (self.next as usize) < self.pages.len()
     }
 
+    #[inline]
     pub fn oob_of(&self, page: u32) -> &[u8] {
         let n = self.beside as usize;
         &self.oob[page as usize * n..][..n]
     }
 
+    #[inline]
     pub fn oob_of_mut(&mut self, page: u32) -> &mut [u8] {
         let n = self.beside as usize;
         &mut self.oob[page as usize * n..][..n]

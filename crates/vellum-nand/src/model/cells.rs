@@ -36,11 +36,13 @@ impl Cells {
     }
 
     /// A block to look at.
+    #[inline]
     pub fn get(&self, block: u32) -> &Block {
         if block == self.number { &self.apart } else { &self.shared[block as usize] }
     }
 
     /// A block to write.
+    #[inline]
     pub fn get_mut(&mut self, block: u32) -> &mut Block {
         if block != self.number {
             self.set_apart(block);

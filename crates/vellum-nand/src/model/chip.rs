@@ -7,6 +7,7 @@ use crate::{EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
 
 impl Model {
     /// A read's share of time and counters, what the error correction says, and where the bytes are.
+    #[inline]
     fn read_cells(
         &mut self,
         ppa: Ppa,
@@ -28,11 +29,13 @@ impl Model {
     }
 
     /// Whether the chip's reads give what the cells hold, wrong bits included.
+    #[inline]
     fn errs_bare(&self) -> bool {
         self.is_bare() && self.config.reliability != Reliability::Perfect
     }
 
     /// Fills the buffers of a read with what the cells give.
+    #[inline]
     fn finish_read(
         &mut self,
         ppa: Ppa,
@@ -56,6 +59,7 @@ impl Model {
     }
 
     /// Whether a read gives other bytes than were programmed.
+    #[inline]
     fn errs(&self, status: &ReadStatus) -> bool {
         self.errs_bare() || !(status.is_readable() || status.is_erased())
     }
@@ -72,6 +76,7 @@ impl Model {
 
     /// Out-of-band bytes of a block were read, without data. Whoever reads more of them goes through the block, as
     /// collection does: the memory behind the rest is asked for.
+    #[inline]
     fn look_ahead(&mut self, block: EraseBlock) {
         match self.walked {
             (walked, false) if walked == block.0 => {
@@ -84,6 +89,7 @@ impl Model {
     }
 
     /// A program's checks, time and counters, up to the cells.
+    #[inline]
     fn begin_program(&mut self, ppa: Ppa, bytes: usize, oob: usize) -> Result<(), NandError> {
         self.ready()?;
         let g = &self.config.geometry;
@@ -99,10 +105,12 @@ impl Model {
 }
 
 impl Nand for Model {
+    #[inline]
     fn geometry(&self) -> &Geometry {
         &self.config.geometry
     }
 
+    #[inline]
     fn read(
         &mut self,
         ppa: Ppa,
@@ -161,6 +169,7 @@ impl Nand for Model {
         self.store(ppa, frame, oob)
     }
 
+    #[inline]
     fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
         self.begin_program(ppa, page.len(), oob.len())?;
         let frame = self.frames.keep(page);
@@ -197,6 +206,7 @@ impl Nand for Model {
         Ok(())
     }
 
+    #[inline]
     fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
         self.ready()?;
         let g = self.config.geometry;

@@ -93,6 +93,7 @@ impl Model {
     }
 
     /// Counts an operation against the armed cut; the mode and seed if it falls on this one.
+    #[inline]
     pub(super) fn strikes(&mut self) -> Option<(CutMode, Rng)> {
         let cut = self.cut.as_mut()?;
         if cut.after > 0 {

@@ -51,6 +51,7 @@ impl Frames {
     }
 
     /// A frame that holds `page` itself, for one holder.
+    #[inline]
     pub fn keep(&mut self, page: &Page) -> Frame {
         let Some(frame) = self.take() else { return self.grow(page.clone()) };
         let slot = &mut self.table[frame.index()];
@@ -74,6 +75,7 @@ impl Frames {
     }
 
     /// A frame that nobody held, for one holder.
+    #[inline]
     fn take(&mut self) -> Option<Frame> {
         let frame = self.free.pop()?;
         self.holders[frame.index()] = 1;
@@ -89,6 +91,7 @@ impl Frames {
 
     /// One more page holds the frame, or, when a byte can't count them any more, another one of the same
     /// bytes.
+    #[inline]
     pub fn share(&mut self, frame: Frame) -> Frame {
         let holders = &mut self.holders[frame.index()];
         if *holders == u8::MAX {
@@ -100,6 +103,7 @@ impl Frames {
     }
 
     /// A page does not hold it any more.
+    #[inline]
     pub fn release(&mut self, frame: Option<Frame>) {
         let Some(frame) = frame else { return };
         let holders = &mut self.holders[frame.index()];
@@ -124,6 +128,7 @@ impl Frames {
     }
 
     /// Its bytes.
+    #[inline]
     pub fn get(&self, frame: Frame) -> &Page {
         &self.table[frame.index()]
     }

@@ -109,6 +109,8 @@ pub struct Model {
     open: u32,
     /// The block whose out-of-band bytes were read last, and whether the rest was asked for. A hint alone.
     walked: (u32, bool),
+    /// What the error correction says of a page without an error.
+    clean: ReadStatus,
     rng: Rng,
     powered: bool,
     cut: Option<Cut>,
@@ -137,6 +139,7 @@ impl Model {
             retry: 0,
             open: 0,
             walked: (u32::MAX, false),
+            clean: every(&g, Codeword::Corrected(0)),
             rng: Rng::new(config.seed),
             powered: true,
             cut: None,
@@ -163,10 +166,12 @@ impl Model {
         }
     }
 
+    #[inline]
     fn block(&self, block: EraseBlock) -> &Block {
         self.cells.get(block.0)
     }
 
+    #[inline]
     fn block_mut(&mut self, block: EraseBlock) -> &mut Block {
         self.cells.get_mut(block.0)
     }
@@ -220,6 +225,7 @@ impl Model {
     }
 
     /// Starts an operation on a block's unit: waits for it, then holds it for `array`.
+    #[inline]
     fn spend(&mut self, block: EraseBlock, bus: Duration, array: Duration, wait: bool) {
         let unit = self.config.geometry.unit_of(block) as usize;
         let start = self.now.max(self.busy[unit]);
@@ -227,11 +233,13 @@ impl Model {
         self.now = if wait { self.busy[unit] } else { start + bus };
     }
 
+    #[inline]
     fn ready(&self) -> Result<(), NandError> {
         if self.powered { Ok(()) } else { Err(NandError::PowerLost) }
     }
 
     /// Checks the chip's rules for a program.
+    #[inline]
     fn check_program(&self, ppa: Ppa) -> Result<(), NandError> {
         let g = &self.config.geometry;
         let (block, page) = (g.block_of(ppa), g.page_of(ppa));
@@ -257,6 +265,7 @@ impl Model {
     }
 
     /// Puts data into the cells, or cuts the power while doing so.
+    #[inline]
     fn store(&mut self, ppa: Ppa, frame: Frame, oob: &[u8]) -> Result<(), NandError> {
         if let Some((mode, rng)) = self.strikes() {
             let mode = if mode.of_program() { mode } else { CutMode::TornProgram };
@@ -271,10 +280,10 @@ impl Model {
         let weak = state.weak && self.rng.one_in(2);
         let was_open = state.is_open();
         state.next = page + 1;
+        state.set_born(page, self.aged);
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
         let slot = &mut state.pages[page as usize];
         slot.programs += 1;
-        state.born[page as usize] = self.aged;
         if failed || weak || slot.flaw == Flaw::Charged {
             slot.flaw = Flaw::Unreadable;
         }
@@ -290,6 +299,7 @@ impl Model {
 }
 
 /// All codewords of a page with one outcome.
+#[inline]
 fn every(g: &Geometry, word: Codeword) -> ReadStatus {
     ReadStatus::all(g.codewords(), word)
 }

@@ -7,20 +7,28 @@ use vellum_block::Rng;
 
 impl Model {
     /// What the error correction says of a page now.
+    #[inline]
     pub(super) fn sense(&mut self, ppa: Ppa) -> ReadStatus {
         let g = &self.config.geometry;
+        let slot = &self.block(g.block_of(ppa)).pages[g.page_of(ppa) as usize];
+        let sound = slot.flaw == Flaw::None && slot.frame.is_some();
+        if sound && self.config.reliability == Reliability::Perfect {
+            return self.clean;
+        }
+        self.sense_all(ppa)
+    }
+
+    /// The same of any page of any chip.
+    fn sense_all(&mut self, ppa: Ppa) -> ReadStatus {
+        let g = self.config.geometry;
         let (block, page) = (g.block_of(ppa), g.page_of(ppa) as usize);
         let slot = &self.block(block).pages[page];
         let (flaw, empty) = (slot.flaw, slot.frame.is_none());
         let erased = empty && flaw != Flaw::Unreadable;
         if erased {
-            return every(g, Codeword::Erased);
+            return every(&g, Codeword::Erased);
         }
-        let mut status = every(g, Codeword::Corrected(0));
-        if self.config.reliability == Reliability::Perfect && flaw == Flaw::None {
-            return status;
-        }
-        let g = self.config.geometry;
+        let mut status = every(&g, Codeword::Corrected(0));
         if self.config.reliability != Reliability::Perfect && !self.is_bare() {
             self.draw_errors(ppa, &mut status);
         }
@@ -48,7 +56,7 @@ impl Model {
         *reads = reads.saturating_add(1);
         let reads = *reads;
         let state = self.block(block);
-        let born = state.born[g.page_of(ppa) as usize];
+        let born = state.born(g.page_of(ppa));
         let hours = self.aged.saturating_sub(born) as f64 / 1000.0;
         let stress = Stress { erases: state.erases, hours, reads, retry: self.retry };
         let rber = self.config.reliability.rber(&stress);
@@ -77,6 +85,7 @@ impl Model {
     }
 
     /// Whether the chip leaves error correction to the host: its reads give what the cells hold.
+    #[inline]
     pub fn is_bare(&self) -> bool {
         self.config.geometry.ecc.correctable == 0
     }

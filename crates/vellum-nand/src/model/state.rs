@@ -158,7 +158,7 @@ fn save_block(b: &Block, frames: &Frames, w: &mut Writer<'_>) {
         if code != 0 || held {
             w.u8(n);
             w.u8(page.programs);
-            w.u64(b.born[i]);
+            w.u64(b.born(i as u32));
         }
         if let Some(bytes) = page.frame.map(|frame| frames.get(frame)) {
             w.raw(bytes);
@@ -190,13 +190,14 @@ fn load_block(g: &Geometry, frames: &mut Frames, r: &mut Reader<'_>) -> Result<B
         let slot = &mut b.pages[page as usize];
         slot.flaw = flaw.ok_or(Error::Value { field: "flaw", value: code.into(), why })?;
         slot.programs = r.u8()?;
-        b.born[page as usize] = r.u64()?;
+        let born = r.u64()?;
         if held {
             let mut data = vec![0; g.page_bytes as usize];
             r.raw(&mut data)?;
             slot.frame = Some(frames.put(&data));
             r.raw(b.oob_of_mut(page))?;
         }
+        b.set_born(page, born);
     }
     Ok(b)
 }

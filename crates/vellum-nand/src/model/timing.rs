@@ -61,11 +61,13 @@ impl Timing {
     }
 
     /// Time of programming `page`.
+    #[inline]
     pub fn program_of(&self, geometry: &Geometry, page: u32) -> Duration {
         self.program[usize::from(geometry.paired_with(page).is_some())]
     }
 
     /// Time of `bytes` over the bus, with the command before them.
+    #[inline]
     pub fn transfer(&self, bytes: usize) -> Duration {
         self.command + self.byte.times(bytes as u64)
     }
