@@ -1,7 +1,8 @@
 //! Makes the models of the dense codec from memory images, and says what they are worth on others.
 //!
-//! `cargo run --release -p vellum-scavenger --example train -- OUT TRAIN… -- TEST…`: images are plain
-//! files of pages. `OUT` is written where it is not `-`.
+//! `cargo run --release -p vellum-scavenger --example train -- [--apart] OUT TRAIN… -- TEST…`: images are
+//! plain files of pages. `OUT` is written where it is not `-`. With `--apart`, pages that the images to
+//! test on hold too are not learned from.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -25,6 +26,15 @@ fn pages(paths: &[String]) -> Result<Vec<Page>, Box<dyn Error>> {
     Ok(pages)
 }
 
+/// Every content of the images.
+fn every_content(paths: &[String]) -> Result<BTreeSet<Page>, Box<dyn Error>> {
+    let mut all = BTreeSet::new();
+    for path in paths {
+        all.extend(std::fs::read(path)?.as_chunks::<4096>().0);
+    }
+    Ok(all)
+}
+
 /// Pages beside the one before them that has most in common with them, where that is much.
 fn with_references(pages: &[Page]) -> Vec<(Page, Option<Page>)> {
     let mut by_feature = std::collections::BTreeMap::new();
@@ -45,11 +55,18 @@ fn with_references(pages: &[Page]) -> Vec<(Page, Option<Page>)> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let (out, images) = args.split_first().ok_or("usage: train OUT TRAIN… -- TEST…")?;
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let apart = args.first().is_some_and(|arg| arg == "--apart");
+    args.drain(..usize::from(apart));
+    let (out, images) = args.split_first().ok_or("usage: train [--apart] OUT TRAIN… -- TEST…")?;
     let mut parts = images.split(|arg| arg == "--");
     let (learn, test) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let learned = with_references(&pages(learn)?);
+    let mut learned = pages(learn)?;
+    if apart {
+        let all = every_content(test)?;
+        learned.retain(|page| !all.contains(page));
+    }
+    let learned = with_references(&learned);
     let models = train(&learned);
     if out != "-" {
         std::fs::write(out, &models)?;

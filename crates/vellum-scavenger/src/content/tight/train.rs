@@ -12,7 +12,7 @@ use crate::content::Page;
 const ROUNDS: usize = 20;
 const PARSED: usize = 5;
 /// What a command must save while parsing: between the paces that pages are told at.
-const THRIFT: u32 = 6;
+const THRIFT: u32 = 2;
 
 /// Makes models from pages, some with a reference. Their bytes are for [`Models::from_bytes`]. Of equal
 /// pages they are equal. Takes some milliseconds a page.
