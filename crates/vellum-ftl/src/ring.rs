@@ -69,6 +69,8 @@ impl<N: Nand> Ftl<N> {
 
     /// Takes a free block into the ring. The anchor says so before anything is written to it.
     fn grow_ring(&mut self) -> Result<(), FtlError> {
+        // Whoever writes a metadata page holds the buffer that slices are read into.
+        self.page.resize(self.l.page_bytes(), 0);
         self.count_all()?;
         let Some(block) = self.least_worn_free() else { return Err(self.worn_out()) };
         self.join(block);
