@@ -4,14 +4,18 @@
 
 use super::Scavenger;
 use super::visit::LOOKED;
-use crate::Mode;
 use crate::index::Target;
 use crate::policy::work;
 use crate::set::{Look, PageSet};
+use crate::{Domain, Mode};
 use vellum_frames::FrameId;
 
 /// Pages at once: 64 KiB, which a second-level cache holds.
 const BATCH: usize = 16;
+
+/// Lines at a page's beginning that come while the page before is read: the processor sees for itself that a
+/// page is read from line to line, but not from page to page.
+const BEGINNING: usize = 8;
 
 /// What a page's content came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,31 @@ impl Scavenger {
         let (zeros, sample) = self.keys[&domain].sample_frame(pool, frame);
         // Most pages with zeros at all those places have nothing else.
         if zeros && pool.is_all_zero(frame) { Sampled::Zeros } else { Sampled::Sample(sample) }
+    }
+
+    /// The same of several pages: their samples first, for which few lines are read, then those that may be
+    /// zeros from end to end, while the beginning of the next one comes.
+    fn sample_pages(&mut self, domain: Domain, wanted: &[(u64, FrameId)]) {
+        let (key, pool) = (&self.keys[&domain], &self.vault.pool);
+        wanted.iter().for_each(|&(_, frame)| key.prefetch_sample(pool, frame));
+        let (mut perhaps, mut count) = ([(0, FrameId::ZERO); BATCH], 0);
+        for (at, &(page, frame)) in (self.ahead.pages.len()..).zip(wanted) {
+            let (zeros, sample) = key.sample_frame(pool, frame);
+            if zeros {
+                perhaps[count] = (at, frame);
+                count += 1;
+            }
+            self.ahead.pages.push((page, frame, Sampled::Sample(sample)));
+        }
+        let mut next = perhaps[..count].iter().skip(1);
+        for &(at, frame) in &perhaps[..count] {
+            if let Some(&(_, next)) = next.next() {
+                (0..BEGINNING).for_each(|line| pool.prefetch_line(next, line));
+            }
+            if pool.is_all_zero(frame) {
+                self.ahead.pages[at].2 = Sampled::Zeros;
+            }
+        }
     }
 
     /// The frame of a page that the next look will search the like of.
@@ -126,14 +155,7 @@ impl Scavenger {
             }
         }
         let wanted = &wanted[..count];
-        let domain = set.domain;
-        for &(_, frame) in wanted {
-            self.keys[&domain].prefetch_sample(&self.vault.pool, frame);
-        }
-        for &(page, frame) in wanted {
-            let sampled = self.sample_page(at, frame);
-            self.ahead.pages.push((page, frame, sampled));
-        }
+        self.sample_pages(set.domain, wanted);
         // What they will be compared with, in two rounds: the index, then where it leads.
         let mut targets = [None; BATCH];
         for (target, &(.., sampled)) in targets.iter_mut().zip(&self.ahead.pages) {
