@@ -205,7 +205,7 @@ impl Config {
             + Map::bytes(&l, self.map)
             + table
             + if adaptive { crate::place::SAMPLE_BYTES } else { 0 }
-            + crate::places::Places::bytes(l.slices)
+            + crate::places::Places::bytes(l.slices + 1)
             + 4 * (l.records as usize + 1)
             + 2 * l.page_bytes()
             + blocks.div_ceil(8)

@@ -47,7 +47,7 @@ impl Log {
             next: 0,
             suspect: false,
             ordinal: 0,
-            places: Places::new(l.slices, l.g.pages_per_block),
+            places: Places::new(l.slices + 1, l.g.pages_per_block),
             parity: vec![0; l.page_bytes()],
             covered: 0,
             failing: Vec::new(),
@@ -135,6 +135,7 @@ impl<N: Nand> Ftl<N> {
         let ppn = result?;
         self.map.written(&self.l, slice);
         self.log.push(Place { ppn, record_end: stamp.record_end });
+        self.log.places.truncate(self.l.slices);
         self.log.guard = None;
         self.since_meta = 0;
         self.trimmed = None;

@@ -29,7 +29,9 @@ impl<N: Nand> Ftl<N> {
         for &word in &last.meta.records {
             advance(&mut self.heads, word);
         }
-        let want = l.slices.min(stamp.ordinal.saturating_add(1));
+        // One more than there are slices: the last page may not stay readable, and the one that it replaces is needed
+        // until it was written again.
+        let want = (l.slices + 1).min(stamp.ordinal.saturating_add(1));
         self.log.places.push(Place { ppn: last.ppn, record_end: stamp.record_end });
         last.meta.back.iter().for_each(|&p| self.log.places.push_older(p));
         self.log.places.truncate(want);

@@ -54,6 +54,16 @@ fn a_ring_that_grows_while_a_mount_goes_on_brings_no_discarded_page_back() {
     }
 }
 
+/// A metadata page that read well in one mount and never again: the log's next block was to be the one that held the
+/// page which it replaced.
+#[test]
+fn a_page_that_fades_takes_the_one_before_it_not_along() {
+    let mlc = Campaign::small(CellKind::Mlc, DEMAND).with_pairs();
+    random(mlc, 931_000_035, 368, |_| {}).unwrap();
+    let tlc = Campaign::small(CellKind::Tlc, MapMode::Flat).with_pairs();
+    random(tlc, 931_000_016, 356, |_| {}).unwrap();
+}
+
 #[test]
 fn snapshots_outlast_cuts() {
     for (i, cell) in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc].into_iter().enumerate() {
