@@ -43,7 +43,7 @@ impl<N: Nand> Ftl<N> {
                 None => u64::MAX,
             };
             if from <= needed && needed != u64::MAX {
-                return Ok(());
+                return self.look_one_farther(at, want);
             }
             // The farthest page whose records join what was read so far.
             let joins = |i: &u32| self.log.places.get(*i).is_some_and(|p| p.record_end >= from);
@@ -58,6 +58,21 @@ impl<N: Nand> Ftl<N> {
             self.log.places.truncate(want);
             from = self.take_story(&meta, from).min(from);
         }
+    }
+
+    /// The last place that is known may be the oldest slice's: that page, where it can be read, says what lies before
+    /// it.
+    fn look_one_farther(&mut self, at: u32, want: u32) -> Result<(), FtlError> {
+        let last = self.log.places.len() - 1;
+        if last + 1 < want
+            && last > at
+            && let Some((i, meta)) = self.first_readable(last - 1, Some(last))?
+        {
+            debug_assert_eq!(i, last, "nothing else was asked for");
+            meta.back.iter().for_each(|&p| self.log.places.push_older(p));
+            self.log.places.truncate(want);
+        }
+        Ok(())
     }
 
     /// The farthest readable page, from `farthest` down to the one after `at`.
