@@ -85,8 +85,7 @@ pub fn run(args: &super::Args) -> Result<ExitCode> {
 }
 
 /// A device of the random part. Of those with tables every fourth keeps its map on flash, every fourth has snapshots,
-/// every eighth parity; for two in eight days pass. Of
-/// each kind recoveries are cut in pairs in every second.
+/// every eighth parity; for two in eight days pass. Of each kind recoveries are cut in pairs in every second.
 fn campaign(cell: CellKind, layer: Kind, seed: u64) -> Campaign {
     let map = if seed % 4 == 3 {
         MapMode::Demand { cached_slices: 1, changed: 0 }
