@@ -6,6 +6,8 @@ use crate::FrameId;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 pub(super) const FANOUT: usize = 512;
 const BITS: u32 = 9;
@@ -63,15 +65,52 @@ pub(super) enum Node {
 
 #[derive(Debug)]
 pub(super) struct Leaf {
-    pub(super) entries: Box<[u64; FANOUT]>,
+    pub(super) entries: Entries,
     store: Arc<dyn FrameStore>,
+}
+
+/// A leaf's entries. Whoever owns a leaf alone changes them where they are, through the pointer that
+/// others could share: `Arc::get_mut` would ask with a locked instruction a level, which waits for
+/// all stores before it, a page's worth of them after a copy. A leaf that is shared is never changed.
+#[derive(Debug)]
+pub(super) struct Entries(Box<[AtomicU64; FANOUT]>);
+
+impl Entries {
+    fn new(each: impl Fn(usize) -> u64) -> Self {
+        Entries(Box::new(core::array::from_fn(|at| AtomicU64::new(each(at)))))
+    }
+
+    /// An entry's bits.
+    #[inline]
+    pub(super) fn get(&self, at: usize) -> u64 {
+        self.0[at].load(Ordering::Relaxed)
+    }
+
+    /// Puts other bits there, for the leaf's only owner; what was there.
+    #[inline]
+    pub(super) fn replace(&self, at: usize, bits: u64) -> u64 {
+        let was = self.get(at);
+        self.0[at].store(bits, Ordering::Relaxed);
+        was
+    }
+
+    /// The bits of a run of entries, in order.
+    pub(super) fn run(&self, range: Range<usize>) -> impl Iterator<Item = u64> {
+        self.0[range].iter().map(|bits| bits.load(Ordering::Relaxed))
+    }
+}
+
+impl Clone for Entries {
+    fn clone(&self) -> Self {
+        Entries::new(|at| self.get(at))
+    }
 }
 
 impl Node {
     /// A node of `level` (0 is a leaf) whose every page has the entry `bits`.
     pub(super) fn uniform(level: u32, bits: u64, store: &Arc<dyn FrameStore>) -> Node {
         if level == 0 {
-            Node::Leaf(Leaf { entries: Box::new([bits; FANOUT]), store: Arc::clone(store) })
+            Node::Leaf(Leaf { entries: Entries::new(|_| bits), store: Arc::clone(store) })
         } else {
             Node::Inner(Box::new(core::array::from_fn(|_| Slot::Uniform(bits))))
         }
@@ -88,7 +127,7 @@ impl Clone for Node {
         match self {
             Node::Inner(slots) => Node::Inner(slots.clone()),
             Node::Leaf(leaf) => {
-                for &bits in leaf.entries.iter() {
+                for bits in leaf.entries.run(0..FANOUT) {
                     match HostEntry::unpack(bits) {
                         HostEntry::Frame { frame, .. } => leaf.store.retain(frame),
                         HostEntry::Absent { owner, token } => {
@@ -105,7 +144,7 @@ impl Clone for Node {
 
 impl Drop for Leaf {
     fn drop(&mut self) {
-        for &bits in self.entries.iter() {
+        for bits in self.entries.run(0..FANOUT) {
             release(&*self.store, bits);
         }
     }

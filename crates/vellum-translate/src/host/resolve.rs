@@ -129,7 +129,10 @@ impl HostTable {
             owned &= Arc::strong_count(node) == 1;
             match &**node {
                 Node::Leaf(leaf) => {
-                    return (HostEntry::unpack(leaf.entries[Node::index(page.get(), 0)]), owned);
+                    return (
+                        HostEntry::unpack(leaf.entries.get(Node::index(page.get(), 0))),
+                        owned,
+                    );
                 }
                 Node::Inner(slots) => match &slots[Node::index(page.get(), level)] {
                     Slot::Uniform(bits) => return (HostEntry::unpack(*bits), owned),

@@ -1,6 +1,6 @@
 //! Frames in a row: what a large page of a shadow table stands for.
 
-use super::node::{FANOUT, Node, Slot};
+use super::node::{Entries, FANOUT, Node, Slot};
 use super::pages::PageState;
 use super::resolve::usable;
 use super::table::LEVELS;
@@ -56,7 +56,7 @@ impl HostTable {
             return None;
         }
         let (entries, owned) = self.leaf_owned(first)?;
-        let HostEntry::Frame { frame, rights } = HostEntry::unpack(entries[0]) else {
+        let HostEntry::Frame { frame, rights } = HostEntry::unpack(entries.get(0)) else {
             return None;
         };
         // The frame of zeros is behind any page that was never written.
@@ -66,7 +66,8 @@ impl HostTable {
         let one = HostEntry::Frame { frame: FrameId::from_index(1), rights: Rights::empty() }
             .pack()
             - HostEntry::Frame { frame: FrameId::ZERO, rights: Rights::empty() }.pack();
-        if !(0..).zip(entries).all(|(i, &entry)| entry == entries[0] + i * one) {
+        let first = entries.get(0);
+        if !(0..).zip(entries.run(0..FANOUT)).all(|(i, entry)| entry == first + i * one) {
             return None;
         }
         // What may be granted unasked of each page.
@@ -88,7 +89,8 @@ impl HostTable {
     }
 
     /// The entries of the leaf that a page is in, and whether this table alone owns the way to them.
-    fn leaf_owned(&self, page: Gfn) -> Option<(&[u64; FANOUT], bool)> {
+    #[inline]
+    pub(super) fn leaf_owned(&self, page: Gfn) -> Option<(&Entries, bool)> {
         let mut node = &self.root;
         let mut owned = true;
         for level in (0..LEVELS).rev() {

@@ -101,7 +101,7 @@ enum Below<'a> {
 
 fn below(node: &Node, index: usize) -> Below<'_> {
     match node {
-        Node::Leaf(leaf) => Below::Entry(leaf.entries[index]),
+        Node::Leaf(leaf) => Below::Entry(leaf.entries.get(index)),
         Node::Inner(slots) => match &slots[index] {
             Slot::Uniform(bits) => Below::Entry(*bits),
             Slot::Node(child) => Below::Node(child),

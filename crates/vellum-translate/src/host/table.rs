@@ -3,7 +3,7 @@
 use super::HostEntry;
 use super::epochs::Epochs;
 use super::guard::Guard;
-use super::node::{FANOUT, FrameStore, Node, Slot, release};
+use super::node::{Entries, FANOUT, FrameStore, Node, Slot, release};
 use super::pages::States;
 use crate::{FrameId, Gfn, Rights};
 use alloc::boxed::Box;
@@ -11,6 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::sync::atomic::{Ordering, fence};
 
 pub(super) const LEVELS: u32 = 3;
 
@@ -90,7 +91,7 @@ impl HostTable {
             *references += 1;
             match &**node {
                 Node::Leaf(leaf) => {
-                    return HostEntry::unpack(leaf.entries[Node::index(page.get(), 0)]);
+                    return HostEntry::unpack(leaf.entries.get(Node::index(page.get(), 0)));
                 }
                 Node::Inner(slots) => match &slots[Node::index(page.get(), level)] {
                     Slot::Uniform(bits) => return HostEntry::unpack(*bits),
@@ -112,17 +113,28 @@ impl HostTable {
     #[must_use = "the old frame's reference is the caller's now"]
     pub fn replace(&mut self, page: Gfn, entry: HostEntry) -> HostEntry {
         assert!(page.get() < self.pages, "{page} is outside the host table");
-        let slot = &mut self.leaf_mut(page)[Node::index(page.get(), 0)];
-        HostEntry::unpack(core::mem::replace(slot, entry.pack()))
+        let at = Node::index(page.get(), 0);
+        HostEntry::unpack(self.change(page, |entries| entries.replace(at, entry.pack())))
+    }
+
+    /// Has `change` change entries of a page's leaf, which this table alone owns by then.
+    #[inline]
+    fn change<T>(&mut self, page: Gfn, change: impl FnOnce(&Entries) -> T) -> T {
+        if let Some((entries, true)) = self.leaf_owned(page) {
+            // Whoever shared it has let go of it: all that it read is behind.
+            fence(Ordering::Acquire);
+            return change(entries);
+        }
+        change(self.leaf_mut(page))
     }
 
     /// The leaf of a page, owned by this table alone from here on.
-    fn leaf_mut(&mut self, page: Gfn) -> &mut [u64; FANOUT] {
+    fn leaf_mut(&mut self, page: Gfn) -> &Entries {
         let mut node = &mut self.root;
         let mut level = LEVELS - 1;
         loop {
             match Arc::make_mut(node) {
-                Node::Leaf(leaf) => return &mut leaf.entries,
+                Node::Leaf(leaf) => return &leaf.entries,
                 Node::Inner(slots) => {
                     let slot = &mut slots[Node::index(page.get(), level)];
                     if let Slot::Uniform(bits) = *slot {
@@ -151,13 +163,16 @@ impl HostTable {
             let page = first.plus(done as u64);
             let at = Node::index(page.get(), 0);
             let count = (FANOUT - at).min(frames.len() - done);
-            let slots = &mut self.leaf_mut(page)[at..at + count];
-            for (slot, frame) in slots.iter_mut().zip(&mut frames[done..done + count]) {
-                let new = HostEntry::Frame { frame: *frame, rights: Rights::all() };
-                if let HostEntry::Frame { frame: old, .. } = HostEntry::unpack(*slot) {
-                    (*slot, *frame) = (new.pack(), old);
+            self.change(page, |entries| {
+                for (at, frame) in (at..).zip(&mut frames[done..done + count]) {
+                    let new = HostEntry::Frame { frame: *frame, rights: Rights::all() };
+                    if let HostEntry::Frame { frame: old, .. } = HostEntry::unpack(entries.get(at))
+                    {
+                        entries.replace(at, new.pack());
+                        *frame = old;
+                    }
                 }
-            }
+            });
             let stamp = self.epochs.stamp();
             for state in &mut self.states_mut(page)[at..at + count] {
                 state.written = stamp;
@@ -188,7 +203,7 @@ impl HostTable {
                 continue;
             };
             let here = (FANOUT - at).min(count - done);
-            for (number, &bits) in (0..).zip(&entries[at..at + here]) {
+            for (number, bits) in (0..).zip(entries.run(at..at + here)) {
                 let HostEntry::Frame { frame, .. } = HostEntry::unpack(bits) else {
                     return Err(page.plus(number));
                 };
@@ -203,7 +218,7 @@ impl HostTable {
     }
 
     /// The leaf of a page and the page's place in it; `None` where there is none.
-    fn leaf(&self, page: Gfn) -> Option<(&[u64; FANOUT], usize)> {
+    fn leaf(&self, page: Gfn) -> Option<(&Entries, usize)> {
         let mut node = (page.get() < self.pages).then_some(&self.root)?;
         for level in (0..LEVELS).rev() {
             match &**node {
@@ -272,7 +287,7 @@ fn fill(
         }
         match &mut *node {
             Node::Leaf(leaf) => {
-                let old = core::mem::replace(&mut leaf.entries[index as usize], bits);
+                let old = leaf.entries.replace(index as usize, bits);
                 release(&**store, old);
             }
             Node::Inner(slots) => {
