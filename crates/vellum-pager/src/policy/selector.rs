@@ -9,37 +9,52 @@
 mod lines;
 
 use super::one_queue::{Hand, Recency};
-use super::queue::{Cells, Rings};
 use super::small_main::{Count, Rule};
 use super::{Core, Keep, OneQueue, Policy, SmallMain, keep_nothing};
-use lines::{Lane, Lines, RECENT};
+use lines::{Lane, Lines, extra};
+use std::collections::VecDeque;
 
 /// A miss, in fixed point.
 const MISS: u64 = 1 << 32;
-/// The place of a page that is really held and not by the ghost.
-const EXTRA: u8 = 1;
 
-/// A ghost, in the lane `AT`, and the pages that are really held and not by it, in the lane `BESIDE`.
+/// A ghost, in the lane `AT`, and the pages that are really held and not by it.
 #[derive(Debug, Clone)]
-struct Ghost<P, const AT: usize, const BESIDE: usize> {
+struct Ghost<P, const AT: usize> {
     policy: P,
-    extra: Rings<1>,
+    /// Those pages in the order in which they became so, each once; those that are none any more are
+    /// dropped when they come up.
+    extra: VecDeque<u32>,
     /// Misses that not all ghosts had, decaying.
     regret: u64,
 }
 
-impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
+impl<P: Core, const AT: usize> Ghost<P, AT> {
     fn new(policy: P) -> Self {
-        Ghost { policy, extra: Rings::new(), regret: 0 }
+        Ghost { policy, extra: VecDeque::new(), regret: 0 }
     }
 
+    /// A page is now really held and not by the ghost, or is so no more.
     #[inline]
-    fn note(&mut self, lines: &mut Lines, page: u32, extra: bool) {
-        let mut lane = Lane::<BESIDE>(lines);
-        match (lane.byte(page), extra) {
-            (EXTRA, false) => self.extra.take(&mut lane, page),
-            (EXTRA, true) | (_, false) => {}
-            (_, true) => self.extra.put(&mut lane, page, EXTRA),
+    fn note(&mut self, lines: &mut Lines, page: u32, is: bool) {
+        let state = &mut lines.of_mut(page).extra[AT];
+        if !is {
+            *state &= !extra::IS;
+        } else if std::mem::replace(state, extra::IS | extra::LISTED) & extra::LISTED == 0 {
+            self.extra.push_back(page);
+            self.tidy(lines);
+        }
+    }
+
+    /// Drops pages at the list's old end that are none.
+    #[inline]
+    fn tidy(&mut self, lines: &mut Lines) {
+        while let Some(&page) = self.extra.front() {
+            let state = &mut lines.of_mut(page).extra[AT];
+            if *state & extra::IS != 0 {
+                break;
+            }
+            *state = 0;
+            self.extra.pop_front();
         }
     }
 
@@ -79,7 +94,10 @@ impl<P: Core, const AT: usize, const BESIDE: usize> Ghost<P, AT, BESIDE> {
 
     /// A page that the ghost does not hold, or else the one that it would give up next.
     fn choose(&mut self, lines: &mut Lines, held: &[bool], keep: Keep<'_>) -> Option<u32> {
-        self.extra.first_free(&Lane::<BESIDE>(lines), EXTRA, keep).or_else(|| {
+        self.tidy(lines);
+        let is_extra = |page: u32| lines.of(page).extra[AT] & extra::IS != 0;
+        let extra = self.extra.iter().copied().find(|&page| is_extra(page) && !keep(page));
+        extra.or_else(|| {
             let mut stays = |page: u32| !held[page as usize] || keep(page);
             self.policy.victim(&mut Lane::<AT>(lines), &mut stays)
         })
@@ -101,9 +119,9 @@ pub struct Selector {
     lines: Lines,
     held: Box<[bool]>,
     len: u32,
-    first: Ghost<SmallMain<Count>, 0, 1>,
-    second: Ghost<OneQueue<Recency>, RECENT, 3>,
-    third: Ghost<OneQueue<Hand>, 4, 5>,
+    first: Ghost<SmallMain<Count>, 0>,
+    second: Ghost<OneQueue<Recency>, 1>,
+    third: Ghost<OneQueue<Hand>, 2>,
     follows: u8,
     /// Misses after which an old one counts 1/e.
     window: u64,
@@ -114,7 +132,8 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// For pages below `pages`, `capacity` of them held. Memory: 57 bytes a page.
+    /// For pages below `pages`, `capacity` of them held. Memory: 33 bytes a page, and
+    /// up to 4 more a ghost.
     pub fn new(pages: u32, capacity: u32) -> Self {
         Selector {
             lines: Lines::new(pages),

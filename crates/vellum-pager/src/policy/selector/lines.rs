@@ -1,74 +1,74 @@
 //! What the selector keeps of each page.
 //!
-//! A page is in up to six queues: one of each ghost's, and one of those that are held and not by that
-//! ghost. What a reference to a page looks at lies together, and so does what only a miss does: lines of
-//! the processor's cache are what both cost.
+//! A page is in up to three queues, one of each ghost's, and may be one that is held and not by a ghost.
+//! All of it lies in half a line of the processor's cache: lines are what a reference costs, and a miss
+//! as well.
 
 use crate::policy::queue::Cells;
 
-/// Queues that a page is in: a policy's and the extra ones, of each ghost.
-const LANES: usize = 6;
+/// Ghosts.
+pub(super) const GHOSTS: usize = 3;
 
-/// The lane whose links change with every reference: the least recently used ghost's.
-pub(super) const RECENT: usize = 2;
-
-/// What a reference looks at.
-#[derive(Debug, Clone, Copy)]
-struct Near {
-    bytes: [u8; LANES],
-    /// Of the lane [`RECENT`].
-    links: [u32; 2],
+/// Of one page.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(32))]
+pub(super) struct Line {
+    bytes: [u8; GHOSTS],
+    /// Of [`extra`], by ghost.
+    pub(super) extra: [u8; GHOSTS],
+    links: [[u32; 2]; GHOSTS],
 }
-const _: () = assert!(size_of::<Near>() == 16);
+const _: () = assert!(size_of::<Line>() == 32);
 
-/// All that the queues keep of the pages.
+/// How a page stands with a ghost that does not hold it.
+pub(super) mod extra {
+    /// It is really held.
+    pub(in crate::policy::selector) const IS: u8 = 1;
+    /// It stands in the ghost's list of such pages, one or not any more.
+    pub(in crate::policy::selector) const LISTED: u8 = 2;
+}
+
+/// Of all pages.
 #[derive(Debug, Clone)]
-pub(super) struct Lines {
-    near: Box<[Near]>,
-    /// Links of the other lanes.
-    far: Box<[[[u32; 2]; LANES - 1]]>,
-}
+pub(super) struct Lines(Box<[Line]>);
 
 impl Lines {
     pub(super) fn new(pages: u32) -> Self {
-        let near = Near { bytes: [0; LANES], links: [0; 2] };
-        let far = vec![[[0; 2]; LANES - 1]; pages as usize].into();
-        Lines { near: vec![near; pages as usize].into(), far }
+        Lines(vec![Line::default(); pages as usize].into())
+    }
+
+    #[inline]
+    pub(super) fn of(&self, page: u32) -> &Line {
+        &self.0[page as usize]
+    }
+
+    #[inline]
+    pub(super) fn of_mut(&mut self, page: u32) -> &mut Line {
+        &mut self.0[page as usize]
     }
 }
 
-/// One lane.
+/// What a ghost's queues keep of them.
 pub(super) struct Lane<'a, const AT: usize>(pub(super) &'a mut Lines);
-
-impl<const AT: usize> Lane<'_, AT> {
-    /// Its place among the far links.
-    const FAR: usize = if AT < RECENT { AT } else { AT.saturating_sub(1) };
-}
 
 impl<const AT: usize> Cells for Lane<'_, AT> {
     #[inline]
     fn byte(&self, page: u32) -> u8 {
-        self.0.near[page as usize].bytes[AT]
+        self.0.of(page).bytes[AT]
     }
 
     #[inline]
     fn byte_mut(&mut self, page: u32) -> &mut u8 {
-        &mut self.0.near[page as usize].bytes[AT]
+        &mut self.0.of_mut(page).bytes[AT]
     }
 
     #[inline]
     fn links(&self, page: u32) -> [u32; 2] {
-        match AT {
-            RECENT => self.0.near[page as usize].links,
-            _ => self.0.far[page as usize][Self::FAR],
-        }
+        self.0.of(page).links[AT]
     }
 
     #[inline]
     fn links_mut(&mut self, page: u32) -> &mut [u32; 2] {
-        match AT {
-            RECENT => &mut self.0.near[page as usize].links,
-            _ => &mut self.0.far[page as usize][Self::FAR],
-        }
+        &mut self.0.of_mut(page).links[AT]
     }
 }
