@@ -26,4 +26,6 @@ pub use error::Error;
 pub use held::Held;
 pub use host::HostFrames;
 #[cfg(feature = "std")]
-pub use pool::{CODE_LINE, Counters, FramePool, Options};
+pub use map::{prefetch_to_read, prefetch_to_write};
+#[cfg(feature = "std")]
+pub use pool::{CODE_LINE, Counters, FramePool, Options, Withdrawn};

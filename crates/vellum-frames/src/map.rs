@@ -2,12 +2,13 @@
 //!
 //! Every access to the mapping's bytes is atomic (`Relaxed` for words, a compare-exchange where one
 //! is asked for), because a running guest may touch the same bytes at the same time. No `&[u8]` of
-//! the mapping ever exists, but for that of a frame that nobody has yet ([`Map::overwrite`]).
+//! the mapping ever exists, but for that of a frame that nobody has yet ([`Map::overwrite`]) or any more
+//! ([`Map::withdrawn`]).
 
 // UNSAFETY: mapping memory, and turning offsets that were checked against its length into atomics.
 #![expect(unsafe_code, reason = "mmap and access to what it mapped")]
 
-use crate::pool::FreshFrame;
+use crate::pool::{FreshFrame, Withdrawn};
 use crate::{Error, FrameId, PAGE_SIZE};
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
@@ -226,11 +227,35 @@ impl Map {
         fill(&mut pages)
     }
 
+    /// The bytes of a frame that nobody has any more.
+    pub(crate) fn withdrawn<'a>(&'a self, frame: &'a Withdrawn<'_>) -> &'a [u8; PAGE_SIZE] {
+        // SAFETY: inside the mapping (`pointer` checks) of the pool that `frame` borrows for longer than
+        // 'a. The frame's last reference went to whoever made the `Withdrawn`, every reader has announced
+        // that it holds no pointer to it, and it gets a reference or a user again only when the
+        // `Withdrawn` goes, which is borrowed. So for the time of the borrow nobody writes these bytes.
+        unsafe { self.pointer(frame.id()).cast().as_ref() }
+    }
+
     pub(crate) fn clear(&self, frame: FrameId) {
         for word in self.words(frame) {
             word.store(0, Ordering::Relaxed);
         }
     }
+}
+
+/// Has the processor fetch a page that is copied from in a moment. A hint; nothing but time depends on it,
+/// here and below.
+#[inline]
+pub fn prefetch_to_read(page: &[u8; PAGE_SIZE]) {
+    let lines = page.as_chunks::<64>().0.iter();
+    lines.for_each(|line| prefetch::<false>(line.as_ptr()));
+}
+
+/// The same for one that is overwritten in a moment.
+#[inline]
+pub fn prefetch_to_write(page: &[u8; PAGE_SIZE]) {
+    let lines = page.as_chunks::<64>().0.iter();
+    lines.for_each(|line| prefetch::<true>(line.as_ptr()));
 }
 
 /// Has the processor fetch the line that `at` points into.

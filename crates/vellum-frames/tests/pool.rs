@@ -199,3 +199,35 @@ fn another_process_may_have_the_file() {
     assert_eq!(word, [0; 8], "given back");
     assert!(FramePool::new(Options::new(8)).unwrap().file().is_none());
 }
+
+#[test]
+fn a_frame_that_leaves_is_looked_at_where_it_is_and_freed_or_kept() {
+    let pool = FramePool::new(Options::new(4)).unwrap();
+    let frame = pool.allocate().unwrap();
+    pool.write(frame, 0, &[7; PAGE_SIZE]);
+    let leaving = pool.withdraw(frame).unwrap();
+    assert_eq!(leaving.bytes(), &[7; PAGE_SIZE]);
+    assert_eq!((pool.counters().used, pool.references(frame)), (1, 0));
+    assert_eq!(leaving.keep(), frame);
+    assert_eq!((pool.counters().used, pool.references(frame)), (1, 1));
+    drop(pool.withdraw(frame).unwrap());
+    assert_eq!((pool.counters().used, pool.counters().freed), (0, 1));
+    assert_eq!(pool.allocate().unwrap(), frame, "free at once");
+}
+
+#[test]
+fn what_somebody_else_may_see_is_not_withdrawn() {
+    let pool = FramePool::new(Options::new(4)).unwrap();
+    assert!(pool.withdraw(FrameId::ZERO).is_none());
+    let frame = pool.allocate().unwrap();
+    pool.retain(frame);
+    assert!(pool.withdraw(frame).is_none());
+    assert_eq!(pool.references(frame), 2);
+    pool.release(frame);
+    let reader = pool.reader();
+    reader.quiesce();
+    assert!(pool.withdraw(frame).is_none(), "the reader may hold a pointer to it");
+    assert_eq!(pool.references(frame), 1);
+    reader.offline();
+    assert!(pool.withdraw(frame).is_some());
+}

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, Options as PoolOptions};
-use vellum_pager::space::{Changed, HostSpace};
+use vellum_pager::space::{Changed, HostSpace, Space};
 use vellum_pager::store::RamStore;
-use vellum_pager::{Access, Error, Options, PageNo, Pager, Rights, Verdict};
+use vellum_pager::{Access, Error, Options, PageNo, Pager, Rights, StoreError, Verdict};
 use vellum_translate::Gfn;
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Resolved, Token};
 
@@ -193,4 +193,46 @@ proptest! {
         drop(host);
         prop_assert_eq!(pool.counters().used, 0, "every frame is given back");
     }
+}
+
+/// One page's frame is shown to the store where it is, the other's, which somebody else has as well, is
+/// copied. Either stays as it was while the store refuses.
+#[test]
+fn pages_leave_when_the_store_has_taken_them_and_not_before() {
+    let mut machine = Machine::new(0, 1);
+    let pages = [1, 2].map(PageNo::new);
+    let frames = [1, 2].map(|page| machine.access(page, Access::Store).unwrap());
+    frames.iter().zip([77, 78]).for_each(|(&frame, value)| machine.pool.store(frame, 0, 8, value));
+    machine.pool.retain(frames[1]);
+    let (guard, host) = (machine.clean, &mut machine.host);
+    host.add_guard(gfn(2), guard);
+    let entries = [1, 2].map(|page| (host.get(gfn(page)), host.guards(gfn(page)).contains(guard)));
+    assert_eq!(entries.map(|(_, clean)| clean), [false, true]);
+    for takes in [false, true] {
+        let mut seen = Vec::new();
+        let taken = machine.with(|_, space| {
+            space.take(&pages, &mut Vec::new(), &mut |views| {
+                seen = views.iter().map(|(page, content)| (page.get(), content[0])).collect();
+                let (store, unit) = ("full".into(), "pages");
+                if takes {
+                    Ok(())
+                } else {
+                    Err(StoreError::Full { store, used: 1, limit: 1, unit })
+                }
+            })
+        });
+        assert_eq!((taken.is_ok(), seen), (takes, vec![(1, 77), (2, 78)]));
+        let host = &machine.host;
+        let now = [1, 2].map(|page| (host.get(gfn(page)), host.guards(gfn(page)).contains(guard)));
+        let references = frames.map(|frame| machine.pool.references(frame));
+        if takes {
+            assert!(now.iter().all(|(entry, _)| matches!(entry, HostEntry::Absent { .. })));
+            assert_eq!(references, [0, 1]);
+        } else {
+            assert_eq!((now, references), (entries, [1, 2]));
+        }
+    }
+    assert!([1, 2].iter().all(|&page| machine.heard.contains(&gfn(page))));
+    machine.pool.release(frames[1]);
+    assert_eq!(machine.pool.counters().used, 0);
 }

@@ -167,7 +167,13 @@ impl FramePool {
         (0..PAGE_SIZE / 64).for_each(|line| self.prefetch_line(frame, line));
     }
 
-    /// The same for one line of it.
+    /// The same for a frame that will be written soon, all of it: as one will that is about to be free.
+    #[inline]
+    pub fn prefetch_to_write(&self, frame: FrameId) {
+        (0..PAGE_SIZE / 64).for_each(|line| self.map.prefetch_line::<true>(frame, line));
+    }
+
+    /// [`FramePool::prefetch`] for one line of it.
     #[inline]
     pub fn prefetch_line(&self, frame: FrameId, line: usize) {
         self.map.prefetch_line::<false>(frame, line);

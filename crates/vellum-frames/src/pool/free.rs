@@ -178,6 +178,12 @@ impl FramePool {
             return;
         }
         let freed = self.epochs.is_read().then(|| self.epochs.advance());
+        self.put_back(frame, freed);
+    }
+
+    /// A frame without references goes to the free list; to limbo first, if it was freed in an epoch that
+    /// readers have to reach.
+    pub(super) fn put_back(&self, frame: FrameId, freed: Option<u64>) {
         let mut free = self.free.lock();
         free.counters.freed += 1;
         // Changed under the lock alone, so two plain accesses do.

@@ -29,11 +29,24 @@ impl Marks {
         self.content.store(self.content.load(Ordering::Acquire).wrapping_add(1), Ordering::Release);
     }
 
+    /// Takes the caller's reference away if it is the only one; whether it was.
+    pub(super) fn drop_only_reference(&self) -> bool {
+        // Whoever adds a reference has one. So if the caller's is the only one, nobody adds to it now.
+        let only = self.references.load(Ordering::Acquire) == 1;
+        if only {
+            self.references.store(0, Ordering::Release);
+        }
+        only
+    }
+
+    /// The way back.
+    pub(super) fn restore_reference(&self) {
+        self.references.store(1, Ordering::Release);
+    }
+
     /// One reference fewer; how many there were.
     pub(super) fn drop_reference(&self) -> u32 {
-        // Whoever adds a reference has one. So if the caller's is the only one, nobody adds to it now.
-        if self.references.load(Ordering::Acquire) == 1 {
-            self.references.store(0, Ordering::Release);
+        if self.drop_only_reference() {
             return 1;
         }
         self.references.fetch_sub(1, Ordering::AcqRel)

@@ -3,9 +3,11 @@
 mod bytes;
 mod free;
 mod marks;
+mod withdrawn;
 
 pub(crate) use free::FreshFrame;
 pub use marks::CODE_LINE;
+pub use withdrawn::Withdrawn;
 
 use crate::epoch::{Epochs, Reader};
 use crate::map::Map;

@@ -101,6 +101,7 @@ impl Pager {
         let mut dirty = 0;
         for at in 0..victims.len() {
             if self.has(victims[at], flag::DIRTY) {
+                self.store.put_soon(victims[at]);
                 victims.swap(dirty, at);
                 dirty += 1;
             }

@@ -37,6 +37,10 @@ impl Pager {
         if let Some(record) = &mut self.record {
             record.push(page);
         }
+        if self.has(page, flag::STORED | flag::FOREIGN) {
+            // It comes while room is made.
+            self.store.get_soon(page);
+        }
         let quota = self.options.quota;
         if self.policy.len() >= quota {
             self.make_room(space, 1, Some(page))?;

@@ -16,21 +16,26 @@ impl Pager {
         for &(page, _) in contents {
             self.keep_named(page)?;
         }
-        let lines = |page: PageNo, content: &Page| match self.twins.get(&page.get()) {
-            Some(twin) => Lines::between(twin, content),
-            None => Lines::ALL,
-        };
-        let puts: Vec<Put<'_>> = contents
-            .iter()
-            .map(|&(page, content)| Put { page, content, lines: lines(page, content) })
-            .collect();
-        self.store.put(&puts)?;
+        match contents {
+            // The usual fault: nothing is allocated for it.
+            [one] => self.put_all(&[self.to_put(*one)]),
+            all => self.put_all(&all.iter().map(|&one| self.to_put(one)).collect::<Vec<_>>()),
+        }
+    }
+
+    fn to_put<'a>(&self, (page, content): (PageNo, &'a Page)) -> Put<'a> {
+        let twin = self.twins.get(&page.get());
+        Put { page, content, lines: twin.map_or(Lines::ALL, |twin| Lines::between(twin, content)) }
+    }
+
+    fn put_all(&mut self, puts: &[Put<'_>]) -> Result<(), StoreError> {
+        self.store.put(puts)?;
         self.counters.pages_written += puts.len() as u64;
         self.counters.lines_written += puts.iter().map(|p| u64::from(p.lines.count())).sum::<u64>();
         for put in puts {
-            self.known[put.page.index()].sum = checksum(put.page, put.content);
-            self.known[put.page.index()].flags |= flag::STORED;
-            self.known[put.page.index()].flags &= !flag::FOREIGN;
+            let known = &mut self.known[put.page.index()];
+            known.sum = checksum(put.page, put.content);
+            known.flags = (known.flags | flag::STORED) & !flag::FOREIGN;
         }
         Ok(())
     }

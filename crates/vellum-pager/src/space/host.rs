@@ -1,9 +1,9 @@
 //! The host table of a virtual machine as a space: a missing page is an absent entry, and a fault on
 //! it costs no trap of the operating system at all.
 
-use super::{Filled, Save, Space, Write, save_copies};
-use crate::{Error, Names, Page, PageNo};
-use vellum_frames::{FrameId, FramePool};
+use super::{Filled, Save, Space, Write};
+use crate::{Error, Names, PAGE, Page, PageNo};
+use vellum_frames::{FrameId, FramePool, Withdrawn};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
 
@@ -39,7 +39,7 @@ pub struct HostSpace<'a, C> {
     pub changed: C,
 }
 
-impl<C: Changed> HostSpace<'_, C> {
+impl<'a, C: Changed> HostSpace<'a, C> {
     fn gfn(&self, page: PageNo) -> Gfn {
         self.first.plus(u64::from(page.get()))
     }
@@ -71,26 +71,79 @@ impl<C: Changed> HostSpace<'_, C> {
         }
     }
 
-    fn remove(&mut self, page: PageNo, what: &'static str) -> Result<(), Error> {
-        let gfn = self.gfn(page);
-        let absent = match self.names {
+    /// What stands for a page that is in the store, as it is there now.
+    fn absent(&self, page: PageNo) -> HostEntry {
+        match self.names {
             Some(names) => names.entry(page),
             None => HostEntry::Absent { owner: self.owner, token: token(page) },
-        };
-        match self.host.replace(gfn, absent) {
-            HostEntry::Frame { frame, .. } => {
-                self.host.remove_guard(gfn, self.clean);
+        }
+    }
+
+    /// Puts `instead` where a present page was; its frame, whose reference is the caller's now, its rights,
+    /// and whether writes to it were withheld as to a clean page.
+    fn remove(
+        &mut self,
+        page: PageNo,
+        instead: HostEntry,
+        what: &'static str,
+    ) -> Result<(FrameId, Rights, bool), Error> {
+        let gfn = self.gfn(page);
+        match self.host.replace(gfn, instead) {
+            HostEntry::Frame { frame, rights } => {
+                let clean = self.host.remove_guard(gfn, self.clean);
                 self.changed.changed(self.host, gfn, Some(frame));
-                self.pool.release(frame);
-                Ok(())
+                Ok((frame, rights, clean))
             }
             entry => {
-                let absent = self.host.replace(gfn, entry);
-                self.unname(absent);
+                let instead = self.host.replace(gfn, entry);
+                self.unname(instead);
                 Err(Error::Space { what, page, why: format!("its entry is {entry:?}") })
             }
         }
     }
+
+    /// Lifts a present page out of the table: a hole is there until it is gone or back. Where its frame
+    /// can't be looked at where it is, `copy` has its content.
+    fn lift(
+        &mut self,
+        page: PageNo,
+        copy: impl FnOnce(&FramePool, FrameId),
+    ) -> Result<Lifted<'a>, Error> {
+        let (frame, rights, clean) = self.remove(page, HostEntry::Hole, "taking")?;
+        let pool = self.pool;
+        let frame = pool.withdraw(frame).ok_or(frame);
+        if let Err(frame) = frame {
+            copy(pool, frame);
+        }
+        Ok(Lifted { frame, rights, clean })
+    }
+
+    /// A lifted page is in the store.
+    fn drop_lifted(&mut self, page: PageNo, lifted: Lifted<'_>) {
+        let absent = self.absent(page);
+        let _hole = self.host.replace(self.gfn(page), absent);
+        if let Err(frame) = lifted.frame {
+            self.pool.release(frame);
+        }
+    }
+
+    /// A lifted page stays after all.
+    fn put_back(&mut self, page: PageNo, lifted: Lifted<'_>) {
+        let gfn = self.gfn(page);
+        let frame = lifted.frame.map_or_else(|frame| frame, Withdrawn::keep);
+        let _hole = self.host.replace(gfn, HostEntry::Frame { frame, rights: lifted.rights });
+        if lifted.clean {
+            self.host.add_guard(gfn, self.clean);
+        }
+    }
+}
+
+/// A page on its way out: its frame, to be looked at where it is, or by its number alone.
+#[derive(Debug)]
+struct Lifted<'a> {
+    frame: Result<Withdrawn<'a>, FrameId>,
+    rights: Rights,
+    clean: bool,
 }
 
 fn token(page: PageNo) -> Token {
@@ -146,15 +199,46 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         room: &mut Vec<Page>,
         save: Save<'_>,
     ) -> Result<(), Error> {
-        save_copies(pages, room, save, |page, copy| self.read(page, copy))?;
-        for &page in pages {
-            self.remove(page, "taking")?;
+        let mut lifted = Vec::with_capacity(pages.len());
+        let mut result = Ok(());
+        for (at, &page) in pages.iter().enumerate() {
+            let one = self.lift(page, |pool, frame| {
+                if room.len() <= at {
+                    room.resize(at + 1, [0; PAGE]);
+                }
+                pool.read(frame, 0, &mut room[at]);
+            });
+            match one {
+                Ok(one) => lifted.push(one),
+                Err(error) => {
+                    result = Err(error);
+                    break;
+                }
+            }
         }
-        Ok(())
+        if result.is_ok() {
+            let look =
+                |at: usize| lifted[at].frame.as_ref().map_or_else(|_| &room[at], Withdrawn::bytes);
+            let views: Vec<(PageNo, &Page)> =
+                pages.iter().enumerate().map(|(at, &page)| (page, look(at))).collect();
+            result = save(&views).map_err(Error::from);
+        }
+        for (&page, one) in pages.iter().zip(lifted) {
+            match result {
+                Ok(()) => self.drop_lifted(page, one),
+                Err(_) => self.put_back(page, one),
+            }
+        }
+        result
     }
 
     fn discard(&mut self, page: PageNo) -> Result<(), Error> {
-        self.remove(page, "discarding")
+        let absent = self.absent(page);
+        let (frame, ..) = self.remove(page, absent, "discarding")?;
+        // The next page that comes gets it.
+        self.pool.prefetch_to_write(frame);
+        self.pool.release(frame);
+        Ok(())
     }
 
     /// Pinned by a device. A page whose frame a kept root has as well may go: that frame stays, but the

@@ -31,6 +31,14 @@ impl<S: PageStore> PageStore for Slow<S> {
         self.store.name()
     }
 
+    fn get_soon(&self, page: PageNo) {
+        self.store.get_soon(page);
+    }
+
+    fn put_soon(&self, page: PageNo) {
+        self.store.put_soon(page);
+    }
+
     fn get(&mut self, batch: &mut [Get<'_>]) {
         self.charge(batch.len());
         self.store.get(batch);

@@ -97,6 +97,17 @@ pub trait PageStore: Debug + Send {
     /// A name for errors and reports.
     fn name(&self) -> &str;
 
+    /// A page will be asked for in a moment. A store that has it in memory has the processor fetch it
+    /// meanwhile; nothing but time depends on it.
+    fn get_soon(&self, page: PageNo) {
+        let _ = page;
+    }
+
+    /// A page will be handed over in a moment; likewise.
+    fn put_soon(&self, page: PageNo) {
+        let _ = page;
+    }
+
     /// Answers each of `batch`. The answers stand in the batch, so that one page's failure is not
     /// the others'.
     fn get(&mut self, batch: &mut [Get<'_>]);
@@ -129,6 +140,12 @@ pub trait PageStore: Debug + Send {
 impl<S: PageStore + ?Sized> PageStore for Box<S> {
     fn name(&self) -> &str {
         (**self).name()
+    }
+    fn get_soon(&self, page: PageNo) {
+        (**self).get_soon(page);
+    }
+    fn put_soon(&self, page: PageNo) {
+        (**self).put_soon(page);
     }
     fn get(&mut self, batch: &mut [Get<'_>]) {
         (**self).get(batch);

@@ -3,6 +3,7 @@
 
 use super::{Answer, Get, PageStore, Put, Traffic};
 use crate::{Page, PageNo, StoreError};
+use vellum_frames::{prefetch_to_read, prefetch_to_write};
 
 /// A page that begins with a cache line, as copies are fastest between places that are aligned alike.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,18 @@ impl RamStore {
 impl PageStore for RamStore {
     fn name(&self) -> &str {
         "memory"
+    }
+
+    fn get_soon(&self, page: PageNo) {
+        if let Some(Some(slot)) = self.pages.get(page.index()) {
+            prefetch_to_read(&slot.0);
+        }
+    }
+
+    fn put_soon(&self, page: PageNo) {
+        if let Some(Some(slot)) = self.pages.get(page.index()) {
+            prefetch_to_write(&slot.0);
+        }
     }
 
     fn get(&mut self, batch: &mut [Get<'_>]) {
