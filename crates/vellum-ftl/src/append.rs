@@ -145,7 +145,7 @@ impl<N: Nand> Ftl<N> {
             return Ok(wish);
         }
         if cause == Cause::Host {
-            self.make_room_to_open()?;
+            self.make_room_to_open(0)?;
             // Collection may have opened the frontier itself.
             if self.pass_over(wish) {
                 return Ok(wish);

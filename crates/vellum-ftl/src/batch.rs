@@ -49,7 +49,7 @@ impl<N: Nand> Ftl<N> {
                     self.clock += 1;
                     self.stats.host_writes += 1;
                 }
-                self.stats.waited(self.moves);
+                self.stats.waited(self.moves, pages.len() as u32);
                 return Ok(());
             }
         }
@@ -63,7 +63,9 @@ impl<N: Nand> Ftl<N> {
             if self.usable() >= pages {
                 return self.meta_if_due(2 * pages + 4);
             }
-            self.make_room_to_open()?;
+            // It may use up so much of the block at once that no victim would fit the rest: then another
+            // one is to be free. A single page never does.
+            self.make_room_to_open(u32::from(pages > 1))?;
             // Collection may have opened one, with more room or less.
             if self.usable() < pages && !self.open(0, self.floor())? && !self.open_last(0)? {
                 break;

@@ -11,9 +11,9 @@ use alloc::vec::Vec;
 use vellum_nand::Nand;
 
 impl<N: Nand> Ftl<N> {
-    /// The most page moves that one host write waits for while no block fails. Where a cell holds one
-    /// bit: the rest of a victim and all of another one when a frontier asks for a block at the
-    /// worst time, and its own share of the next; no victim is fuller than the mean. Where pages share cells a
+    /// The most page moves that one host write waits for while no block fails; a batch waits for as many a page.
+    /// Where a cell holds one bit: the rest of a victim and all of another one when a frontier asks for a block
+    /// at the worst time, and its own share of the next; no victim is fuller than the mean. Where pages share cells a
     /// victim is emptied at once: one before each write while free blocks are few, and another one when a
     /// frontier asks for a block and there is none beyond the reserve. That one fits the room of the
     /// open blocks, so it gives a block and takes none; either may be full, when it is moved for its wear.
@@ -39,10 +39,6 @@ impl<N: Nand> Ftl<N> {
             + 2 * u32::from(several)
     }
 
-    pub(crate) fn short(&self) -> bool {
-        self.sure_free() < self.low()
-    }
-
     /// Makes discards durable when blocks are wanted that they emptied.
     pub(crate) fn settle_trims(&mut self, wanted: u32) -> Result<(), FtlError> {
         if self.trimmed.is_some() && self.sure_free() < wanted && self.all_free() >= wanted {
@@ -53,11 +49,11 @@ impl<N: Nand> Ftl<N> {
 
     /// A share of the collecting that is to be done, before `writes` host writes.
     pub(crate) fn make_room(&mut self, writes: u32) -> Result<(), FtlError> {
-        if self.tight() {
+        if self.tight() || self.ring_is_long() {
             self.relax_log()?;
         }
         if self.gc.is_none() {
-            self.choose()?;
+            self.choose(self.low())?;
         }
         if let Some(victim) = self.gc {
             let pace = self.pace(&victim, writes);
@@ -93,9 +89,9 @@ impl<N: Nand> Ftl<N> {
         }
     }
 
-    /// Collects until a frontier may open a block.
-    pub(crate) fn make_room_to_open(&mut self) -> Result<(), FtlError> {
-        let wanted = self.floor() + 1;
+    /// Collects until a frontier may open a block and `more` others are free beyond the reserve.
+    pub(crate) fn make_room_to_open(&mut self, more: u32) -> Result<(), FtlError> {
+        let wanted = self.floor() + 1 + more;
         let mut tries = 2 * self.l.g.blocks;
         loop {
             self.settle_trims(wanted)?;
@@ -110,7 +106,7 @@ impl<N: Nand> Ftl<N> {
                 self.gc = None;
             }
             if self.gc.is_none() {
-                self.choose()?;
+                self.choose(wanted.max(self.low()))?;
             }
             if self.gc.is_none() {
                 return Ok(());

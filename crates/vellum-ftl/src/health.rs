@@ -206,7 +206,7 @@ impl<N: Nand> Ftl<N> {
         let mut tries = 2 * self.pending.len() + 2;
         while (!self.pending.is_empty() || self.gc.is_some()) && tries > 0 {
             if self.gc.is_none() {
-                self.make_room_to_open()?;
+                self.make_room_to_open(0)?;
             }
             self.make_room(1)?;
             self.collect(u32::MAX)?;

@@ -63,7 +63,7 @@ impl<N: Nand> Ftl<N> {
         self.remap(lpn.0, ppn)?;
         self.clock += 1;
         self.stats.host_writes += 1;
-        self.stats.waited(self.moves);
+        self.stats.waited(self.moves, 1);
         Ok(())
     }
 

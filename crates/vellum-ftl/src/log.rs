@@ -26,7 +26,8 @@ pub(crate) struct Log {
     pub suspect: bool,
     /// Number of the next page.
     pub ordinal: u32,
-    /// The pages before it, latest first, as many as there are slices.
+    /// The pages before it, latest first: as many as there are slices, and the one that the latest of them
+    /// replaces. A cut may take that one, and a mount then needs its predecessor, however often it is cut itself.
     pub places: Places,
     /// XOR of the pages that the next parity page covers, and how many they are.
     pub parity: Vec<u8>,
@@ -135,7 +136,6 @@ impl<N: Nand> Ftl<N> {
         let ppn = result?;
         self.map.written(&self.l, slice);
         self.log.push(Place { ppn, record_end: stamp.record_end });
-        self.log.places.truncate(self.l.slices);
         self.log.guard = None;
         self.since_meta = 0;
         self.trimmed = None;

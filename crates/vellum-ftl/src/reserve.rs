@@ -15,8 +15,11 @@
 //!   margin. A cut may also bring one overwritten page back, and with it a block that had become free:
 //!   the floor is one more there.
 //!
+//! A batch may take up half of the block that it opens at once: another one is free before it does.
+//!
 //! The metadata log keeps room for two recoveries ([`Ftl::relax_log`]), so that it asks for no block
-//! in the midst of one.
+//! in the midst of one. Mounts that are cut one after another may use that room up; the block that the log
+//! takes then is given back before the host changes anything.
 //!
 //! An erase or program that fails takes a block away without notice; then, and only then, the last
 //! block may be opened ([`crate::Stats::last_resorts`]).
@@ -116,12 +119,15 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Has the log take up no more blocks than it needs: cuts leave its latest pages scattered, and
-    /// each page written anew replaces the oldest one.
+    /// each page written anew replaces the oldest one. A block that it took while mounts were cut one after
+    /// another goes back as soon as the log can do without: collection counts on it.
     pub(crate) fn relax_log(&mut self) -> Result<(), FtlError> {
-        let mut most = self.l.slices;
-        while self.tight() && most > 0 {
-            self.write_meta(false)?;
-            most -= 1;
+        let mut most = self.l.slices + 1;
+        while (self.tight() || self.ring_is_long()) && most > 0 {
+            if !self.shrink_ring()? {
+                self.write_meta(false)?;
+                most -= 1;
+            }
         }
         Ok(())
     }

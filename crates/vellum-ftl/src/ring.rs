@@ -3,6 +3,7 @@
 use crate::FtlError;
 use crate::blocks::Role;
 use crate::ftl::Ftl;
+use crate::layout::LOG_SLACK;
 use alloc::vec::Vec;
 use vellum_nand::Nand;
 
@@ -35,11 +36,6 @@ impl<N: Nand> Ftl<N> {
                 continue;
             };
             let may = self.counted && !core::mem::replace(&mut exchanged, true);
-            // More than the log needs.
-            if may && old.len() > 1 && self.anchor.ring.len() > self.l.ring() as usize {
-                self.release(block)?;
-                continue;
-            }
             // More worn than one that rests: that one's turn.
             if may && let Some(rested) = self.rested_block(self.blocks.erases(block)) {
                 self.exchange(block, rested)?;
@@ -75,6 +71,26 @@ impl<N: Nand> Ftl<N> {
         let Some(block) = self.least_worn_free() else { return Err(self.worn_out()) };
         self.join(block);
         self.write_anchor()
+    }
+
+    /// Whether the ring has grown beyond what the log needs, which takes a block that collection counts on.
+    pub(crate) fn ring_is_long(&self) -> bool {
+        self.counted && self.anchor.ring.len() > self.l.ring() as usize
+    }
+
+    /// Gives a block of a ring that is too long back, the most worn one that holds nothing that is needed. False
+    /// while the log can't spare one.
+    pub(crate) fn shrink_ring(&mut self) -> Result<bool, FtlError> {
+        let most = self.log.left.saturating_sub(LOG_SLACK);
+        if !self.ring_is_long() || self.log.left == u32::MAX || most < self.l.safe_pages {
+            return Ok(false);
+        }
+        let whole = |b: &u32| !self.log.failing.contains(b);
+        let spare = self.outdated().filter(whole).max_by_key(|&b| self.blocks.erases(b));
+        let Some(block) = spare else { return Ok(false) };
+        self.log.left -= self.l.safe_pages;
+        self.release(block)?;
+        Ok(true)
     }
 
     /// A free block is one of the ring's now.

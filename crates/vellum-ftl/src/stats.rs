@@ -67,7 +67,7 @@ pub struct Stats {
     pub meta_rebuilt: u32,
     /// Page reads of the last mount, until a request could be served.
     pub mount_reads: u64,
-    /// Most page moves for one host write.
+    /// Most page moves for one host write; of a batch, for each of its pages.
     pub worst_moves: u32,
     /// Host operations by page moves they waited for: 0, 1, 2–3, 4–7, 8–15, …
     pub moves: [u64; 12],
@@ -106,8 +106,8 @@ impl Stats {
     }
 
     #[inline]
-    pub(crate) fn waited(&mut self, moves: u32) {
-        self.worst_moves = self.worst_moves.max(moves);
+    pub(crate) fn waited(&mut self, moves: u32, pages: u32) {
+        self.worst_moves = self.worst_moves.max(moves.div_ceil(pages.max(1)));
         let class = (32 - moves.leading_zeros()) as usize;
         self.moves[class.min(11)] += 1;
     }

@@ -14,8 +14,8 @@ use vellum_nand::Nand;
 const WEAR_BIAS: i64 = 1 << 13;
 
 impl<N: Nand> Ftl<N> {
-    /// Picks the next block to be emptied, if one is needed.
-    pub(crate) fn choose(&mut self) -> Result<(), FtlError> {
+    /// Picks the next block to be emptied, if one must be, or if fewer than `wanted` are free.
+    pub(crate) fn choose(&mut self, wanted: u32) -> Result<(), FtlError> {
         while let Some((block, cause)) = self.pending.pop() {
             if self.blocks.role(block) == Role::Open && !self.leave(block)? {
                 self.pending.insert(0, (block, cause));
@@ -36,8 +36,8 @@ impl<N: Nand> Ftl<N> {
             }
             return self.start(Victim { block, next: 0, class, cause, full });
         }
-        self.settle_trims(self.low())?;
-        if !self.short() {
+        self.settle_trims(wanted)?;
+        if self.sure_free() >= wanted {
             return Ok(());
         }
         self.count_all()?;

@@ -1,9 +1,8 @@
 //! Mounts: how many pages they read, and what they refuse.
 
 use vellum_block::Rng;
-use vellum_ftl::campaign::Campaign;
-use vellum_ftl::{Config, Ftl, FtlError, Lpn, MapMode};
-use vellum_nand::{CellKind, EraseBlock, Geometry, Model, ModelConfig, Nand};
+use vellum_ftl::{Config, Ftl, FtlError, Lpn};
+use vellum_nand::{EraseBlock, Geometry, Model, ModelConfig, Nand};
 
 /// The most that a mount and the first read after it take on a common chip, whatever the traffic.
 const READS: u64 = 64;
@@ -71,27 +70,4 @@ fn another_version_is_named_and_nothing_is_written() {
         assert_eq!((after.programs, after.erases), (before.programs, before.erases));
     }
     Ftl::mount(chip, Config::new(300)).unwrap();
-}
-
-/// Blocks that were free before a discard are a reserve right after it, too: they are told from those that it
-/// empties, though nobody had counted since the mount.
-#[test]
-fn a_discard_right_after_a_mount_leaves_the_reserve_known() {
-    let campaign = Campaign::small(CellKind::Slc, MapMode::Flat);
-    let (config, pages) = (campaign.config, u64::from(campaign.config.logical_pages));
-    let mut ftl = Ftl::format(Model::new(campaign.chip).unwrap(), config).unwrap();
-    let (mut rng, page) = (Rng::new(8), vec![1; 512]);
-    (0..pages).for_each(|lpn| ftl.write(Lpn(lpn as u32), &page).unwrap());
-    for round in 0..2_000 {
-        for _ in 0..rng.below(40) {
-            let among = if rng.below(3) == 0 { 24 } else { pages };
-            ftl.write(Lpn(rng.below(among) as u32), &page).unwrap();
-        }
-        let chip = if round % 2 == 0 { ftl.shut_down().unwrap() } else { ftl.into_nand() };
-        ftl = Ftl::mount(chip, config).unwrap();
-        ftl.trim(Lpn(rng.below(pages - 12) as u32), 1 + rng.below(12) as u32).unwrap();
-        ftl.write(Lpn(rng.below(pages) as u32), &page).unwrap();
-        let reserve = ftl.reserve();
-        assert!(reserve.free > 0 && reserve.holds(), "{round}: {reserve:?}");
-    }
 }

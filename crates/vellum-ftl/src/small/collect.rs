@@ -39,7 +39,7 @@ impl<N: Nand> Small<N> {
         {
             looked += 1;
         }
-        self.stats.waited((self.moves() - before) as u32);
+        self.stats.waited((self.moves() - before) as u32, 1);
         self.heal()
     }
 

@@ -205,8 +205,6 @@ impl<L: Subject> StateMachineTest for Real<L> {
 
     fn apply(mut real: Real<L>, plain: &Plain, step: Step) -> Real<L> {
         let changes = matches!(step, Step::Write(_) | Step::Batch(_));
-        // A batch may take up more at once than collection reckoned with: recovery's block is there all the same.
-        let batch = matches!(step, Step::Batch(_));
         let touched: Vec<u32> = match &step {
             Step::Write(numbers) | Step::Batch(numbers) => plain.lpns(numbers),
             &Step::Trim(first, count) => {
@@ -243,9 +241,7 @@ impl<L: Subject> StateMachineTest for Real<L> {
         real.check(touched.into_iter(), plain);
         if let Some(ftl) = real.layer.tables() {
             // A mount leaves it to the next change.
-            let reserve = ftl.reserve();
-            let holds = if batch { reserve.free >= 1 } else { reserve.holds() };
-            assert!(!changes || holds, "{reserve:?}");
+            assert!(!changes || ftl.reserve().holds(), "{:?}", ftl.reserve());
             assert_eq!(ftl.stats().last_resorts, 0);
         }
         assert!(real.layer.stats().worst_moves <= real.layer.most_moves());
