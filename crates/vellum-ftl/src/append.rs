@@ -67,6 +67,7 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Programs a page of frontier `f`'s block.
+    #[inline]
     pub(crate) fn program_data(
         &mut self,
         f: u8,
@@ -140,10 +141,14 @@ impl<N: Nand> Ftl<N> {
 
     /// A frontier with a page to program: `wish`, or for moved pages any with room when blocks are
     /// short.
+    #[inline]
     pub(crate) fn ready_frontier(&mut self, wish: u8, cause: Cause) -> Result<u8, FtlError> {
-        if self.pass_over(wish) {
-            return Ok(wish);
-        }
+        if self.pass_over(wish) { Ok(wish) } else { self.another_frontier(wish, cause) }
+    }
+
+    /// The same when `wish` has no page left.
+    #[cold]
+    fn another_frontier(&mut self, wish: u8, cause: Cause) -> Result<u8, FtlError> {
         if cause == Cause::Host {
             self.make_room_to_open(0)?;
             // Collection may have opened the frontier itself.

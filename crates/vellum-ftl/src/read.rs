@@ -21,10 +21,16 @@ impl<N: Nand> Ftl<N> {
     }
 
     /// Where a logical page is, or [`UNMAPPED`]; reads its slice if need be.
+    #[inline]
     pub(crate) fn lookup(&mut self, lpn: u32) -> Result<u32, FtlError> {
-        if let Some(ppn) = self.map.get(&self.l, lpn) {
-            return Ok(ppn);
+        match self.map.get(&self.l, lpn) {
+            Some(ppn) => Ok(ppn),
+            None => self.look_on_flash(lpn),
         }
+    }
+
+    #[cold]
+    fn look_on_flash(&mut self, lpn: u32) -> Result<u32, FtlError> {
         self.load_slice(self.l.slice_of(lpn).0)?;
         Ok(self.map.get(&self.l, lpn).unwrap_or(UNMAPPED))
     }

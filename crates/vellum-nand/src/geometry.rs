@@ -183,6 +183,13 @@ impl Geometry {
         (if pages.is_power_of_two() { ppa.0 & (pages - 1) } else { ppa.0 % pages }) as u32
     }
 
+    /// The block of a page, and its number in there.
+    #[inline]
+    pub const fn place_of(&self, ppa: Ppa) -> (EraseBlock, u32) {
+        let block = self.block_of(ppa);
+        (block, (ppa.0 - block.0 as u64 * self.pages_per_block as u64) as u32)
+    }
+
     /// The plane of a block.
     pub const fn plane_of(&self, block: EraseBlock) -> u32 {
         block.0 % self.planes as u32

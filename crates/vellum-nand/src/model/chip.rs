@@ -16,16 +16,15 @@ impl Model {
     ) -> Result<(ReadStatus, Option<Frame>), NandError> {
         self.ready()?;
         let g = &self.config.geometry;
-        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
+        let (block, page) = g.place_of(ppa);
         let length = bytes + oob.len();
         self.counters.reads += 1;
         self.counters.bus_bytes += length as u64;
         let bus = self.config.timing.transfer(length);
         self.spend(block, bus, self.config.timing.read, true);
-        let status = self.sense(ppa);
-        let state = self.block(block);
-        oob.copy_from_slice(&state.oob_of(page)[..oob.len()]);
-        Ok((status, state.pages[page as usize].frame))
+        let sensed = self.sense(block, page);
+        oob.copy_from_slice(&self.block(block).oob_of(page)[..oob.len()]);
+        Ok(sensed)
     }
 
     /// Whether the chip's reads give what the cells hold, wrong bits included.
@@ -88,19 +87,24 @@ impl Model {
         }
     }
 
-    /// A program's checks, time and counters, up to the cells.
+    /// A program's checks, time and counters, up to the cells, and where those are.
     #[inline]
-    fn begin_program(&mut self, ppa: Ppa, bytes: usize, oob: usize) -> Result<(), NandError> {
+    fn begin_program(
+        &mut self,
+        ppa: Ppa,
+        bytes: usize,
+        oob: usize,
+    ) -> Result<(EraseBlock, u32), NandError> {
         self.ready()?;
         let g = &self.config.geometry;
         g.check_program(ppa, bytes, oob)?;
-        self.check_program(ppa)?;
-        let array = self.config.timing.program_of(g, g.page_of(ppa));
+        let (block, page) = g.place_of(ppa);
+        self.check_program(block, page)?;
+        let array = self.config.timing.program_of(g, page);
         let bus = self.config.timing.transfer(bytes + oob);
-        let block = g.block_of(ppa);
         self.counters.bus_bytes += (bytes + oob) as u64;
         self.spend(block, bus, array, !self.config.overlapped);
-        Ok(())
+        Ok((block, page))
     }
 }
 
@@ -164,16 +168,16 @@ impl Nand for Model {
     }
 
     fn program(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        self.begin_program(ppa, data.len(), oob.len())?;
+        let (block, page) = self.begin_program(ppa, data.len(), oob.len())?;
         let frame = self.frames.put(data);
-        self.store(ppa, frame, oob)
+        self.store(block, page, frame, oob)
     }
 
     #[inline]
     fn program_page(&mut self, ppa: Ppa, page: &Page, oob: &[u8]) -> Result<(), NandError> {
-        self.begin_program(ppa, page.len(), oob.len())?;
+        let (block, number) = self.begin_program(ppa, page.len(), oob.len())?;
         let frame = self.frames.keep(page);
-        self.store(ppa, frame, oob)
+        self.store(block, number, frame, oob)
     }
 
     fn erase(&mut self, block: EraseBlock) -> Result<(), NandError> {
@@ -209,23 +213,22 @@ impl Nand for Model {
     #[inline]
     fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
         self.ready()?;
-        let g = self.config.geometry;
+        let g = &self.config.geometry;
         g.check_copy(from, to, oob.len())?;
-        let (source, target) = (g.block_of(from), g.block_of(to));
-        self.check_program(to)?;
+        let ((source, from), (target, to)) = (g.place_of(from), g.place_of(to));
+        self.check_program(target, to)?;
         self.counters.reads += 1;
         self.spend(source, self.config.timing.command, self.config.timing.read, true);
-        let status = self.sense(from);
-        let page = g.page_of(from) as usize;
-        let frame = match self.block(source).pages[page].frame {
+        let (status, cells) = self.sense(source, from);
+        let frame = match cells {
             Some(frame) if status.is_readable() => self.frames.share(frame),
             _ => return Ok(status),
         };
         self.counters.copies += 1;
-        let array = self.config.timing.program_of(&g, g.page_of(to));
+        let array = self.config.timing.program_of(&self.config.geometry, to);
         let bus = self.config.timing.transfer(oob.len());
         self.spend(target, bus, array, !self.config.overlapped);
-        self.store(to, frame, oob)?;
+        self.store(target, to, frame, oob)?;
         Ok(status)
     }
 

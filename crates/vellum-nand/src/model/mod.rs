@@ -240,9 +240,8 @@ impl Model {
 
     /// Checks the chip's rules for a program.
     #[inline]
-    fn check_program(&self, ppa: Ppa) -> Result<(), NandError> {
+    fn check_program(&self, block: EraseBlock, page: u32) -> Result<(), NandError> {
         let g = &self.config.geometry;
-        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
         let state = self.block(block);
         if state.marked {
             return Err(NandError::BadBlock { block });
@@ -252,10 +251,11 @@ impl Model {
             return Ok(());
         }
         if times > 0 && page < state.next {
-            return Err(NandError::Reprogrammed { ppa, times, limit: g.programs_per_page });
+            let (ppa, limit) = (g.ppa(block, page), g.programs_per_page);
+            return Err(NandError::Reprogrammed { ppa, times, limit });
         }
         if page < state.next {
-            return Err(NandError::Order { ppa, next: state.next });
+            return Err(NandError::Order { ppa: g.ppa(block, page), next: state.next });
         }
         let (open, limit) = (self.open + 1, self.config.open_blocks);
         if limit > 0 && !state.is_open() && open > limit {
@@ -266,20 +266,26 @@ impl Model {
 
     /// Puts data into the cells, or cuts the power while doing so.
     #[inline]
-    fn store(&mut self, ppa: Ppa, frame: Frame, oob: &[u8]) -> Result<(), NandError> {
+    fn store(
+        &mut self,
+        block: EraseBlock,
+        page: u32,
+        frame: Frame,
+        oob: &[u8],
+    ) -> Result<(), NandError> {
         if let Some((mode, rng)) = self.strikes() {
             let mode = if mode.of_program() { mode } else { CutMode::TornProgram };
+            let ppa = self.config.geometry.ppa(block, page);
             self.cut_program(ppa, frame, oob, mode, rng);
             return Err(NandError::PowerLost);
         }
-        let g = &self.config.geometry;
-        let (block, page) = (g.block_of(ppa), g.page_of(ppa));
         self.counters.programs += 1;
         let state = self.cells.get_mut(block.0);
         let failed = state.is_worn() && self.rng.one_in(2);
         let weak = state.weak && self.rng.one_in(2);
         let was_open = state.is_open();
         state.next = page + 1;
+        let is_open = state.is_open();
         state.set_born(page, self.aged);
         state.oob_of_mut(page)[..oob.len()].copy_from_slice(oob);
         let slot = &mut state.pages[page as usize];
@@ -288,11 +294,10 @@ impl Model {
             slot.flaw = Flaw::Unreadable;
         }
         self.frames.release(slot.frame.replace(frame));
-        let is_open = state.is_open();
         self.open = self.open + u32::from(is_open) - u32::from(was_open && self.open > 0);
         if failed {
             self.counters.program_fails += 1;
-            return Err(NandError::ProgramFailed { ppa });
+            return Err(NandError::ProgramFailed { ppa: self.config.geometry.ppa(block, page) });
         }
         Ok(())
     }

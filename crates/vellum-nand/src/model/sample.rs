@@ -1,21 +1,21 @@
 //! Reading the cells: which codewords err, and by how much.
 
 use super::block::Flaw;
+use super::frames::Frame;
 use super::{Model, Reliability, Stress, every, poisson};
-use crate::{Codeword, Ppa, ReadStatus};
+use crate::{Codeword, EraseBlock, Ppa, ReadStatus};
 use vellum_block::Rng;
 
 impl Model {
-    /// What the error correction says of a page now.
+    /// What the error correction says of a page now, and where its bytes are.
     #[inline]
-    pub(super) fn sense(&mut self, ppa: Ppa) -> ReadStatus {
-        let g = &self.config.geometry;
-        let slot = &self.block(g.block_of(ppa)).pages[g.page_of(ppa) as usize];
-        let sound = slot.flaw == Flaw::None && slot.frame.is_some();
+    pub(super) fn sense(&mut self, block: EraseBlock, page: u32) -> (ReadStatus, Option<Frame>) {
+        let slot = &self.block(block).pages[page as usize];
+        let (frame, sound) = (slot.frame, slot.flaw == Flaw::None && slot.frame.is_some());
         if sound && self.config.reliability == Reliability::Perfect {
-            return self.clean;
+            return (self.clean, frame);
         }
-        self.sense_all(ppa)
+        (self.sense_all(self.config.geometry.ppa(block, page)), frame)
     }
 
     /// The same of any page of any chip.
