@@ -143,7 +143,7 @@ pub(crate) struct Found {
 
 /// What a page is, by its number modulo [`STEP`].
 pub(crate) const STEP: u64 = 4;
-/// The first page of a block that takes the lead: what the other block says, in case that is lost.
+/// The first page of a block that takes the lead, and padding of one that stands alone.
 pub(crate) const INTRO: u64 = 0;
 /// The copy in the other block. It is begun when [`FIRST`] is complete.
 pub(crate) const SECOND: u64 = 1;
@@ -260,7 +260,8 @@ pub(crate) fn find<N: Nand>(
         let named = all.first().filter(|f| f.anchor.blocks.contains(&block));
         let guess = named.map(|f| f.anchor.twin).filter(|&i| i != NONE);
         all.extend(latest_in(nand, g, block, guess, reads)?);
-        all.sort_by_key(|f| core::cmp::Reverse(f.anchor.number));
+        // Nobody knows whether a block's only page will stay.
+        all.sort_by_key(|f| core::cmp::Reverse((f.used > 1, f.anchor.number)));
         // Both copies that the latest one names, and both up to date: nothing else can be newer.
         let named = |f: &Found| f.anchor.blocks.iter().all(|&b| b <= block && !f.anchor.is_bad(b));
         if all.first().is_some_and(named) && is_sure(&all) {

@@ -8,12 +8,13 @@
 //!
 //! 1. A block is written only in the session that erased it. So all of its pages are complete but the
 //!    last one, if a cut fell on that.
-//! 2. A version is written to one block first, with the larger number, then to the other. The block
-//!    that shows the largest number *leads*. So the leader was never half erased: an erase is begun only
-//!    when the other block shows a larger number for sure (rule 4), and its pages stay.
-//! 3. A block takes the lead only with a page after its first one, and the first one says what the
-//!    leader said, with a smaller number. So a leader is sound whether or not its last page is complete:
-//!    it led before, or it holds a complete page of what the leader said.
+//! 2. A version is written to one block first, with the larger number, then to the other. Of the blocks
+//!    with more than one page the one that shows the largest number *leads*. So the leader was never half
+//!    erased: an erase is begun only when the other block shows a larger number for sure (rule 4), and
+//!    that number stays.
+//! 3. A block that is to lead gets the version twice, each with a number above all that were seen. So a
+//!    leader is sound whether or not its last page is complete, and goes on to lead when that fades: the
+//!    first page of it has a number above those of the other block, too.
 //! 4. The block that does not lead is erased, and only that: in the first write after a mount, when the
 //!    leader is sound by rule 3; later, when a page with a larger number was programmed to the leader.
 //!
@@ -56,8 +57,9 @@ struct Slot {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Copies {
     slots: [Slot; 2],
-    /// The one that shows the largest number, and that number.
+    /// The one that leads.
     lead: usize,
+    /// The largest number that was seen or given.
     number: u64,
 }
 
@@ -108,7 +110,7 @@ impl<N: Nand> Ftl<N> {
             let next = if self.anchor.is_bad(block) { NONE } else { self.l.safe_pages };
             *slot = Slot { next, sure: false };
         }
-        self.copies.number = self.anchor.number;
+        self.copies.number = found.iter().map(|f| f.anchor.number).max().unwrap_or(0);
         let lives = |k: &usize| self.copies.lives(*k);
         let slot = |f: &Found| (0..2).filter(lives).find(|&k| self.anchor.blocks[k] == f.block);
         if let Some((k, used)) = found.iter().find_map(|f| Some((slot(f)?, f.used))) {
@@ -126,12 +128,13 @@ impl<N: Nand> Ftl<N> {
         loop {
             let Some(k) = self.copies.first(pages) else { return Err(self.worn_out()) };
             // The next multiple but one.
-            let base = (self.anchor.number / STEP + 2) * STEP;
+            let base = (self.copies.number / STEP + 2) * STEP;
+            self.copies.number = base + FIRST;
             self.anchor.number = base + FIRST;
             if !self.write_first(k, base)? {
                 continue;
             }
-            (self.copies.lead, self.copies.number) = (k, base + FIRST);
+            self.copies.lead = k;
             let other = 1 - k;
             if !self.copies.lives(other) {
                 if self.copies.slots[k].next < pages {
@@ -164,8 +167,8 @@ impl<N: Nand> Ftl<N> {
             }
         }
         if self.copies.slots[k].next == 0 {
-            let intro = self.copies.number.saturating_sub(1) / STEP * STEP + INTRO;
-            if !self.program_copy(k, intro)? {
+            // Once more, so that it stands there completely when the other block is erased.
+            if !self.program_copy(k, base + INTRO)? {
                 return Ok(false);
             }
         }

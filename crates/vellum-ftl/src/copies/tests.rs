@@ -80,12 +80,15 @@ fn cut_on(chip: &Model, session: Session, owed: u64, depth: u32, name: &mut Stri
     let mut once = chip.clone();
     session(&mut once, &mut owed.clone(), name).unwrap();
     for after in 0..operations(&once) - before {
-        for mode in CutMode::ALL {
+        // Unstable pages fade after one, two, or three reads.
+        let faded = (0..4).map(|seed| (CutMode::UnstableBits, seed));
+        let seed = 7 * after + u64::from(depth);
+        for (mode, seed) in CutMode::ALL.map(|mode| (mode, seed)).into_iter().chain(faded) {
             let mut case = chip.clone();
             let mut owed = owed;
             let length = name.len();
-            name.push_str(&alloc::format!(", {} at {after}", mode.name()));
-            case.arm(Cut { after, mode, seed: 7 * after + u64::from(depth) });
+            name.push_str(&alloc::format!(", {} ({seed}) at {after}", mode.name()));
+            case.arm(Cut { after, mode, seed });
             let error = session(&mut case, &mut owed, name).unwrap_err();
             assert_eq!(error, NandError::PowerLost.into(), "{name}");
             case.power_on();
