@@ -44,6 +44,25 @@ impl Division {
         }
     }
 
+    /// As [`divide`](Self::divide); or true and nothing in `state` if the remainder plus `mask` is `parity`
+    /// and the kernel sees that at once.
+    #[cfg_attr(not(all(feature = "std", target_arch = "x86_64")), expect(unused_variables))]
+    #[inline]
+    pub(super) fn divide_unless(
+        &self,
+        data: &[u8],
+        mask: &[u64],
+        parity: &[u8],
+        state: &mut [u64],
+    ) -> bool {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        if let Self::Series(divider) = self {
+            return divider.divide_unless(data, mask, parity, state);
+        }
+        self.divide(data, state);
+        false
+    }
+
     /// The remainder plus `mask` as bytes into `parity`, where a kernel does this at once; whether
     /// it did.
     #[cfg_attr(not(all(feature = "std", target_arch = "x86_64")), expect(unused_variables))]

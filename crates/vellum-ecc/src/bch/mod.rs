@@ -166,18 +166,15 @@ impl Bch {
         self.kernels
     }
 
-    /// Calls `then` with the remainder of `data`, without the mask.
+    /// Calls `then` with room for a remainder, which is zero.
     #[inline]
-    fn divided<R>(&self, data: &[u8], then: impl FnOnce(&mut [u64]) -> R) -> R {
+    fn with_remainder<R>(&self, then: impl FnOnce(&mut [u64]) -> R) -> R {
         let words = self.mask.len();
         let mut short = [0; SHORT_WORDS];
-        if let Some(state) = short.get_mut(..words) {
-            self.division.divide(data, state);
-            return then(state);
+        match short.get_mut(..words) {
+            Some(state) => then(state),
+            None => then(&mut vec![0; words]),
         }
-        let mut long = vec![0; words];
-        self.division.divide(data, &mut long);
-        then(&mut long)
     }
 
     /// Adds `parity` ⊕ mask to the computed remainder; filler bits do not count. Tells whether
@@ -229,7 +226,8 @@ impl Codec for Bch {
         if self.division.encode(data, &self.mask, parity) {
             return Ok(());
         }
-        self.divided(data, |remainder| {
+        self.with_remainder(|remainder| {
+            self.division.divide(data, remainder);
             let mut words = remainder.iter().zip(&self.mask).map(|(word, mask)| word ^ mask);
             let (whole, tail) = parity.as_chunks_mut::<8>();
             // A degenerate code has fewer parity bits than the bytes that m·t asks for.
@@ -251,12 +249,10 @@ impl Codec for Bch {
         if let Some(erased) = blank::restore(data, parity, self.blank_threshold()) {
             return Ok(erased);
         }
-        let located = self.divided(data, |remainder| {
-            if self.subtract(remainder, parity) {
-                self.finder.places(&self.field, remainder)
-            } else {
-                Some(Vec::new())
-            }
+        let located = self.with_remainder(|remainder| {
+            let clean = self.division.divide_unless(data, &self.mask, parity, remainder)
+                || !self.subtract(remainder, parity);
+            if clean { Some(Vec::new()) } else { self.finder.places(&self.field, remainder) }
         });
         let Some(places) = located else { return Ok(Outcome::Uncorrectable) };
         for place in &places {

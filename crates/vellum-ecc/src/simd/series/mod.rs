@@ -82,12 +82,7 @@ impl SeriesDivider {
 
     /// data·x^(64L) mod g' into `state`, which is L words long. `data` is as long as promised.
     pub(crate) fn divide(&self, data: &[u8], state: &mut [u64]) {
-        let all = self.remainder(data);
-        match state.first_chunk_mut() {
-            // A length that is known: no call of a copy.
-            Some(whole) => *whole = all,
-            None => state.copy_from_slice(&all[..state.len()]),
-        }
+        copy_words(&self.remainder(data), state);
     }
 
     /// The same plus `mask`, as big-endian bytes into `parity`, if both have nine words.
@@ -105,6 +100,31 @@ impl SeriesDivider {
         true
     }
 
+    /// As [`divide`](Self::divide), or true and nothing in `state` if the remainder plus `mask` is `parity`.
+    /// (Bits beyond the parity's count here as well: where they differ, it is for the caller to see.)
+    pub(crate) fn divide_unless(
+        &self,
+        data: &[u8],
+        mask: &[u64],
+        parity: &[u8],
+        state: &mut [u64],
+    ) -> bool {
+        let words = self.remainder(data);
+        if let Some(mask) = mask.first_chunk::<WORDS>()
+            && let Some((whole, tail)) = parity.split_first_chunk()
+        {
+            let ([words @ .., last], [masks @ .., mask]) = (&words, mask);
+            // SAFETY: as in `remainder`.
+            let whole = unsafe { are_bytes(words, masks, whole) };
+            let last = (last ^ mask).to_be_bytes();
+            if whole && tail.iter().zip(last).fold(0, |all, (a, b)| all | (a ^ b)) == 0 {
+                return true;
+            }
+        }
+        copy_words(&words, state);
+        false
+    }
+
     #[inline]
     fn remainder(&self, data: &[u8]) -> [u64; WORDS] {
         let (groups, rest) = data.as_chunks::<GROUP>();
@@ -112,6 +132,15 @@ impl SeriesDivider {
         // SAFETY: a value of this type exists only if `Kernels::detect` found AVX2 and VPCLMULQDQ
         // beside PCLMULQDQ and SSSE3.
         unsafe { remainder(groups, &self.groups, &self.finish) }
+    }
+}
+
+#[inline]
+fn copy_words(words: &[u64; WORDS], state: &mut [u64]) {
+    match state.first_chunk_mut() {
+        // A length that is known: no call of a copy.
+        Some(whole) => *whole = *words,
+        None => state.copy_from_slice(&words[..state.len()]),
     }
 }
 
@@ -123,4 +152,18 @@ fn to_bytes(words: &[u64; WORDS - 1], mask: &[u64; WORDS - 1], bytes: &mut [u8; 
     for (to, (word, mask)) in to.iter_mut().zip(words.iter().zip(mask)) {
         *to = (word ^ mask).to_be_bytes();
     }
+}
+
+/// Whether those are `bytes`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn are_bytes(
+    words: &[u64; WORDS - 1],
+    mask: &[u64; WORDS - 1],
+    bytes: &[u8; 8 * (WORDS - 1)],
+) -> bool {
+    let (found, _) = bytes.as_chunks();
+    let pairs = words.iter().zip(mask).zip(found);
+    pairs.fold(0, |all, ((word, mask), found)| all | (word ^ mask ^ u64::from_be_bytes(*found)))
+        == 0
 }
