@@ -5,6 +5,7 @@
 mod checksum;
 pub mod curve;
 mod error;
+pub mod foresee;
 mod names;
 mod page;
 mod pager;

@@ -143,21 +143,23 @@ impl Prefetch for MajorityTrend {
 
 /// Record and prefetch (Ustiugov et al., *Benchmarking, Analysis, and Optimization of Serverless
 /// Function Snapshots*, ASPLOS 2021): the missing pages of one run, in order, are brought ahead of
-/// time in the next. On a replayed run it is exact.
+/// time in the next. On a replayed run it is exact: a page that was missing several times is found at
+/// its next place in the order.
 #[derive(Debug, Clone)]
 pub struct Recorded {
     order: Vec<PageNo>,
-    /// By page: its first place in the order.
-    place: std::collections::BTreeMap<u32, u32>,
+    /// Pages with their places in the order.
+    places: std::collections::BTreeSet<(u32, u32)>,
+    /// The place that the run has come to.
+    at: u32,
     ahead: u32,
 }
 
 impl Recorded {
     /// Follows `order`, the missing pages of an earlier run, `ahead` pages ahead.
     pub fn new(order: Vec<PageNo>, ahead: u32) -> Self {
-        let places = order.iter().enumerate().rev();
-        let place = places.map(|(at, page)| (page.get(), at as u32)).collect();
-        Recorded { order, place, ahead }
+        let places = (0..).zip(&order).map(|(at, page)| (page.get(), at)).collect();
+        Recorded { order, places, at: 0, ahead }
     }
 }
 
@@ -167,9 +169,12 @@ impl Prefetch for Recorded {
     }
 
     fn missing(&mut self, page: PageNo, wanted: &mut Vec<PageNo>) {
-        let Some(&at) = self.place.get(&page.get()) else { return };
-        let next = self.order.iter().skip(at as usize + 1).take(self.ahead as usize);
-        wanted.extend(next.copied());
+        // Where the run is, or where it begins anew.
+        let page = page.get();
+        let from = |at: u32| self.places.range((page, at)..=(page, u32::MAX)).next();
+        let Some(&(_, at)) = from(self.at).or_else(|| from(0)) else { return };
+        self.at = at + 1;
+        wanted.extend(self.order.iter().skip(self.at as usize).take(self.ahead as usize));
     }
 }
 
@@ -227,5 +232,15 @@ mod tests {
         assert_eq!(ask(&mut recorded, 9), [2, 7]);
         assert_eq!(ask(&mut recorded, 1), []);
         assert_eq!(ask(&mut recorded, 100), []);
+    }
+
+    #[test]
+    fn a_page_that_was_missing_twice_is_found_where_the_run_is() {
+        let order = [5, 9, 2, 5, 7, 1].map(PageNo::new).to_vec();
+        let mut recorded = Recorded::new(order, 2);
+        assert_eq!(ask(&mut recorded, 5), [9, 2]);
+        assert_eq!(ask(&mut recorded, 5), [7, 1]);
+        // From the beginning again.
+        assert_eq!(ask(&mut recorded, 9), [2, 5]);
     }
 }

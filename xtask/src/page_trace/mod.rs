@@ -12,6 +12,7 @@ use std::io::{BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vellum_pager::curve::MissRatioCurve;
+use vellum_pager::foresee::foresee;
 use vellum_pager::policy::{Belady, NAMES, by_name};
 use vellum_pager::simulate::{Score, simulate};
 use vellum_pager::trace::Trace;
@@ -24,9 +25,13 @@ pub struct Args {
     /// Pages of memory, as numbers or as a share of the footprint
     #[arg(long, value_delimiter = ',', default_value = "5%,10%,25%,50%")]
     sizes: Vec<String>,
-    /// Policies, of: selector, lru, clock, 2q, arc, slru, s3-fifo, clock2q+, sieve, random, belady
+    /// Policies, of: selector, lru, clock, 2q, arc, slru, s3-fifo, clock2q+, sieve, random, belady, and
+    /// foreseen: Belady's choice, with the pages that will be missing next in each fetch
     #[arg(long, value_delimiter = ',')]
     policies: Vec<String>,
+    /// Pages that a fetch brings where what comes is foreseen
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    together: u32,
     /// Only the first so many references
     #[arg(long)]
     limit: Option<usize>,
@@ -47,8 +52,8 @@ pub struct Outcome {
     trace: Trace,
     sizes: Vec<u32>,
     policies: Vec<String>,
-    /// By policy, then by size.
-    scores: Vec<Vec<Score>>,
+    /// By policy, then by size: misses, each of which a run waits for, and pages fetched.
+    scores: Vec<Vec<(Score, u64)>>,
     curve: MissRatioCurve,
 }
 
@@ -128,11 +133,15 @@ fn play(args: &Args) -> Result<Outcome> {
     let sizes = args.sizes.iter().map(|text| pages(text, &trace)).collect::<Result<Vec<_>>>()?;
     let mut policies = args.policies.clone();
     if policies.is_empty() {
-        policies = NAMES.iter().map(|&name| name.to_owned()).chain(["belady".into()]).collect();
+        policies = NAMES.into_iter().chain(KNOWING).map(str::to_owned).collect();
     }
-    let known = |name: &String| name == "belady" || NAMES.contains(&name.as_str());
+    let known = |name: &String| NAMES.into_iter().chain(KNOWING).any(|known| known == name);
     if let Some(name) = policies.iter().find(|name| !known(name)) {
-        bail!("there is no policy `{name}`; there are {}, belady", NAMES.join(", "));
+        bail!(
+            "there is no policy `{name}`; there are {}, {}",
+            NAMES.join(", "),
+            KNOWING.join(", ")
+        );
     }
     // Hidden where standard error is no terminal.
     let bar = ProgressBar::new((policies.len() * sizes.len() + 1) as u64);
@@ -142,7 +151,7 @@ fn play(args: &Args) -> Result<Outcome> {
         bar.set_message(name.clone());
         let mut row = Vec::new();
         for &size in &sizes {
-            row.push(score(name, &trace, size));
+            row.push(score(name, &trace, size, args.together));
             bar.inc(1);
         }
         scores.push(row);
@@ -155,12 +164,21 @@ fn play(args: &Args) -> Result<Outcome> {
     Ok(Outcome { name, trace, sizes, policies, scores, curve })
 }
 
-fn score(name: &str, trace: &Trace, size: u32) -> Score {
+/// What knows all that comes.
+const KNOWING: [&str; 2] = ["belady", "foreseen"];
+
+/// What a policy did with the trace, and the pages that were fetched.
+fn score(name: &str, trace: &Trace, size: u32, together: u32) -> (Score, u64) {
     let (references, pages) = (trace.references(), trace.pages());
-    match by_name(name, pages, size) {
+    let score = match by_name(name, pages, size) {
         Some(mut policy) => simulate(&mut *policy, references),
+        None if name == "foreseen" => {
+            let run = foresee(references, pages, size, together);
+            return (Score { references: run.references, misses: run.waits }, run.fetched);
+        }
         None => simulate(&mut Belady::new(references, pages, size), references),
-    }
+    };
+    (score, score.misses)
 }
 
 fn table(outcome: &Outcome) -> Table {
@@ -179,7 +197,7 @@ fn table(outcome: &Outcome) -> Table {
         std::iter::once("policy").chain(heads.iter().map(String::as_str)).collect();
     let mut table = Table::new(&title, &head);
     for (name, row) in outcome.policies.iter().zip(&outcome.scores) {
-        let cells = row.iter().flat_map(|score| {
+        let cells = row.iter().flat_map(|(score, _)| {
             [score.misses.into(), format!("{:.4}", score.miss_ratio() * 100.0).into()]
         });
         table.row(std::iter::once(Value::from(name.as_str())).chain(cells));
@@ -193,10 +211,10 @@ fn as_json(outcome: &Outcome) -> Value {
         .iter()
         .zip(&outcome.scores)
         .flat_map(|(name, row)| {
-            outcome.sizes.iter().zip(row).map(move |(size, score)| {
+            outcome.sizes.iter().zip(row).map(move |(size, (score, fetched))| {
                 json!({
                     "policy": name, "pages": size, "misses": score.misses,
-                    "miss_ratio": score.miss_ratio(),
+                    "miss_ratio": score.miss_ratio(), "fetched": fetched,
                 })
             })
         })

@@ -6,9 +6,9 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 400.0;
-const COLOURS: [&str; 11] = [
+const COLOURS: [&str; 12] = [
     "#c44e52", "#4c72b0", "#dd8452", "#55a868", "#8172b3", "#937860", "#da8bc3", "#64b5cd",
-    "#ccb974", "#8c8c8c", "#000000",
+    "#ccb974", "#8c8c8c", "#000000", "#7a0177",
 ];
 
 /// The curve at sizes from 1 % of the footprint up, as pages and ratio.
@@ -24,7 +24,7 @@ pub fn points(outcome: &Outcome) -> Vec<(u64, f64)> {
 /// The plot as SVG.
 pub fn svg(outcome: &Outcome) -> String {
     let points = points(outcome);
-    let all = outcome.scores.iter().flatten().map(|score| score.miss_ratio());
+    let all = outcome.scores.iter().flatten().map(|(score, _)| score.miss_ratio());
     let ratios = || all.clone().chain(points.iter().map(|&(_, ratio)| ratio)).filter(|&r| r > 0.0);
     let (low, high) = (ratios().fold(1.0, f64::min), ratios().fold(1e-9, f64::max));
     let most = f64::from(outcome.trace.pages()).max(2.0);
@@ -73,7 +73,7 @@ pub fn svg(outcome: &Outcome) -> String {
             .sizes
             .iter()
             .zip(row)
-            .map(|(&size, score)| (x(size.into()), y(score.miss_ratio())))
+            .map(|(&size, (score, _))| (x(size.into()), y(score.miss_ratio())))
             .collect();
         let line: String = marks.iter().map(|(x, y)| format!("{x:.1},{y:.1} ")).collect();
         let _ = writeln!(s, "<polyline fill=\"none\" stroke=\"{colour}\" points=\"{line}\"/>");
