@@ -5,8 +5,7 @@
 //! Strategies* (SIGMETRICS 1995): a fetch brings the pages that would be missing next, in their order; each takes
 //! the place of the page whose next use is farthest away; and none takes the place of one that is used before it.
 
-use crate::policy::next_uses;
-use std::collections::BinaryHeap;
+use crate::policy::{Upcoming, next_uses};
 
 /// What such a run comes to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -20,60 +19,23 @@ pub struct Foreseen {
     pub fetched: u64,
 }
 
-/// Held pages, by what is known of their next use.
-struct Held {
-    /// By page: its next reference; `None` for a page that is not held.
-    next: Box<[Option<u32>]>,
-    /// Pages by next reference; entries of a reference that has passed are stale.
-    far: BinaryHeap<(u32, u32)>,
-    count: u32,
-}
-
-impl Held {
-    fn holds(&self, page: u32) -> bool {
-        self.next[page as usize].is_some()
-    }
-
-    fn put(&mut self, page: u32, next: u32) {
-        self.count += u32::from(self.next[page as usize].replace(next).is_none());
-        self.far.push((next, page));
-    }
-
-    /// Drops the page that is used last of all, if that is after reference `before`; whether it did.
-    fn displace(&mut self, before: Option<u32>) -> bool {
-        while let Some(&(next, page)) = self.far.peek() {
-            if self.next[page as usize] != Some(next) {
-                self.far.pop();
-                continue;
-            }
-            if before.is_some_and(|before| next <= before) {
-                return false;
-            }
-            self.far.pop();
-            self.next[page as usize] = None;
-            self.count -= 1;
-            return true;
-        }
-        false
-    }
-}
-
 /// Runs a trace of pages below `pages` with `capacity` of them held (at least one), and at most `together` pages
-/// a fetch. Memory: 4 bytes a reference, 24 a page. Time: O(n log n), each reference is looked at twice.
+/// a fetch. Memory: 4 bytes a reference, 8 a page, at most 32 a page that is held. Time: O(n log n), each reference is looked at twice.
 pub fn foresee(trace: &[u32], pages: u32, capacity: u32, together: u32) -> Foreseen {
     let next = next_uses(trace, pages);
-    let held = vec![None; pages as usize].into();
-    let mut held = Held { next: held, far: BinaryHeap::new(), count: 0 };
+    let mut held = Upcoming::new(pages);
     let mut seen = Foreseen { references: trace.len() as u64, waits: 0, fetched: 0 };
     for (at, &page) in trace.iter().enumerate() {
         if !held.holds(page) {
             seen.waits += 1;
             seen.fetched += 1;
-            if held.count >= capacity.max(1) {
-                held.displace(None);
-            }
             // The page that is waited for stays while others come with it.
             let room = capacity.saturating_sub(1);
+            if held.len() > room
+                && let Some((_, last)) = held.farthest()
+            {
+                held.forget(last);
+            }
             seen.fetched += bring(&mut held, trace, at, room, together.saturating_sub(1));
         }
         held.put(page, next[at]);
@@ -82,7 +44,7 @@ pub fn foresee(trace: &[u32], pages: u32, capacity: u32, together: u32) -> Fores
 }
 
 /// Fetches the pages that will be missing next after reference `at`; how many.
-fn bring(held: &mut Held, trace: &[u32], at: usize, room: u32, most: u32) -> u64 {
+fn bring(held: &mut Upcoming, trace: &[u32], at: usize, room: u32, most: u32) -> u64 {
     let mut brought = 0;
     for (when, &page) in (0_u32..).zip(trace).skip(at + 1) {
         if brought >= most {
@@ -91,8 +53,11 @@ fn bring(held: &mut Held, trace: &[u32], at: usize, room: u32, most: u32) -> u64
         if held.holds(page) || page == trace[at] {
             continue;
         }
-        if held.count >= room && !held.displace(Some(when)) {
-            break;
+        if held.len() >= room {
+            match held.farthest() {
+                Some((next, last)) if next > when => held.forget(last),
+                _ => break,
+            }
         }
         held.put(page, when);
         brought += 1;

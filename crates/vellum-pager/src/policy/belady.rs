@@ -17,35 +17,82 @@ pub(crate) fn next_uses(trace: &[u32], pages: u32) -> Box<[u32]> {
     next
 }
 
+/// Held pages by their next reference, and which of them is used last of all.
+#[derive(Debug, Clone)]
+pub(crate) struct Upcoming {
+    /// By page: its next reference; `None` for a page that is not held.
+    held: Box<[Option<u32>]>,
+    /// Held pages by next reference; entries of a reference that has passed are stale.
+    far: BinaryHeap<(u32, u32)>,
+    len: u32,
+}
+
+/// Entries up to which stale ones are left where they are.
+const FEW: usize = 64;
+
+impl Upcoming {
+    pub(crate) fn new(pages: u32) -> Self {
+        let held = vec![None; pages as usize].into();
+        Upcoming { held, far: BinaryHeap::new(), len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn holds(&self, page: u32) -> bool {
+        self.held[page as usize].is_some()
+    }
+
+    /// The page is held, and referenced next at `next`.
+    pub(crate) fn put(&mut self, page: u32, next: u32) {
+        self.len += u32::from(self.held[page as usize].replace(next).is_none());
+        if self.far.len() >= 2 * self.len as usize + FEW {
+            let held = &self.held;
+            self.far.retain(|&(next, page)| held[page as usize] == Some(next));
+        }
+        self.far.push((next, page));
+    }
+
+    pub(crate) fn forget(&mut self, page: u32) {
+        self.len -= u32::from(self.held[page as usize].take().is_some());
+    }
+
+    /// The page that is used last of all, with its next reference before it.
+    pub(crate) fn farthest(&mut self) -> Option<(u32, u32)> {
+        while let Some(&(next, page)) = self.far.peek() {
+            if self.held[page as usize] == Some(next) {
+                return Some((next, page));
+            }
+            self.far.pop();
+        }
+        None
+    }
+}
+
 /// The best that any policy can do on one known trace: the bound that others are shown against, and
 /// a policy of its own where a recorded run is replayed. References must come in the trace's order.
 #[derive(Debug, Clone)]
 pub struct Belady {
     /// By reference: where the same page is referenced next.
     next: Box<[u32]>,
-    /// By page: its next reference; `None` for a page that is not held.
-    held: Box<[Option<u32>]>,
-    /// Held pages by next reference; entries of a reference that has passed are stale.
-    far: BinaryHeap<(u32, u32)>,
+    held: Upcoming,
     at: usize,
-    len: u32,
     capacity: u32,
 }
 
 impl Belady {
     /// For a trace of pages below `pages`, `capacity` of them held. Memory: 4 bytes a reference, 8 a
-    /// page. References after the end of the trace are taken as never repeated.
+    /// page, at most 32 a page that is held. References after the end of the trace are taken as never repeated.
     pub fn new(trace: &[u32], pages: u32, capacity: u32) -> Self {
-        let next = next_uses(trace, pages);
-        let held = vec![None; pages as usize].into();
-        Belady { next, held, far: BinaryHeap::new(), at: 0, len: 0, capacity }
+        Belady { next: next_uses(trace, pages), held: Upcoming::new(pages), at: 0, capacity }
     }
 
     fn step(&mut self, page: u32) {
         let next = self.next.get(self.at).copied().unwrap_or(NEVER);
         self.at += 1;
-        self.held[page as usize] = Some(next);
-        self.far.push((next, page));
+        self.held.put(page, next);
     }
 }
 
@@ -55,7 +102,7 @@ impl Policy for Belady {
     }
 
     fn len(&self) -> u32 {
-        self.len
+        self.held.len()
     }
 
     fn capacity(&self) -> u32 {
@@ -68,7 +115,7 @@ impl Policy for Belady {
 
     #[inline]
     fn contains(&self, page: u32) -> bool {
-        self.held[page as usize].is_some()
+        self.held.holds(page)
     }
 
     fn touch(&mut self, page: u32) {
@@ -76,30 +123,26 @@ impl Policy for Belady {
     }
 
     fn admit(&mut self, page: u32) {
-        self.len += 1;
         self.step(page);
     }
 
     fn victim(&mut self, _: Option<u32>, keep: Keep<'_>) -> Option<u32> {
         let mut kept = Vec::new();
         let mut found = None;
-        while let Some((next, page)) = self.far.pop() {
-            if self.held[page as usize] != Some(next) {
-                continue;
-            }
+        while let Some((next, page)) = self.held.farthest() {
+            self.held.far.pop();
             if !keep(page) {
                 found = Some(page);
                 break;
             }
             kept.push((next, page));
         }
-        self.far.extend(kept);
+        self.held.far.extend(kept);
         self.forget(found?);
         found
     }
 
     fn forget(&mut self, page: u32) {
-        self.len -= 1;
-        self.held[page as usize] = None;
+        self.held.forget(page);
     }
 }

@@ -17,7 +17,7 @@ mod two_q;
 
 pub use arc::Arc;
 pub use belady::Belady;
-pub(crate) use belady::{NEVER, next_uses};
+pub(crate) use belady::{NEVER, Upcoming, next_uses};
 pub use core::Alone;
 use core::Core;
 pub use one_queue::{Clock, Lru, OneQueue, Sieve};
