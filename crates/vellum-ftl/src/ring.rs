@@ -35,9 +35,11 @@ impl<N: Nand> Ftl<N> {
                 self.grow_ring()?;
                 continue;
             };
-            let may = self.counted && !core::mem::replace(&mut exchanged, true);
             // More worn than one that rests: that one's turn.
-            if may && let Some(rested) = self.rested_block(self.blocks.erases(block)) {
+            if self.counted
+                && !core::mem::replace(&mut exchanged, true)
+                && let Some(rested) = self.rested_block(self.blocks.erases(block))
+            {
                 self.exchange(block, rested)?;
                 continue;
             }
