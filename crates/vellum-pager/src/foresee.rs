@@ -20,7 +20,8 @@ pub struct Foreseen {
 }
 
 /// Runs a trace of pages below `pages` with `capacity` of them held (at least one), and at most `together` pages
-/// a fetch. Memory: 4 bytes a reference, 8 a page, at most 32 a page that is held. Time: O(n log n), each reference is looked at twice.
+/// a fetch. Memory: 4 bytes a reference, 8 a page, at most 32 a page that is held. Time: O(n log n), each
+/// reference is looked at twice.
 pub fn foresee(trace: &[u32], pages: u32, capacity: u32, together: u32) -> Foreseen {
     let next = next_uses(trace, pages);
     let mut held = Upcoming::new(pages);
