@@ -50,6 +50,28 @@ impl<C: Codec> Checked<C> {
         &self.within
     }
 
+    /// Decodes by the code within, and believes it if the CRC agrees.
+    fn decode_within(
+        &self,
+        data: &mut [u8],
+        parity: &mut [u8],
+        decode: impl FnOnce(&mut [u8], &mut [u8]) -> Result<Outcome, EccError>,
+    ) -> Result<Outcome, EccError> {
+        check_lengths(self, data.len(), parity.len())?;
+        let (crc, rest) = parity.split_at_mut(CRC);
+        let mut message = [&*data, &*crc].concat();
+        let mut trial = rest.to_vec();
+        let outcome = decode(&mut message, &mut trial)?;
+        let (decoded, stored) = message.split_at(data.len());
+        if !outcome.is_ok() || self.crc(decoded) != stored {
+            return Ok(Outcome::Uncorrectable);
+        }
+        data.copy_from_slice(decoded);
+        crc.copy_from_slice(stored);
+        rest.copy_from_slice(&trial);
+        Ok(outcome)
+    }
+
     /// The CRC as it is stored.
     fn crc(&self, data: &[u8]) -> [u8; CRC] {
         (crc32fast::hash(data) ^ self.mask).to_le_bytes()
@@ -81,18 +103,18 @@ impl<C: Codec> Codec for Checked<C> {
     }
 
     fn decode(&self, data: &mut [u8], parity: &mut [u8]) -> Result<Outcome, EccError> {
-        check_lengths(self, data.len(), parity.len())?;
-        let (crc, rest) = parity.split_at_mut(CRC);
-        let mut message = [&*data, &*crc].concat();
-        let mut trial = rest.to_vec();
-        let outcome = self.within.decode(&mut message, &mut trial)?;
-        let (decoded, stored) = message.split_at(data.len());
-        if !outcome.is_ok() || self.crc(decoded) != stored {
-            return Ok(Outcome::Uncorrectable);
-        }
-        data.copy_from_slice(decoded);
-        crc.copy_from_slice(stored);
-        rest.copy_from_slice(&trial);
-        Ok(outcome)
+        self.decode_within(data, parity, |data, parity| self.within.decode(data, parity))
+    }
+
+    /// Data and CRC are the data of the code within, so a read is the same to it.
+    fn decode_reads(
+        &self,
+        reads: &[&[u8]],
+        data: &mut [u8],
+        parity: &mut [u8],
+    ) -> Result<Outcome, EccError> {
+        self.decode_within(data, parity, |data, parity| {
+            self.within.decode_reads(reads, data, parity)
+        })
     }
 }

@@ -1,7 +1,6 @@
-//! The contract every code of this crate meets: [`Codec`], what a decode came to ([`Outcome`]), and
-//! how a call can be wrong ([`EccError`]).
+//! The contract every code of this crate meets: [`Codec`], and what a decode came to ([`Outcome`]).
 
-use thiserror::Error;
+pub use crate::error::EccError;
 
 /// What came of decoding one codeword. Not an error: an uncorrectable page is a normal event for
 /// whoever stores data on flash.
@@ -41,117 +40,6 @@ impl Outcome {
     }
 }
 
-/// A call that no reading of the medium explains: a buffer of the wrong length, or a code that
-/// cannot exist.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EccError {
-    /// The data buffer does not fit the code.
-    #[error("data of {found} bytes, the code takes {expected}")]
-    DataLength {
-        /// The length given.
-        found: usize,
-        /// The length the code takes.
-        expected: usize,
-    },
-    /// The parity buffer does not fit the code.
-    #[error("parity of {found} bytes, the code has {expected}")]
-    ParityLength {
-        /// The length given.
-        found: usize,
-        /// The length of the code's parity.
-        expected: usize,
-    },
-    /// A batch whose data and parity hold different numbers of codewords.
-    #[error(
-        "batch of {data} data bytes and {parity} parity bytes is not whole codewords of {data_len} + {parity_len}"
-    )]
-    BatchLength {
-        /// Length of the data given.
-        data: usize,
-        /// Length of the parity given.
-        parity: usize,
-        /// Data bytes of a codeword.
-        data_len: usize,
-        /// Parity bytes of a codeword.
-        parity_len: usize,
-    },
-    /// The Galois field's order is outside 5..=15.
-    #[error("field order {m} is outside 5..=15")]
-    FieldOrder {
-        /// The order asked for.
-        m: u32,
-    },
-    /// The polynomial does not generate all of the field's non-zero elements.
-    #[error("polynomial {polynomial:#x} is not primitive of degree {m}")]
-    NotPrimitive {
-        /// The polynomial asked for, bit *i* the coefficient of *x^i*.
-        polynomial: u32,
-        /// The degree it should have.
-        m: u32,
-    },
-    /// A code that corrects `t` errors does not fit the field.
-    #[error("{t} errors need {parity_bits} parity bits, the field of order {m} has {field_bits}")]
-    Strength {
-        /// Errors to correct.
-        t: usize,
-        /// Field order.
-        m: u32,
-        /// Parity bits that `t` asks for: *m·t*.
-        parity_bits: usize,
-        /// Bits of the longest codeword: *2^m − 1*.
-        field_bits: usize,
-    },
-    /// Data and parity together are longer than the code allows.
-    #[error(
-        "codeword of {data_len} data bytes and {parity_bits} parity bits exceeds {max_bits} bits"
-    )]
-    TooLong {
-        /// Data bytes asked for.
-        data_len: usize,
-        /// Parity bits of the code.
-        parity_bits: usize,
-        /// The longest codeword in bits.
-        max_bits: usize,
-    },
-    /// A [`FixedBch`](crate::FixedBch) whose sizes do not fit its code.
-    #[error("{found} {what}, the code takes {expected}")]
-    Fixed {
-        /// Which size.
-        what: &'static str,
-        /// The size given.
-        found: usize,
-        /// The size that the code takes.
-        expected: usize,
-    },
-    /// More pages than a stripe can have.
-    #[error("stripe of {pages} pages, at most 255 are possible")]
-    Stripe {
-        /// Pages given.
-        pages: usize,
-    },
-    /// More pages of a stripe are lost than its parity can bring back.
-    #[error("{pages} pages lost with {parity} pages of parity at hand")]
-    Lost {
-        /// Pages lost.
-        pages: usize,
-        /// Pages of parity at hand.
-        parity: usize,
-    },
-    /// A quasi-cyclic code with these dimensions cannot be built.
-    #[error("no quasi-cyclic code of {rows} x {columns} circulants of {circulant} bits: {why}")]
-    Construction {
-        /// Block rows asked for.
-        rows: usize,
-        /// Block columns asked for.
-        columns: usize,
-        /// Circulant size asked for.
-        circulant: usize,
-        /// What is wrong with them.
-        why: &'static str,
-    },
-}
-
 /// An error-correcting code over whole bytes: so much data, so much parity beside it.
 ///
 /// Implementations are immutable after construction and take `&self`, so that one codec serves
@@ -184,6 +72,37 @@ pub trait Codec {
     /// [`EccError::DataLength`] or [`EccError::ParityLength`] if a buffer does not fit. Too many
     /// wrong bits are an [`Outcome`], not an error.
     fn decode(&self, data: &mut [u8], parity: &mut [u8]) -> Result<Outcome, EccError>;
+
+    /// Decodes what `data` and `parity` hold with the help of further reads of the same cells at shifted voltages:
+    /// `reads` are data and parity in one piece each, the first of them what the buffers hold. A code that takes
+    /// soft decisions believes the less of a bit the less the reads agree on it; one that does not tries one read
+    /// after the other. The buffers change only where a codeword is found; the bits are those wrong in the buffers.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and [`EccError::DataLength`] for a read that is not as long as a codeword.
+    fn decode_reads(
+        &self,
+        reads: &[&[u8]],
+        data: &mut [u8],
+        parity: &mut [u8],
+    ) -> Result<Outcome, EccError> {
+        check_reads(self, reads, data.len(), parity.len())?;
+        for read in reads {
+            let mut word = read.to_vec();
+            let (trial, check) = word.split_at_mut(data.len());
+            let outcome = self.decode(trial, check)?;
+            if outcome.is_ok() {
+                let bits = differences(data, trial) + differences(parity, check);
+                data.copy_from_slice(trial);
+                parity.copy_from_slice(check);
+                return Ok(match outcome {
+                    Outcome::Erased { .. } => Outcome::Erased { bits },
+                    _ => Outcome::Corrected { bits },
+                });
+            }
+        }
+        Ok(Outcome::Uncorrectable)
+    }
 
     /// Encodes every codeword of a page: `data` holds them one after the other, `parity` likewise.
     ///
@@ -240,6 +159,26 @@ pub(crate) fn check_lengths<C: Codec + ?Sized>(
         return Err(EccError::ParityLength { found: parity, expected: codec.parity_len() });
     }
     Ok(())
+}
+
+/// Bits in which two buffers differ.
+fn differences(one: &[u8], other: &[u8]) -> u32 {
+    one.iter().zip(other).map(|(a, b)| (a ^ b).count_ones()).sum()
+}
+
+/// Checks the buffers of one codeword, and that reads of it are as long.
+pub(crate) fn check_reads<C: Codec + ?Sized>(
+    codec: &C,
+    reads: &[&[u8]],
+    data: usize,
+    parity: usize,
+) -> Result<(), EccError> {
+    check_lengths(codec, data, parity)?;
+    let expected = data + parity;
+    match reads.iter().find(|read| read.len() != expected) {
+        Some(read) => Err(EccError::DataLength { found: read.len(), expected }),
+        None => Ok(()),
+    }
 }
 
 /// Checks both buffers of a batch.

@@ -15,6 +15,7 @@ mod blank;
 mod checked;
 mod codec;
 #[cfg(feature = "alloc")]
+mod error;
 mod field;
 mod fixed;
 mod hamming;

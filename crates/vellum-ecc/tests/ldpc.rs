@@ -1,7 +1,8 @@
 //! The LDPC codes: what they carry with hard and with soft decisions, on every kernel alike.
 
 use vellum_ecc::{
-    Checked, Codec, EccError, Kernels, Ldpc, LdpcParams, Outcome, beliefs_from_reads,
+    Bch, BchParams, Checked, Codec, EccError, Kernels, Ldpc, LdpcParams, Outcome,
+    beliefs_from_reads,
 };
 
 /// xorshift64 (Marsaglia, 2003).
@@ -100,6 +101,56 @@ fn soft_decisions_carry_more_than_hard_ones() {
         }
     }
     assert_eq!((hard, soft), (0, 10));
+}
+
+/// Reads of one codeword help each code in its way: a CRC around it changes nothing, and a code of hard decisions
+/// takes the read that it can decode.
+#[test]
+fn reads_decode_what_one_of_them_does_not() {
+    let ldpc = Checked::new(Ldpc::new(LdpcParams::KIB_1).unwrap());
+    let bch = Bch::new(BchParams::nand(13, 4, 512)).unwrap();
+    let mut random = Random(23);
+    let data = random.bytes(ldpc.data_len());
+    let mut parity = vec![0; ldpc.parity_len()];
+    ldpc.encode(&data, &mut parity).unwrap();
+    let sent = [&data[..], &parity].concat();
+    // As above: 2.4 % of the bits are uncertain, and half of them are wrong in the usual read.
+    let mut near = vec![0; sent.len()];
+    random.noise(&mut near, 24_000);
+    let coin = random.bytes(sent.len());
+    let usual: Vec<u8> =
+        sent.iter().zip(near.iter().zip(&coin)).map(|(s, (n, c))| s ^ n & c).collect();
+    let low: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s | n).collect();
+    let high: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s & !n).collect();
+    let wrong = usual.iter().zip(&sent).map(|(a, b)| (a ^ b).count_ones()).sum();
+    let mut read = usual.clone();
+    let (data, parity) = read.split_at_mut(ldpc.data_len());
+    assert_eq!(ldpc.decode(data, parity).unwrap(), Outcome::Uncorrectable);
+    let reads = [&usual[..], &low, &high];
+    let outcome = ldpc.decode_reads(&reads, data, parity).unwrap();
+    assert_eq!(outcome, Outcome::Corrected { bits: wrong });
+    assert!(read == sent);
+
+    let data = random.bytes(512);
+    let mut parity = vec![0; bch.parity_len()];
+    bch.encode(&data, &mut parity).unwrap();
+    let sent = [&data[..], &parity].concat();
+    let with = |bits: usize| {
+        let mut read = sent.clone();
+        (0..bits).for_each(|i| read[i * 50] ^= 1);
+        read
+    };
+    let (many, few) = (with(6), with(3));
+    let mut read = many.clone();
+    let (data, parity) = read.split_at_mut(512);
+    let outcome = bch.decode_reads(&[&many, &many], data, parity).unwrap();
+    assert_eq!(outcome, Outcome::Uncorrectable);
+    let outcome = bch.decode_reads(&[&many, &few], data, parity).unwrap();
+    assert_eq!(outcome, Outcome::Corrected { bits: 6 });
+    assert!(read == sent);
+    let (data, parity) = read.split_at_mut(512);
+    let error = bch.decode_reads(&[&many[1..]], data, parity).unwrap_err();
+    assert_eq!(error, EccError::DataLength { found: 518, expected: 519 });
 }
 
 #[test]

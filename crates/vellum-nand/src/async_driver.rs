@@ -19,6 +19,7 @@
 //! # Ok::<(), vellum_nand::NandError>(())
 //! ```
 
+use crate::driver::no_offset_but_none;
 use crate::{EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
 use core::future::Future;
 use core::pin::pin;
@@ -95,6 +96,19 @@ pub trait AsyncNand {
         if level == 0 { Ok(()) } else { Err(NandError::Unsupported { what: "read retry" }) }
     }
 
+    /// [`Nand::read_offsets`].
+    fn read_offsets(&self) -> u8 {
+        0
+    }
+
+    /// [`Nand::set_read_offset`].
+    ///
+    /// # Errors
+    /// As there.
+    async fn set_read_offset(&mut self, offset: i8) -> Result<(), NandError> {
+        no_offset_but_none(offset)
+    }
+
     /// [`Nand::is_erased`].
     ///
     /// # Errors
@@ -142,6 +156,12 @@ impl<N: Nand> AsyncNand for Ready<N> {
     async fn set_retry(&mut self, level: u8) -> Result<(), NandError> {
         self.0.set_retry(level)
     }
+    fn read_offsets(&self) -> u8 {
+        self.0.read_offsets()
+    }
+    async fn set_read_offset(&mut self, offset: i8) -> Result<(), NandError> {
+        self.0.set_read_offset(offset)
+    }
     async fn is_erased(&mut self, ppa: Ppa) -> Result<bool, NandError> {
         self.0.is_erased(ppa)
     }
@@ -186,6 +206,12 @@ impl<N: AsyncNand> Nand for Blocking<N> {
     }
     fn set_retry(&mut self, level: u8) -> Result<(), NandError> {
         block_on(self.0.set_retry(level))
+    }
+    fn read_offsets(&self) -> u8 {
+        self.0.read_offsets()
+    }
+    fn set_read_offset(&mut self, offset: i8) -> Result<(), NandError> {
+        block_on(self.0.set_read_offset(offset))
     }
     fn is_erased(&mut self, ppa: Ppa) -> Result<bool, NandError> {
         block_on(self.0.is_erased(ppa))

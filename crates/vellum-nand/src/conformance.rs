@@ -63,6 +63,7 @@ pub async fn run_async<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<
     must("the block is good", !ok("marker", nand.is_marked_bad(block).await)?)?;
     erased_block_reads_as_erased(nand, block).await?;
     pages_come_back(nand, block).await?;
+    references_move(nand, block).await?;
     refusals(nand, block).await?;
     ok("erase at the end", nand.erase(block).await)
 }
@@ -152,6 +153,27 @@ fn pages_change_hands<N: Nand>(nand: &mut N, block: EraseBlock) -> Result<(), Vi
     let short = Page::zeroed(bytes - 1);
     let refused = nand.program_page(g.ppa(block, g.pages_per_block - 1), &short, &[]);
     must("a short page is refused", matches!(refused, Err(NandError::Length { .. })))
+}
+
+/// References move as far as the driver says and no further; a page that was programmed is never taken for an erased
+/// one meanwhile, and reads as before when they are back.
+async fn references_move<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {
+    let ppa = nand.geometry().ppa(block, 0);
+    let mut data = vec![0; nand.geometry().page_bytes as usize];
+    let content = pattern(0, data.len() + nand.geometry().user_oob_bytes() as usize);
+    let last = i8::try_from(nand.read_offsets()).unwrap_or(i8::MAX);
+    for offset in [-last, last, 0] {
+        ok("moving the references", nand.set_read_offset(offset).await)?;
+        let status = ok("read", nand.read(ppa, 0, &mut data, &mut []).await)?;
+        must("a programmed page is not an erased one", !status.is_erased())?;
+    }
+    must("the data comes back", data == content[..data.len()])?;
+    if let Some(beyond) = last.checked_add(1) {
+        let step = "references that can't be there are refused";
+        let refused = nand.set_read_offset(beyond).await;
+        must(step, matches!(refused, Err(NandError::Unsupported { .. })))?;
+    }
+    Ok(())
 }
 
 async fn refusals<N: AsyncNand>(nand: &mut N, block: EraseBlock) -> Result<(), Violation> {

@@ -11,14 +11,22 @@
 //! corrected (and how many bits), lost, or never programmed up to a few flipped bits. With a
 //! [`Checked`] code a CRC-32 stands inside each word: what more errors than the code corrects turn
 //! into another codeword then passes with a probability of 2⁻³².
+//!
+//! What one read does not decode may be decoded from several, between which the chip's references are moved
+//! ([`Corrected::set_soft_reads`]).
+
+mod soft;
+mod words;
 
 use crate::Page;
 use crate::{
-    Codeword, EccSpec, EraseBlock, Geometry, MARKER_BYTES, Nand, NandError, Ppa, ReadStatus,
+    Codeword, EccSpec, EraseBlock, Geometry, MARKER_BYTES, MAX_CODEWORDS, Nand, NandError, Ppa,
+    ReadStatus,
 };
 use alloc::vec;
 use alloc::vec::Vec;
-use vellum_ecc::{Bch, BchParams, Checked, Codec, EccError, Outcome};
+use vellum_ecc::{Bch, BchParams, Checked, Codec, EccError, Ldpc, LdpcParams, Outcome};
+use words::Words;
 
 /// A chip behind a code.
 ///
@@ -30,9 +38,9 @@ pub struct Corrected<N, C> {
     chip: N,
     code: C,
     geometry: Geometry,
-    /// User bytes of the whole page, and of one codeword.
-    user: usize,
-    share: usize,
+    words: Words,
+    /// Pairs of further reads for what one read does not decode.
+    soft: u8,
     page: Vec<u8>,
     spare: Vec<u8>,
     word: Vec<u8>,
@@ -57,6 +65,38 @@ impl<N: Nand> Corrected<N, Checked<Bch>> {
         let data = bytes as usize + room.div_ceil(words as usize) + 4;
         let code = Bch::new(BchParams::nand(m, t, data)).map_err(|_| field)?;
         Corrected::new(chip, Checked::new(code), bytes)
+    }
+}
+
+impl<N: Nand> Corrected<N, Checked<Ldpc>> {
+    /// A quasi-cyclic LDPC code with a CRC: codewords of `bytes` of data (1, 2 or 4 KiB), with an eighth of that for
+    /// parity. What one read does not decode is decoded from up to four more, if the chip can move its references.
+    ///
+    /// # Errors
+    /// When there is no such code, or the out-of-band area has no room for it.
+    pub fn ldpc(chip: N, bytes: u32) -> Result<Self, NandError> {
+        let field = NandError::Geometry { field: "codeword bytes", value: bytes.into() };
+        let params = match bytes {
+            1024 => LdpcParams::KIB_1,
+            2048 => LdpcParams::KIB_2,
+            4096 => LdpcParams::KIB_4,
+            _ => return Err(field),
+        };
+        let words = chip.geometry().page_bytes.checked_div(bytes).unwrap_or(0) as usize;
+        if words == 0 {
+            return Err(field);
+        }
+        let parity = params.rows * params.circulant / 8 + 4;
+        let value = (words * parity) as u64;
+        let room = free(chip.geometry()).checked_sub(words * parity);
+        let room = room.ok_or(NandError::Geometry { field: "parity bytes of a page", value })?;
+        // Columns enough for the data, its share of the user's bytes and the CRC.
+        let data = bytes as usize + room.div_ceil(words) + 4;
+        let columns = params.rows + (8 * data).div_ceil(params.circulant);
+        let code = Ldpc::new(LdpcParams { columns, ..params }).map_err(|_| field)?;
+        let mut corrected = Corrected::new(chip, Checked::new(code), bytes)?;
+        corrected.set_soft_reads(2);
+        Ok(corrected)
     }
 }
 
@@ -89,13 +129,14 @@ impl<N: Nand, C: Codec> Corrected<N, C> {
         geometry.ecc = EccSpec {
             codeword_bytes: bytes,
             correctable: u8::try_from(code.strength()).unwrap_or(u8::MAX - 2),
-            parity_bytes: u8::try_from(parity)
+            parity_bytes: u16::try_from(parity)
                 .map_err(|_| NandError::Geometry { field: "parity bytes", value: parity as u64 })?,
         };
         geometry.check()?;
         let (page, spare) = (vec![0; geometry.page_bytes as usize], vec![0; free(&geometry)]);
         let word = vec![0; code.data_len()];
-        Ok(Corrected { chip, code, geometry, user, share, page, spare, word })
+        let words = Words { bytes: bytes as usize, share, user, parity };
+        Ok(Corrected { chip, code, geometry, words, soft: 0, page, spare, word })
     }
 
     /// The chip below.
@@ -113,70 +154,58 @@ impl<N: Nand, C: Codec> Corrected<N, C> {
         self.chip
     }
 
-    fn words(&self) -> usize {
+    /// Codewords of a page.
+    fn count(&self) -> usize {
         self.geometry.codewords() as usize
     }
 
-    /// The user bytes of codeword `i`.
-    fn share_of(&self, i: usize) -> core::ops::Range<usize> {
-        (i * self.share).min(self.user)..((i + 1) * self.share).min(self.user)
-    }
-
-    /// Puts codeword `i` of the page buffers together; what the user does not fill is 0xff.
-    fn gather(&mut self, i: usize) {
-        let bytes = self.geometry.ecc.codeword_bytes as usize;
-        let share = self.share_of(i);
-        self.word.fill(0xff);
-        self.word[..bytes].copy_from_slice(&self.page[i * bytes..][..bytes]);
-        self.word[bytes..bytes + share.len()].copy_from_slice(&self.spare[share]);
-    }
-
-    /// Decodes codeword `i` in place.
+    /// Decodes codeword `i` of the page buffers in place.
     fn decode(&mut self, i: usize) -> Result<Codeword, NandError> {
-        self.gather(i);
-        let (bytes, parity) = (self.geometry.ecc.codeword_bytes as usize, self.code.parity_len());
-        let at = self.user + i * parity;
-        let outcome = self.code.decode(&mut self.word, &mut self.spare[at..at + parity]);
-        let outcome = outcome.map_err(wrong_code)?;
-        let share = self.share_of(i);
-        self.page[i * bytes..][..bytes].copy_from_slice(&self.word[..bytes]);
-        let n = share.len();
-        self.spare[share].copy_from_slice(&self.word[bytes..bytes + n]);
-        Ok(match outcome {
-            Outcome::Corrected { bits } => Codeword::Corrected(bits.min(250) as u8),
-            Outcome::Erased { .. } => Codeword::Erased,
-            Outcome::Uncorrectable => Codeword::Uncorrectable,
-        })
+        let Corrected { words, code, page, spare, word, .. } = self;
+        words.gather(i, page, spare, word);
+        let outcome = code.decode(word, words.parity_of(i, spare)).map_err(wrong_code)?;
+        words.scatter(i, word, page, spare);
+        Ok(told(outcome))
     }
 
     /// Fills the out-of-band area for a program: the user's bytes, then the parity.
     fn encode(&mut self, ppa: Ppa, data: &[u8], oob: &[u8]) -> Result<(), NandError> {
-        let g = self.geometry;
-        g.check_program(ppa, data.len(), oob.len())?;
+        self.geometry.check_program(ppa, data.len(), oob.len())?;
         self.page.copy_from_slice(data);
         self.spare.fill(0xff);
         self.spare[..oob.len()].copy_from_slice(oob);
-        let parity = self.code.parity_len();
-        for i in 0..self.words() {
-            self.gather(i);
-            let at = self.user + i * parity;
-            self.code.encode(&self.word, &mut self.spare[at..at + parity]).map_err(wrong_code)?;
+        for i in 0..self.count() {
+            let Corrected { words, code, page, spare, word, .. } = self;
+            words.gather(i, page, spare, word);
+            code.encode(word, words.parity_of(i, spare)).map_err(wrong_code)?;
         }
         Ok(())
     }
 
     /// Reads and decodes the codewords `from..to`, and all out-of-band bytes.
     fn load(&mut self, ppa: Ppa, from: usize, to: usize) -> Result<ReadStatus, NandError> {
-        let bytes = self.geometry.ecc.codeword_bytes as usize;
+        let bytes = self.words.bytes;
         let part = &mut self.page[from * bytes..to * bytes];
         self.chip.read(ppa, (from * bytes) as u32, part, &mut self.spare)?;
-        let first = self.decode(from)?;
-        let mut status = ReadStatus::all(self.words() as u32, first);
-        for i in from + 1..to {
-            let word = self.decode(i)?;
-            status.set(i, word);
+        let mut came = [Codeword::Uncorrectable; MAX_CODEWORDS];
+        for (i, came) in came.iter_mut().enumerate().take(to).skip(from) {
+            *came = self.decode(i)?;
         }
+        if self.soft > 0 && came[from..to].contains(&Codeword::Uncorrectable) {
+            self.decode_softly(ppa, from, &mut came[from..to])?;
+        }
+        let mut status = ReadStatus::all(self.count() as u32, came[from]);
+        (from..to).for_each(|i| status.set(i, came[i]));
         Ok(status)
+    }
+}
+
+/// What became of a codeword, in the chip's words.
+fn told(outcome: Outcome) -> Codeword {
+    match outcome {
+        Outcome::Corrected { bits } => Codeword::Corrected(bits.min(250) as u8),
+        Outcome::Erased { .. } => Codeword::Erased,
+        Outcome::Uncorrectable => Codeword::Uncorrectable,
     }
 }
 
@@ -201,7 +230,7 @@ impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
         g.check_read(ppa, at, data.len(), oob.len())?;
         let (at, bytes) = (at as usize, g.ecc.codeword_bytes as usize);
         let (from, to) = if data.is_empty() || !oob.is_empty() {
-            (0, self.words())
+            (0, self.count())
         } else {
             (at / bytes, (at + data.len()).div_ceil(bytes))
         };
@@ -232,7 +261,7 @@ impl<N: Nand, C: Codec> Nand for Corrected<N, C> {
     /// By way of the host: the parity covers the out-of-band bytes, and errors must not be copied on.
     fn copy_back(&mut self, from: Ppa, to: Ppa, oob: &[u8]) -> Result<ReadStatus, NandError> {
         self.geometry.check_copy(from, to, oob.len())?;
-        let status = self.load(from, 0, self.words())?;
+        let status = self.load(from, 0, self.count())?;
         if status.is_readable() {
             let data = core::mem::take(&mut self.page);
             self.page = vec![0; data.len()];

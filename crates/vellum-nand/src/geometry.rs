@@ -56,7 +56,7 @@ pub struct EccSpec {
     /// Errors that a codeword survives.
     pub correctable: u8,
     /// Bytes of out-of-band space that each codeword's check takes.
-    pub parity_bytes: u8,
+    pub parity_bytes: u16,
 }
 
 /// A chip's shape.

@@ -23,18 +23,20 @@ pub mod model;
 pub mod nor;
 #[cfg(feature = "spi")]
 pub mod spi;
+mod status;
 mod superblock;
 
 pub use async_driver::{AsyncNand, Blocking, Ready, block_on};
 pub use conformance::Violation;
 #[cfg(feature = "ecc")]
 pub use corrected::Corrected;
-pub use driver::{Codeword, Nand, ReadStatus};
+pub use driver::Nand;
 pub use error::NandError;
 pub use geometry::{
     CellKind, EccSpec, EraseBlock, Geometry, MARKER_BYTES, MAX_CODEWORDS, MAX_PAGE_BYTES, Ppa,
 };
 #[cfg(feature = "model")]
 pub use model::{Cut, CutMode, Model, ModelConfig};
+pub use status::{Codeword, ReadStatus};
 pub use superblock::Superblocks;
 pub use vellum_block::Page;

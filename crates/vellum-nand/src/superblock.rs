@@ -279,4 +279,12 @@ impl<N: Nand> Nand for Superblocks<N> {
     fn set_retry(&mut self, level: u8) -> Result<(), NandError> {
         self.chip.set_retry(level)
     }
+
+    fn read_offsets(&self) -> u8 {
+        self.chip.read_offsets()
+    }
+
+    fn set_read_offset(&mut self, offset: i8) -> Result<(), NandError> {
+        self.chip.set_read_offset(offset)
+    }
 }

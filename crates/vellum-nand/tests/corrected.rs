@@ -130,6 +130,73 @@ fn a_crc_catches_what_the_code_turns_into_another_codeword() {
     assert!(wrong == 0 && beyond > 5000, "{wrong} of {beyond}");
 }
 
+/// Where hard decisions lose most codewords, those from three and five reads lose none.
+#[test]
+fn soft_reads_carry_what_one_read_loses() {
+    let g = Geometry { page_bytes: 4096, oob_bytes: 640, ecc: BARE, ..Geometry::slc_1gbit() };
+    let law = PowerLaw { floor: 1e-2, ..PowerLaw::TLC_72 };
+    let reliability = Reliability::PowerLaw(law);
+    let chip = Model::new(ModelConfig { reliability, ..ModelConfig::perfect(g) }).unwrap();
+    let mut nand = Corrected::ldpc(chip, 1024).unwrap();
+    conformance::run(&mut nand, EraseBlock(3)).unwrap();
+    let g = *nand.geometry();
+    assert_eq!((g.codewords(), g.user_oob_bytes()), (4, 640 - 2 - 4 * 132));
+    let (mut lost, mut reads) = ([0; 3], [0; 3]);
+    for page in 0..64 {
+        let ppa = g.ppa(EraseBlock(1), page);
+        let content: Vec<u8> = (0..4096).map(|i| (i * 7 + page * 13) as u8).collect();
+        nand.program(ppa, &content, &[0x5a; 100]).unwrap();
+        for pairs in 0..3 {
+            nand.set_soft_reads(pairs);
+            let before = nand.chip().counters().reads;
+            let (mut data, mut oob) = ([0; 4096], [0; 100]);
+            let status = nand.read(ppa, 0, &mut data, &mut oob).unwrap();
+            reads[usize::from(pairs)] += nand.chip().counters().reads - before;
+            let words = status.codewords().filter(|&word| word == Codeword::Uncorrectable);
+            lost[usize::from(pairs)] += words.count();
+            if status.is_readable() {
+                assert!(data[..] == content[..] && oob == [0x5a; 100]);
+                assert!(status.worst() > 40, "it tells the bits that were wrong: {status:?}");
+            }
+        }
+    }
+    assert!(lost[0] > 128 && lost[1] == 0 && lost[2] == 0, "{lost:?} of 256 lost");
+    // The second pair was never needed.
+    assert!(reads[0] == 64 && reads[1] > 128 && reads[2] == reads[1], "{reads:?}");
+    // A part of a page is read the same way, and an ordinary read follows.
+    let mut part = [0; 100];
+    nand.read(g.ppa(EraseBlock(1), 9), 3000, &mut part, &mut []).unwrap();
+    assert!(part.iter().enumerate().all(|(i, &b)| b == ((3000 + i) * 7 + 9 * 13) as u8));
+    let mut bare = nand.into_chip();
+    let first = |chip: &mut Model| {
+        let mut data = [0; 4096];
+        chip.read(g.ppa(EraseBlock(1), 9), 0, &mut data, &mut []).unwrap();
+        data
+    };
+    let usual = first(&mut bare);
+    bare.set_read_offset(0).unwrap();
+    assert!(first(&mut bare) == usual);
+    bare.set_read_offset(2).unwrap();
+    assert!(first(&mut bare) != usual);
+    // How reads are set is a part of the state.
+    let mut back = Model::from_image(*bare.config(), &bare.to_image()).unwrap();
+    assert!(first(&mut back) == first(&mut bare));
+}
+
+#[test]
+fn a_chip_that_cannot_move_its_references_is_read_once() {
+    let g = Geometry { page_bytes: 4096, oob_bytes: 640, ecc: BARE, ..Geometry::slc_1gbit() };
+    let mut chip = Model::new(ModelConfig::perfect(g)).unwrap();
+    assert!(chip.set_read_offset(1).is_err());
+    let mut nand = Corrected::ldpc(chip, 2048).unwrap();
+    let ppa = nand.geometry().ppa(EraseBlock(1), 0);
+    nand.program(ppa, &[1; 4096], &[]).unwrap();
+    nand.chip().spoil(ppa, Flaw::Unreadable);
+    let before = nand.chip().counters().reads;
+    assert!(!nand.read(ppa, 0, &mut [0; 4096], &mut []).unwrap().is_readable());
+    assert_eq!(nand.chip().counters().reads, before + 1);
+}
+
 #[test]
 fn a_torn_page_never_reads_as_whole() {
     let (mut lost, mut white) = (0, 0);
@@ -172,4 +239,7 @@ fn a_code_that_does_not_fit_is_refused_with_the_field() {
     let large = Corrected::bch(bare(0.0), 512, 13, 24).map(|_| ());
     assert_eq!(field(large), "parity bytes of a page");
     assert_eq!(field(Corrected::bch(bare(0.0), 4096, 14, 4).map(|_| ())), "codeword bytes");
+    assert_eq!(field(Corrected::ldpc(bare(0.0), 4096).map(|_| ())), "codeword bytes");
+    assert_eq!(field(Corrected::ldpc(bare(0.0), 512).map(|_| ())), "codeword bytes");
+    assert_eq!(field(Corrected::ldpc(bare(0.0), 1024).map(|_| ())), "parity bytes of a page");
 }

@@ -10,20 +10,21 @@ mod graph;
 mod minsum;
 mod params;
 mod reads;
+mod workspace;
 
 use crate::blank;
-use crate::codec::{Codec, EccError, Outcome, check_batch, check_lengths};
+use crate::codec::{Codec, EccError, Outcome, check_batch, check_lengths, check_reads};
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::simd::MinSum;
 use alloc::vec;
-use alloc::vec::Vec;
 pub(crate) use bits::is_codeword;
 use core::ops::Range;
 pub(crate) use graph::Graph;
 pub(crate) use minsum::Beliefs;
 pub use params::LdpcParams;
 pub use reads::beliefs_from_reads;
+pub use workspace::LdpcWorkspace;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) use {graph::Edge, minsum::HARD_BELIEF, minsum::LANES, minsum::place};
 
@@ -102,11 +103,7 @@ impl Ldpc {
     /// Room to decode in, for any number of codewords one after the other.
     #[must_use]
     pub fn workspace(&self) -> LdpcWorkspace {
-        LdpcWorkspace {
-            beliefs: Beliefs::new(&self.graph),
-            bits: vec![0; self.bits() / 64],
-            iterations: 0,
-        }
+        LdpcWorkspace::new(self)
     }
 
     /// Decodes from one belief a bit: positive for a zero, negative for a one, the larger the surer;
@@ -256,6 +253,19 @@ impl Codec for Ldpc {
         Ok(self.run(&mut workspace, data, parity))
     }
 
+    fn decode_reads(
+        &self,
+        reads: &[&[u8]],
+        data: &mut [u8],
+        parity: &mut [u8],
+    ) -> Result<Outcome, EccError> {
+        check_reads(self, reads, data.len(), parity.len())?;
+        let mut workspace = self.workspace();
+        let mut beliefs = vec![0; self.bits()];
+        beliefs_from_reads(reads, &mut beliefs)?;
+        self.decode_soft(&mut workspace, &beliefs, data, parity)
+    }
+
     fn decode_batch(
         &self,
         data: &mut [u8],
@@ -270,29 +280,6 @@ impl Codec for Ldpc {
             each(i, self.decode_hard(&mut workspace, data, parity)?);
         }
         Ok(())
-    }
-}
-
-/// Room for [`Ldpc`] to decode in: some 7 bytes a bit of the codeword.
-#[derive(Debug, Clone)]
-pub struct LdpcWorkspace {
-    beliefs: Beliefs,
-    bits: Vec<u64>,
-    iterations: u32,
-}
-
-impl LdpcWorkspace {
-    /// Iterations that the last decode took, one begun counted as one; zero if the bits were a codeword or erased.
-    #[must_use]
-    pub fn iterations(&self) -> u32 {
-        self.iterations
-    }
-
-    /// Becomes one for `code` if it was for another.
-    fn fit(&mut self, code: &Ldpc) {
-        if !self.beliefs.fits(&code.graph) {
-            *self = code.workspace();
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The model as a chip: what each operation does to cells, time and counters.
 
 use super::frames::Frame;
-use super::{CutMode, Model, RETRY_LEVELS, Reliability};
+use super::{CutMode, Model, READ_OFFSETS, RETRY_LEVELS, Reliability};
 use crate::Page;
 use crate::{EraseBlock, Geometry, Nand, NandError, Ppa, ReadStatus};
 
@@ -259,6 +259,18 @@ impl Nand for Model {
             return Err(NandError::Unsupported { what: "this read-retry level" });
         }
         self.retry = level;
+        Ok(())
+    }
+
+    fn read_offsets(&self) -> u8 {
+        if self.config.reliability == Reliability::Perfect { 0 } else { READ_OFFSETS }
+    }
+
+    fn set_read_offset(&mut self, offset: i8) -> Result<(), NandError> {
+        if offset.unsigned_abs() > self.read_offsets() {
+            return Err(NandError::Unsupported { what: "this offset of the read references" });
+        }
+        self.offset = offset;
         Ok(())
     }
 }

@@ -111,7 +111,8 @@ pub fn image_geometry(bytes: &[u8]) -> Result<Geometry, ImageError> {
             return Err(NandError::Geometry { field: "bits per cell", value }.into());
         }
     };
-    let ecc = EccSpec { codeword_bytes: n[8], correctable: byte(9), parity_bytes: byte(10) };
+    let parity_bytes = u16::try_from(n[10]).unwrap_or(0);
+    let ecc = EccSpec { codeword_bytes: n[8], correctable: byte(9), parity_bytes };
     let geometry = Geometry {
         blocks: n[0],
         pages_per_block: n[1],

@@ -8,6 +8,7 @@ mod block;
 mod cells;
 mod chip;
 mod cut;
+mod distributions;
 mod frames;
 mod image;
 mod reliability;
@@ -17,8 +18,11 @@ mod timing;
 
 pub use block::Flaw;
 pub use cut::{Cut, CutMode};
+pub use distributions::poisson;
 pub use image::{ImageError, image_geometry};
-pub use reliability::{PowerLaw, RETRY_LEVELS, Reliability, Stress, Voltage, arrhenius, poisson};
+pub use reliability::{
+    Chances, PowerLaw, READ_OFFSETS, RETRY_LEVELS, Reliability, Stress, Voltage, arrhenius,
+};
 pub use timing::{Bus, Timing};
 
 use crate::{Codeword, EraseBlock, Geometry, NandError, Ppa, ReadStatus};
@@ -106,6 +110,7 @@ pub struct Model {
     /// Milli-hours at 30 °C that have passed.
     aged: u64,
     retry: u8,
+    offset: i8,
     open: u32,
     /// The block whose out-of-band bytes were read last, and whether the rest was asked for. A hint alone.
     walked: (u32, bool),
@@ -137,6 +142,7 @@ impl Model {
             now: Instant::ZERO,
             aged: 0,
             retry: 0,
+            offset: 0,
             open: 0,
             walked: (u32::MAX, false),
             clean: every(&g, Codeword::Corrected(0)),

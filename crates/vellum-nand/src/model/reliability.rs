@@ -8,6 +8,7 @@
 //! Temperature enters as time: hours at `c` °C count as Arrhenius' factor with Eₐ = 1.11 eV, which
 //! is what JEDEC's equivalents (1 year at 30 °C, 500 h at 52 °C, 96 h at 66 °C) solve to.
 
+use super::distributions::{tail, tail_inverse};
 use crate::CellKind;
 
 /// What a page went through.
@@ -21,6 +22,25 @@ pub struct Stress {
     pub reads: u32,
     /// Read-retry level.
     pub retry: u8,
+    /// Steps by which the references stand above where they should, for a soft read.
+    pub offset: i8,
+}
+
+/// The chances of a bit's two ways to err. They part when the references are moved: up, and more cells are found
+/// below; down, and more are found above.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Chances {
+    /// Its cell is found below a reference that it was programmed above.
+    pub fallen: f64,
+    /// Its cell is found above one that it was left below.
+    pub risen: f64,
+}
+
+impl Chances {
+    /// The chance that a bit errs, one way or the other.
+    pub fn either(&self) -> f64 {
+        self.fallen + self.risen
+    }
 }
 
 /// Where bit errors come from.
@@ -37,13 +57,24 @@ pub enum Reliability {
 /// Levels of read retry that both models know.
 pub const RETRY_LEVELS: u8 = 4;
 
+/// Steps by which both models move their references for a soft read, each way.
+pub const READ_OFFSETS: u8 = 8;
+
+/// A step of the references, in widths (σ) of a new state.
+const OFFSET_STEP: f64 = 0.25;
+
 impl Reliability {
     /// The chance that a bit errs.
     pub fn rber(&self, stress: &Stress) -> f64 {
+        self.chances(stress).either()
+    }
+
+    /// The same by the way in which it errs.
+    pub fn chances(&self, stress: &Stress) -> Chances {
         match self {
-            Reliability::Perfect => 0.0,
-            Reliability::PowerLaw(p) => p.rber(stress),
-            Reliability::Voltage(v) => v.rber(stress),
+            Reliability::Perfect => Chances { fallen: 0.0, risen: 0.0 },
+            Reliability::PowerLaw(p) => p.chances(stress),
+            Reliability::Voltage(v) => v.chances(stress),
         }
     }
 }
@@ -78,6 +109,16 @@ impl PowerLaw {
         retention: [2e-10, 0.45, 0.54],
         disturb: [1e-15, 0.33, 1.4],
     };
+
+    /// The law knows no voltages: a bit is taken to err either way alike, as the tail of a normal distribution.
+    fn chances(&self, s: &Stress) -> Chances {
+        let half = self.rber(s) / 2.0;
+        if s.offset == 0 {
+            return Chances { fallen: half, risen: half };
+        }
+        let (away, moved) = (tail_inverse(half), OFFSET_STEP * f64::from(s.offset));
+        Chances { fallen: tail(away - moved), risen: tail(away + moved) }
+    }
 
     fn rber(&self, s: &Stress) -> f64 {
         let pe = f64::from(s.erases.max(1));
@@ -123,7 +164,7 @@ impl Voltage {
         retry_step: 5.0,
     };
 
-    fn rber(&self, s: &Stress) -> f64 {
+    fn chances(&self, s: &Stress) -> Chances {
         let states = 1u32 << self.cell.bits();
         let top = f64::from(states - 1);
         let pe = f64::from(s.erases);
@@ -136,34 +177,19 @@ impl Voltage {
             let base = if i == 0 { -0.75 * self.step } else { self.step * f64::from(i) };
             base - fall * up + disturbed
         };
-        let mut wrong = 0.0;
+        let moved = OFFSET_STEP * self.sigma * f64::from(s.offset);
+        let (mut fallen, mut risen) = (0.0, 0.0);
         for i in 0..states - 1 {
             let up = f64::from(i + 1) / top;
             let fresh = if i == 0 { 0.125 } else { f64::from(i) + 0.5 };
-            let at = fresh * self.step - f64::from(s.retry) * self.retry_step * up;
-            wrong += tail((at - mean(i)) / sigma) + tail((mean(i + 1) - at) / sigma);
+            let at = fresh * self.step - f64::from(s.retry) * self.retry_step * up + moved;
+            risen += tail((at - mean(i)) / sigma);
+            fallen += tail((mean(i + 1) - at) / sigma);
         }
-        // Gray code: a cell one state off has one wrong bit of `bits`.
-        (wrong / f64::from(states) / f64::from(self.cell.bits())).min(0.5)
+        // Gray code: a cell one state off has one wrong bit of `bits`. Of more than half of them nothing is known.
+        let bits = (f64::from(states) * f64::from(self.cell.bits())).max(2.0 * (fallen + risen));
+        Chances { fallen: fallen / bits, risen: risen / bits }
     }
-}
-
-/// The upper tail of the normal distribution, by Karagiannidis and Lioumpas (2007); within 2 %
-/// for x > 0.
-fn tail(x: f64) -> f64 {
-    if x <= 0.0 {
-        return 1.0 - tail_above(-x);
-    }
-    tail_above(x)
-}
-
-fn tail_above(x: f64) -> f64 {
-    if x < 1e-3 {
-        return 0.5;
-    }
-    let y = x / core::f64::consts::SQRT_2;
-    let root_pi = core::f64::consts::PI.sqrt();
-    0.5 * (1.0 - (-1.98 * y).exp()) * (-y * y).exp() / (1.135 * root_pi * y)
 }
 
 /// Hours at 30 °C that one hour at `celsius` amounts to.
@@ -172,20 +198,6 @@ pub fn arrhenius(celsius: f64) -> f64 {
     const BOLTZMANN_EV: f64 = 8.617_333e-5;
     let kelvin = |c: f64| c + 273.15;
     (ACTIVATION_EV / BOLTZMANN_EV * (1.0 / kelvin(30.0) - 1.0 / kelvin(celsius))).exp()
-}
-
-/// The number of errors at probability `u` (0 ≤ u < 1) of a Poisson distribution with `mean`: the
-/// same `u` gives more errors as the mean grows, so a page's errors only ever grow. O(errors).
-pub fn poisson(mean: f64, u: f64) -> u32 {
-    let mean = mean.min(500.0);
-    let (mut term, mut n) = ((-mean).exp(), 0);
-    let mut sum = term;
-    while u >= sum && n < 4096 {
-        n += 1;
-        term *= mean / f64::from(n);
-        sum += term;
-    }
-    n
 }
 
 #[cfg(test)]
@@ -203,7 +215,7 @@ mod tests {
     #[test]
     fn every_stress_makes_it_worse() {
         for model in all() {
-            let base = Stress { erases: 500, hours: 100.0, reads: 1000, retry: 0 };
+            let base = Stress { erases: 500, hours: 100.0, reads: 1000, ..Stress::default() };
             let rber = model.rber(&base);
             assert!(rber > 0.0 && rber < 0.1, "{model:?}: {rber}");
             assert!(model.rber(&Stress { erases: 3000, ..base }) > rber);
@@ -215,10 +227,26 @@ mod tests {
     #[test]
     fn read_retry_undoes_retention() {
         for model in all() {
-            let old = Stress { erases: 1000, hours: 5000.0, reads: 0, retry: 0 };
+            let old = Stress { erases: 1000, hours: 5000.0, ..Stress::default() };
             let best = (1..=RETRY_LEVELS).map(|retry| model.rber(&Stress { retry, ..old }));
             let best = best.fold(f64::MAX, f64::min);
             assert!(best < 0.8 * model.rber(&old), "{model:?}");
+        }
+    }
+
+    #[test]
+    fn references_that_are_moved_trade_one_way_to_err_for_the_other() {
+        for model in all() {
+            let at = |offset| {
+                model.chances(&Stress { erases: 500, hours: 1.0, reads: 1000, retry: 0, offset })
+            };
+            let last = READ_OFFSETS as i8;
+            for (low, high) in (-last..last).map(|o| (at(o), at(o + 1))) {
+                assert!(low.fallen < high.fallen && low.risen > high.risen, "{model:?}");
+            }
+            // As the references stand, while nothing has leaked, about as few bits err as can be.
+            let best = (-last..=last).map(|o| at(o).either()).fold(f64::MAX, f64::min);
+            assert!(at(0).either() < 3.0 * best && at(last).either() > 5.0 * best, "{model:?}");
         }
     }
 
@@ -229,18 +257,5 @@ mod tests {
             let equivalent = hours * arrhenius(celsius);
             assert!((equivalent / 8766.0 - 1.0).abs() < 0.1, "{equivalent}");
         }
-    }
-
-    #[test]
-    fn poisson_has_its_mean_and_grows_with_it() {
-        for mean in [0.01, 0.7, 6.0, 40.0] {
-            let n = 20_000;
-            let sum: u32 = (0..n).map(|i| poisson(mean, (f64::from(i) + 0.5) / f64::from(n))).sum();
-            assert!((f64::from(sum) / f64::from(n) / mean - 1.0).abs() < 0.02, "mean {mean}");
-        }
-        assert!(
-            (0..99)
-                .all(|i| poisson(3.0, f64::from(i) / 100.0) <= poisson(4.0, f64::from(i) / 100.0))
-        );
     }
 }

@@ -47,9 +47,8 @@ impl Model {
         status
     }
 
-    /// Draws each codeword's errors. The draw hangs on the page and its program, so a page's
-    /// errors stay the same from read to read and only grow with stress.
-    fn draw_errors(&mut self, ppa: Ppa, status: &mut ReadStatus) {
+    /// What a page went through until now, this read with it.
+    fn stress_of(&mut self, ppa: Ppa) -> Stress {
         let g = self.config.geometry;
         let block = g.block_of(ppa);
         let reads = &mut self.disturb[block.0 as usize];
@@ -58,21 +57,25 @@ impl Model {
         let state = self.block(block);
         let born = state.born(g.page_of(ppa));
         let hours = self.aged.saturating_sub(born) as f64 / 1000.0;
-        let stress = Stress { erases: state.erases, hours, reads, retry: self.retry };
-        let rber = self.config.reliability.rber(&stress);
-        // A bare chip's codewords have their share of all out-of-band bytes.
-        let share = if self.is_bare() { g.user_oob_bytes().div_ceil(g.codewords()) } else { 0 };
-        let bits = (g.ecc.codeword_bytes + u32::from(g.ecc.parity_bytes) + share) * 8;
+        Stress { erases: state.erases, hours, reads, retry: self.retry, offset: self.offset }
+    }
+
+    /// Draws each codeword's errors. The draw hangs on the page and its program, so a page's
+    /// errors stay the same from read to read and only grow with stress.
+    fn draw_errors(&mut self, ppa: Ppa, status: &mut ReadStatus) {
+        let ecc = self.config.geometry.ecc;
+        let stress = self.stress_of(ppa);
+        let bits = (ecc.codeword_bytes + u32::from(ecc.parity_bytes)) * 8;
+        let mean = self.config.reliability.rber(&stress) * f64::from(bits);
         let mut rng = self.page_rng(ppa);
-        for i in 0..g.codewords() as usize {
-            let u = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-            let errors = poisson(rber * f64::from(bits), u);
+        for i in 0..self.config.geometry.codewords() as usize {
+            let errors = poisson(mean, unit(&mut rng));
             status.set(
                 i,
-                if !self.is_bare() && errors > u32::from(g.ecc.correctable) {
+                if errors > u32::from(ecc.correctable) {
                     Codeword::Uncorrectable
                 } else {
-                    Codeword::Corrected(errors.min(250) as u8)
+                    Codeword::Corrected(errors as u8)
                 },
             );
         }
@@ -92,26 +95,31 @@ impl Model {
 
     /// Flips the wrong bits of a chip that corrects none. Where they are hangs on the page and its
     /// program alone; more stress adds to them. A page that is not programmed errs too.
+    ///
+    /// The cells that fell and those that rose stand in two rows, those furthest on the wrong side first. References
+    /// that are moved find fewer of the one and more of the other: so soft reads agree on what is far from them.
     pub(super) fn flip(&mut self, ppa: Ppa, at: u32, data: &mut [u8], oob: &mut [u8]) {
         let g = self.config.geometry;
-        let mut status = every(&g, Codeword::Corrected(0));
-        self.draw_errors(ppa, &mut status);
+        let stress = self.stress_of(ppa);
+        let chances = self.config.reliability.chances(&stress);
         let (word, at) = (g.ecc.codeword_bytes as usize, at as usize);
         let share = (g.user_oob_bytes() as usize).div_ceil(g.codewords() as usize);
+        let bits = (word + share) as u64 * 8;
         let mut rng = Rng::new(self.page_rng(ppa).next_u64() ^ 0x5bd1_e995);
-        for (i, outcome) in status.codewords().enumerate() {
-            let Codeword::Corrected(errors) = outcome else { continue };
-            let mut own = Rng::new(rng.next_u64());
-            for _ in 0..errors {
-                let bit = own.below((word + share) as u64 * 8) as usize;
-                let (byte, mask) = (bit / 8, 1 << (bit % 8));
-                let place = if byte < word {
-                    (i * word + byte).checked_sub(at).and_then(|p| data.get_mut(p))
-                } else {
-                    oob.get_mut(i * share + byte - word)
-                };
-                if let Some(place) = place {
-                    *place ^= mask;
+        for i in 0..g.codewords() as usize {
+            for chance in [chances.fallen, chances.risen] {
+                let mut row = Rng::new(rng.next_u64());
+                for _ in 0..poisson(chance * bits as f64, unit(&mut rng)) {
+                    let bit = row.below(bits) as usize;
+                    let (byte, mask) = (bit / 8, 1 << (bit % 8));
+                    let place = if byte < word {
+                        (i * word + byte).checked_sub(at).and_then(|p| data.get_mut(p))
+                    } else {
+                        oob.get_mut(i * share + byte - word)
+                    };
+                    if let Some(place) = place {
+                        *place ^= mask;
+                    }
                 }
             }
         }
@@ -151,9 +159,14 @@ impl Model {
     }
 }
 
-/// Flips one bit in each run of 32 bytes, and one at least.
+/// A number from 0 to below 1.
+fn unit(rng: &mut Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Flips one bit in each run of four bytes, and one at least: more than a code of any use carries.
 fn spray(bytes: &mut [u8], rng: &mut Rng) {
-    for run in bytes.chunks_mut(32) {
+    for run in bytes.chunks_mut(4) {
         let bit = rng.below(run.len() as u64 * 8) as usize;
         run[bit / 8] ^= 1 << (bit % 8);
     }

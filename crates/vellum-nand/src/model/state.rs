@@ -3,10 +3,14 @@
 use super::block::{Block, Flaw};
 use super::cells::Cells;
 use super::frames::Frames;
-use super::{Counters, Cut, CutMode, Model};
+use super::{Counters, Cut, CutMode, Model, READ_OFFSETS, RETRY_LEVELS};
 use crate::Geometry;
 use vellum_block::{Instant, Rng};
 use vellum_state::{Error, Reader, State, Writer};
+
+/// Bits of the read-retry level, below the offset of the references.
+const RETRY_BITS: u32 = 3;
+const _: () = assert!(RETRY_LEVELS < 1 << RETRY_BITS && READ_OFFSETS <= 0x7f >> RETRY_BITS);
 
 impl State for Model {
     fn save(&self, w: &mut Writer<'_>) {
@@ -15,7 +19,7 @@ impl State for Model {
             w.u64(self.rng.state());
             w.u64(self.now.as_ps());
             w.u64(self.aged);
-            w.u8(self.retry);
+            w.u8(self.retry | self.offset.cast_unsigned() << RETRY_BITS);
             w.u32(self.open);
             w.bool(self.powered);
             save_cut(self.cut, w);
@@ -33,7 +37,9 @@ impl State for Model {
             self.rng = Rng::new(r.u64()?);
             self.now = Instant::from_ps(r.u64()?);
             self.aged = r.u64()?;
-            self.retry = r.u8()?;
+            let settings = r.u8()?;
+            self.retry = settings & ((1 << RETRY_BITS) - 1);
+            self.offset = settings.cast_signed() >> RETRY_BITS;
             self.open = r.u32()?;
             self.powered = r.bool()?;
             self.cut = load_cut(r)?;

@@ -84,7 +84,7 @@ impl<F: NorFlash> NorAsNand<F> {
             ecc: EccSpec {
                 codeword_bytes: page_bytes,
                 correctable: 0,
-                parity_bytes: CRC_BYTES as u8,
+                parity_bytes: CRC_BYTES as u16,
             },
         };
         geometry.check()?;

@@ -66,7 +66,7 @@ pub struct Part {
     /// Bytes of a codeword.
     pub codeword_bytes: u16,
     /// Out-of-band bytes of each codeword that are not the user's.
-    pub parity_bytes: u8,
+    pub parity_bytes: u16,
     /// Where the user's bytes lie: first byte of the first run, length of a run, distance of runs.
     pub user: (u16, u16, u16),
     /// Bits of the configuration register that must be set, and that must be clear.
