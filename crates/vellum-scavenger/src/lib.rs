@@ -13,6 +13,7 @@ mod plain;
 mod policy;
 mod report;
 mod set;
+mod sketch;
 mod store;
 
 /// A scavenger that several owners of pages use, each from its own thread.
@@ -27,4 +28,5 @@ pub use plain::Pages;
 pub use policy::Policy;
 pub use report::{Class, Counters, Metadata, Report, Tally};
 pub use set::{Backing, Busy, Look, PageSet, Withhold};
+pub use sketch::{Estimate, SAMPLE, Sketch, SketchError, Sketcher};
 pub use store::{FileSpill, Spill, StoreBytes};

@@ -12,7 +12,8 @@ use crate::{Error, GuardOwner, HostFault, PageSource, Paging, Resolution, VmMemo
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
 use vellum_scavenger::{
-    Backing, Busy, Domain, Look, Mode, ObjectId, PageSet, SetId, SharedScavenger, Step, Withhold,
+    Backing, Busy, Domain, Look, Mode, ObjectId, PageSet, SetId, SharedScavenger, Sketch, Step,
+    Withhold,
 };
 use vellum_translate::host::{Guard, HostEntry, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
@@ -260,6 +261,21 @@ impl VmMemory {
     /// The scavenger, if there is one, and the number of this memory's set.
     pub fn scavenger(&self) -> Option<(&SharedScavenger, SetId)> {
         self.scavenging.as_ref().map(|ties| (&ties.scavenger, ties.set))
+    }
+
+    /// A sketch of this memory as it is, packed pages included, to estimate what it would share with
+    /// others' before it is cloned or moved to their host. No hart runs meanwhile.
+    ///
+    /// # Errors
+    /// When there is no scavenger, or a packed page can't be read.
+    pub fn sketch(&mut self) -> Result<Sketch, Error> {
+        self.settle_scavenger(false);
+        let Some(ties) = self.scavenging.clone() else {
+            return Err(Error::Builder { field: "scavenger", value: 0, why: "there is none" });
+        };
+        let mut scavenger = ties.scavenger.lock();
+        let pages = VmPages { vm: self, ties: &ties, in_fault: false };
+        Ok(scavenger.sketch(ties.set, &pages)?)
     }
 
     /// Frames for a fault that needs one, where none is left: pages that were left alone longest are

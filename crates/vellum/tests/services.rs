@@ -52,9 +52,13 @@ fn a_packed_page_that_comes_back_stays_in_the_roots_that_have_it() {
     let text: [u8; PAGE_SIZE] = core::array::from_fn(|at| b"what was kept"[at % 13]);
     vm.write(at, &text).unwrap();
     let is_packed = |vm: &VmMemory| matches!(vm.host().get(at.gfn()), HostEntry::Absent { .. });
+    let sketch = vm.sketch().unwrap();
+    assert_eq!(sketch.distinct(), 1);
     for _ in 0..20 {
         vm.scavenge(u64::MAX / 4).unwrap();
     }
+    assert!(is_packed(&vm));
+    assert_eq!(vm.sketch().unwrap(), sketch, "it is read where it is");
     assert!(is_packed(&vm));
     let root = vm.keep_root().unwrap();
     let mut out = [0; PAGE_SIZE];

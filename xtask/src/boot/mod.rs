@@ -108,6 +108,11 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     if let Some(path) = &args.save {
         kept::save(path, &mut machine, &door)?;
     }
+    if let Some(path) = &args.sketch {
+        let sketch = machine.memory_mut().sketch()?.to_bytes();
+        fs::write(path, sketch)
+            .with_context(|| format!("--sketch {} can't be written", path.display()))?;
+    }
     let mut counts = report::counts(&machine);
     counts.extend(machine.costs().map(report::costs).into_iter().flatten());
     counts.extend(scavenger.iter().flat_map(|scavenger| scavenger.counts(&machine)));

@@ -70,6 +70,9 @@ pub struct Args {
     /// run; the guest does not notice
     #[arg(long, requires = "scavenge", conflicts_with = "no_host")]
     pub scavenge_thread: bool,
+    /// At the end, write a sketch of the guest's memory to this file, for `share --estimate`
+    #[arg(long, value_name = "OUT", requires = "scavenge")]
+    pub sketch: Option<PathBuf>,
     /// Run this, then power off; its exit code becomes this program's
     #[arg(long, value_name = "COMMAND")]
     pub exec: Option<String>,

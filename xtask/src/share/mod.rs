@@ -1,6 +1,7 @@
 //! `cargo xtask share FILE…`: what memory images have in common, and in how few bytes they fit.
 
 mod plot;
+mod sketch;
 
 use crate::table::{Table, grouped};
 use anyhow::{Context, Result, ensure};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use vellum::frames::{FramePool, Options as PoolOptions, PAGE_SIZE};
-use vellum::scavenger::content::Codec;
+use vellum::scavenger::content::{Codec, Page};
 use vellum::scavenger::{
     Class, Costs, Domain, Mode, Options, PageSet, Pages, Policy, Report, Scavenger, SetId,
 };
@@ -48,6 +49,8 @@ pub struct Args {
     /// Passes over all pages; memory is taken to be unused between them
     #[arg(long, value_name = "N", default_value_t = PASSES, value_parser = clap::value_parser!(u32).range(1..=100))]
     passes: u32,
+    #[command(flatten)]
+    sketching: sketch::Args,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -84,6 +87,9 @@ struct Guests {
 }
 
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if sketch::run(&args.sketching, &args.files, args.json)? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut guests = load(args)?;
     let bar = progress(u64::from(args.passes), "pass");
     let mut passes = vec![guests.scavenger.report()];
@@ -124,9 +130,7 @@ fn costs(costs: &Costs) -> String {
 fn load(args: &Args) -> Result<Guests> {
     let mut sizes = Vec::new();
     for path in &args.files {
-        let bytes = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
-        ensure!(bytes > 0, "{} is empty", path.display());
-        sizes.push(bytes.div_ceil(PAGE_SIZE as u64));
+        sizes.push(pages_in(path)?);
     }
     let pages: u64 = sizes.iter().sum();
     ensure!(pages * 4096 <= LIMIT, "{pages} pages are more than {LIMIT} bytes");
@@ -153,6 +157,12 @@ fn load(args: &Args) -> Result<Guests> {
     Ok(Guests { scavenger, ids, sets, pages, resident })
 }
 
+fn pages_in(path: &Path) -> Result<u64> {
+    let bytes = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+    ensure!(bytes > 0, "{} is empty", path.display());
+    Ok(bytes.div_ceil(PAGE_SIZE as u64))
+}
+
 fn read(
     path: &Path,
     count: u64,
@@ -161,20 +171,36 @@ fn read(
     id: SetId,
     bar: &ProgressBar,
 ) -> Result<Pages> {
-    let named = || path.display().to_string();
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path).with_context(named)?);
     let mut set = Pages::new(Arc::clone(pool), count as usize);
-    let mut page = Vec::with_capacity(PAGE_SIZE);
-    for at in 0..count {
-        page.clear();
-        file.by_ref().take(PAGE_SIZE as u64).read_to_end(&mut page).with_context(named)?;
+    each_page(path, count, bar, |at, page| {
         // A page of zeros is what the set begins with, as memory that was never used would be.
         if page.iter().any(|&byte| byte != 0) {
-            set.write(scavenger, id, at, 0, &page)?;
+            set.write(scavenger, id, at, 0, page)?;
         }
+        Ok(())
+    })?;
+    Ok(set)
+}
+
+/// The pages of an image in turn; what the last one lacks is zeros.
+fn each_page(
+    path: &Path,
+    count: u64,
+    bar: &ProgressBar,
+    mut take: impl FnMut(u64, &Page) -> Result<()>,
+) -> Result<()> {
+    let named = || path.display().to_string();
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).with_context(named)?);
+    let mut bytes = Vec::with_capacity(PAGE_SIZE);
+    for at in 0..count {
+        bytes.clear();
+        file.by_ref().take(PAGE_SIZE as u64).read_to_end(&mut bytes).with_context(named)?;
+        let mut page = [0; PAGE_SIZE];
+        page[..bytes.len()].copy_from_slice(&bytes);
+        take(at, &page)?;
         bar.inc(1);
     }
-    Ok(set)
+    Ok(())
 }
 
 /// A bar on a terminal, nothing elsewhere.

@@ -85,6 +85,11 @@ impl PageKey {
         self.hash_lines(pool.lines(frame))
     }
 
+    /// The hash of one word.
+    pub fn hash_word(&self, word: u64) -> u64 {
+        fold(fold(word ^ self.words[3], self.start[1] | 1) ^ self.words[4], 0x9e37_79b9_7f4a_7c15)
+    }
+
     /// The hash of a few lines of a page. Pages that hold the same have the same sample; pages that
     /// differ may have.
     pub fn sample(&self, page: &Page) -> u64 {

@@ -9,6 +9,7 @@ mod objects;
 mod reclaim;
 mod restore;
 mod ripen;
+mod sketch;
 mod tidy;
 mod vault;
 mod visit;
