@@ -1,7 +1,8 @@
 //! The chip model against the trait's suite, its rules, its failures and its images.
 
 use proptest::prelude::*;
-use vellum_nand::model::{Flaw, ImageError, PowerLaw, Reliability};
+use vellum_block::Duration;
+use vellum_nand::model::{Flaw, ImageError, Pipeline, PowerLaw, Reliability};
 use vellum_nand::{
     CellKind, Cut, CutMode, EraseBlock, Geometry, Model, ModelConfig, Nand, NandError, conformance,
 };
@@ -236,6 +237,43 @@ fn an_image_is_refused_for_another_geometry_and_when_damaged() {
     hurt[200] ^= 4;
     assert!(matches!(Model::from_image(*one.config(), &hurt), Err(ImageError::State(_))));
     assert!(matches!(Model::from_image(other, b"x"), Err(ImageError::NotAnImage { found: 1 })));
+}
+
+/// Times of a chip of one unit (200 ns a command, 20 ns a byte, 25 µs a read, 250 µs a program) by what calls wait for.
+#[test]
+fn a_second_register_takes_bytes_while_the_array_programs_and_reads_may_suspend_it() {
+    let g = Geometry::tiny(4, 4);
+    let page = Duration::from_ns(200 + 512 * 20);
+    let (program, read) = (Duration::from_us(250), Duration::from_us(25));
+    let run = |pipeline, suspend| {
+        let config = ModelConfig { pipeline, suspend, ..ModelConfig::perfect(g) };
+        let mut chip = Model::new(config).unwrap();
+        let mut ends = Vec::new();
+        for number in 0..3 {
+            chip.program(g.ppa(EraseBlock(1), number), &[1; 512], &[]).unwrap();
+            ends.push(chip.now());
+        }
+        // In the midst of it, the chip goes into a file and comes back.
+        let mut chip = Model::from_image(config, &chip.to_image()).unwrap();
+        chip.read(g.ppa(EraseBlock(1), 0), 0, &mut [0; 512], &mut []).unwrap();
+        ends.push(chip.now());
+        ends.push(chip.settle());
+        ends.into_iter().map(|at| at.since(vellum_block::Instant::ZERO)).collect::<Vec<_>>()
+    };
+    let one = page + program;
+    let waits = run(Pipeline::Waits, None);
+    assert_eq!(waits, [one, one + one, one + one + one, one + one + one + read + page, waits[3]]);
+    let overlapped = run(Pipeline::Overlapped, None);
+    assert_eq!(overlapped, [page, one + page, one + one + page, waits[3], waits[3]]);
+    // The second page's bytes go over at once, the third's when the second is being programmed.
+    let cached = run(Pipeline::Cached, None);
+    let last = page + program + program + program;
+    assert_eq!(cached, [page, page + page, one + page, last + read + page, cached[3]]);
+    let each = Duration::from_us(20);
+    let suspended = run(Pipeline::Cached, Some(each));
+    let came = one + page + each + read + page;
+    let done = last + each + read + page + each;
+    assert_eq!(suspended, [page, page + page, one + page, came, done]);
 }
 
 proptest! {

@@ -21,7 +21,7 @@ impl Model {
         self.counters.reads += 1;
         self.counters.bus_bytes += length as u64;
         let bus = self.config.timing.transfer(length);
-        self.spend(block, bus, self.config.timing.read, true);
+        self.spend_read(block, bus, self.config.timing.read);
         let sensed = self.sense(block, page);
         oob.copy_from_slice(&self.block(block).oob_of(page)[..oob.len()]);
         Ok(sensed)
@@ -103,7 +103,7 @@ impl Model {
         let array = self.config.timing.program_of(g, page);
         let bus = self.config.timing.transfer(bytes + oob);
         self.counters.bus_bytes += (bytes + oob) as u64;
-        self.spend(block, bus, array, !self.config.overlapped);
+        self.spend_program(block, bus, array);
         Ok((block, page))
     }
 }
@@ -187,7 +187,7 @@ impl Nand for Model {
             return Err(NandError::BadBlock { block });
         }
         let (command, array) = (self.config.timing.command, self.config.timing.erase);
-        self.spend(block, command, array, !self.config.overlapped);
+        self.spend_change(block, command, array);
         let was_open = self.block(block).is_open();
         self.open -= u32::from(was_open && self.open > 0);
         self.disturb[block.0 as usize] = 0;
@@ -218,7 +218,7 @@ impl Nand for Model {
         let ((source, from), (target, to)) = (g.place_of(from), g.place_of(to));
         self.check_program(target, to)?;
         self.counters.reads += 1;
-        self.spend(source, self.config.timing.command, self.config.timing.read, true);
+        self.spend_read(source, self.config.timing.command, self.config.timing.read);
         let (status, cells) = self.sense(source, from);
         let frame = match cells {
             Some(frame) if status.is_readable() => self.frames.share(frame),
@@ -227,7 +227,7 @@ impl Nand for Model {
         self.counters.copies += 1;
         let array = self.config.timing.program_of(&self.config.geometry, to);
         let bus = self.config.timing.transfer(oob.len());
-        self.spend(target, bus, array, !self.config.overlapped);
+        self.spend_program(target, bus, array);
         self.store(target, to, frame, oob)?;
         Ok(status)
     }
@@ -236,7 +236,7 @@ impl Nand for Model {
         self.ready()?;
         self.config.geometry.check_block(block)?;
         self.counters.reads += 1;
-        self.spend(block, self.config.timing.transfer(2), self.config.timing.read, true);
+        self.spend_read(block, self.config.timing.transfer(2), self.config.timing.read);
         Ok(self.block(block).marked)
     }
 

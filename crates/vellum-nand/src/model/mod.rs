@@ -7,19 +7,23 @@
 mod block;
 mod cells;
 mod chip;
+mod config;
 mod cut;
 mod distributions;
 mod frames;
 mod image;
+mod pipeline;
 mod reliability;
 mod sample;
 mod state;
 mod timing;
 
 pub use block::Flaw;
+pub use config::ModelConfig;
 pub use cut::{Cut, CutMode};
 pub use distributions::poisson;
 pub use image::{ImageError, image_geometry};
+pub use pipeline::Pipeline;
 pub use reliability::{
     Chances, PowerLaw, READ_OFFSETS, RETRY_LEVELS, Reliability, Stress, Voltage, arrhenius,
 };
@@ -29,49 +33,7 @@ use crate::{Codeword, EraseBlock, Geometry, NandError, Ppa, ReadStatus};
 use block::Block;
 use cells::Cells;
 use frames::{Frame, Frames};
-use vellum_block::{Duration, Instant, Rng};
-
-/// Parameters of a [`Model`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ModelConfig {
-    /// The chip's shape.
-    pub geometry: Geometry,
-    /// Its times.
-    pub timing: Timing,
-    /// Where its bit errors come from.
-    pub reliability: Reliability,
-    /// Blocks in a thousand that leave the factory bad; data sheets allow 20 (1004 good of 1024).
-    /// Block 0 is always good.
-    pub factory_bad_permille: u32,
-    /// Whether factory bad blocks come in neighbouring pairs.
-    pub clustered: bool,
-    /// Erases that a block survives, on average; each block's own lies within half of it. 0: any
-    /// number.
-    pub endurance: u32,
-    /// Most blocks that may be partly programmed; 0: any number.
-    pub open_blocks: u32,
-    /// Program and erase return when the bus is free, so that other units can work meanwhile.
-    pub overlapped: bool,
-    /// Seed of everything that is drawn.
-    pub seed: u64,
-}
-
-impl ModelConfig {
-    /// A chip without errors, wear or bad blocks, with its class's times.
-    pub const fn perfect(geometry: Geometry) -> ModelConfig {
-        ModelConfig {
-            geometry,
-            timing: Timing::class(geometry.cell, Bus::Sdr),
-            reliability: Reliability::Perfect,
-            factory_bad_permille: 0,
-            clustered: false,
-            endurance: 0,
-            open_blocks: 0,
-            overlapped: false,
-            seed: 1,
-        }
-    }
-}
+use vellum_block::{Instant, Rng};
 
 /// What a chip was asked to do, and how it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,6 +68,8 @@ pub struct Model {
     disturb: Vec<u32>,
     /// When each unit is free.
     busy: Vec<Instant>,
+    /// When each unit's second register is free, where it has one.
+    register: Vec<Instant>,
     now: Instant,
     /// Milli-hours at 30 °C that have passed.
     aged: u64,
@@ -139,6 +103,10 @@ impl Model {
             frames: Frames::default(),
             disturb: vec![0; g.blocks as usize],
             busy: vec![Instant::ZERO; g.units as usize],
+            register: match config.pipeline {
+                Pipeline::Cached => vec![Instant::ZERO; g.units as usize],
+                Pipeline::Waits | Pipeline::Overlapped => Vec::new(),
+            },
             now: Instant::ZERO,
             aged: 0,
             retry: 0,
@@ -197,13 +165,6 @@ impl Model {
         self.now
     }
 
-    /// Waits until every unit is idle; the time then.
-    pub fn settle(&mut self) -> Instant {
-        let last = self.busy.iter().copied().max().unwrap_or(self.now);
-        self.now = self.now.max(last);
-        self.now
-    }
-
     /// Lets time pass on the shelf or in use, at a temperature, for retention.
     pub fn age(&mut self, hours: f64, celsius: f64) {
         self.aged += (hours.max(0.0) * arrhenius(celsius) * 1000.0) as u64;
@@ -228,15 +189,6 @@ impl Model {
             let g = self.config.geometry;
             self.block_mut(g.block_of(ppa)).pages[g.page_of(ppa) as usize].flaw = flaw;
         }
-    }
-
-    /// Starts an operation on a block's unit: waits for it, then holds it for `array`.
-    #[inline]
-    fn spend(&mut self, block: EraseBlock, bus: Duration, array: Duration, wait: bool) {
-        let unit = self.config.geometry.unit_of(block) as usize;
-        let start = self.now.max(self.busy[unit]);
-        self.busy[unit] = start + bus + array;
-        self.now = if wait { self.busy[unit] } else { start + bus };
     }
 
     #[inline]

@@ -23,7 +23,7 @@ impl State for Model {
             w.u32(self.open);
             w.bool(self.powered);
             save_cut(self.cut, w);
-            self.busy.iter().for_each(|t| w.u64(t.as_ps()));
+            self.busy.iter().chain(&self.register).for_each(|t| w.u64(t.as_ps()));
             self.disturb.iter().for_each(|&n| w.u32(n));
             fields(&self.counters).iter().for_each(|&n| w.u64(n));
             self.cells.iter().for_each(|b| save_block(b, &self.frames, w));
@@ -43,7 +43,7 @@ impl State for Model {
             self.open = r.u32()?;
             self.powered = r.bool()?;
             self.cut = load_cut(r)?;
-            for t in &mut self.busy {
+            for t in self.busy.iter_mut().chain(&mut self.register) {
                 *t = Instant::from_ps(r.u64()?);
             }
             for n in &mut self.disturb {
