@@ -10,11 +10,12 @@
 mod chip;
 mod enumerate;
 mod life;
+mod random;
 mod steady;
 mod subject;
 
 pub use enumerate::exhaustive;
-pub use life::random;
+pub use random::random;
 pub use steady::{Steady, steady};
 
 use crate::layout::Layout;
