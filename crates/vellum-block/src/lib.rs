@@ -63,7 +63,7 @@ pub use serial::Serial;
 pub use sparse::SparseFile;
 #[cfg(feature = "state")]
 pub use state::SavedDevice;
-pub use stats::{Cdf, Histogram, Statistics};
+pub use stats::{Cdf, Histogram, Statistics, Values};
 pub use time::{Duration, Instant, PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US};
 pub use volume::{TornPolicy, Volume, VolumeError};
 

@@ -1,41 +1,41 @@
-//! Statistics over completions: a histogram of fixed size, an exact distribution, the demerit figure.
+//! Statistics over completions: histograms of fixed size, an exact distribution, the demerit figure.
 
 use crate::{Breakdown, Completion, Duration, Op};
 use alloc::vec::Vec;
 
-/// Steps within a power of two of a [`Histogram`]: values are kept to within 1/64.
+/// Steps within a power of two of [`Values`]: they are kept to within 1/64.
 const STEPS: u32 = 64;
 /// Powers of two above the linear part.
 const POWERS: u32 = 64 - 6;
 
-/// A histogram of durations with a relative error of at most 1/64, in fixed memory.
+/// A histogram of numbers with a relative error of at most 1/64, in fixed memory: 30 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Histogram {
+pub struct Values {
     counts: Vec<u64>,
     count: u64,
     sum: u128,
-    min: Duration,
-    max: Duration,
+    min: u64,
+    max: u64,
 }
 
-impl Default for Histogram {
+impl Default for Values {
     fn default() -> Self {
-        Histogram {
+        Values {
             counts: alloc::vec![0; (STEPS * (POWERS + 1)) as usize],
             count: 0,
             sum: 0,
-            min: Duration::MAX,
-            max: Duration::ZERO,
+            min: u64::MAX,
+            max: 0,
         }
     }
 }
 
-fn bucket(ps: u64) -> usize {
-    let power = (63 - (ps | 1).leading_zeros()).saturating_sub(6);
-    if ps < u64::from(STEPS) {
-        ps as usize
+fn bucket(value: u64) -> usize {
+    let power = (63 - (value | 1).leading_zeros()).saturating_sub(6);
+    if value < u64::from(STEPS) {
+        value as usize
     } else {
-        ((power + 1) * STEPS) as usize + ((ps >> power) as usize - STEPS as usize)
+        ((power + 1) * STEPS) as usize + ((value >> power) as usize - STEPS as usize)
     }
 }
 
@@ -48,14 +48,14 @@ fn upper(bucket: usize) -> u64 {
     }
 }
 
-impl Histogram {
-    /// Counts `d`.
-    pub fn record(&mut self, d: Duration) {
-        self.counts[bucket(d.as_ps())] += 1;
+impl Values {
+    /// Counts `value`.
+    pub fn record(&mut self, value: u64) {
+        self.counts[bucket(value)] += 1;
         self.count += 1;
-        self.sum += u128::from(d.as_ps());
-        self.min = self.min.min(d);
-        self.max = self.max.max(d);
+        self.sum += u128::from(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
     }
 
     /// How many were counted.
@@ -63,32 +63,81 @@ impl Histogram {
         self.count
     }
 
-    /// The mean, exact to a picosecond; zero if nothing was counted.
-    pub fn mean(&self) -> Duration {
-        Duration::from_ps((self.sum / u128::from(self.count.max(1))) as u64)
+    /// The mean, rounded down; zero if nothing was counted.
+    pub fn mean(&self) -> u64 {
+        (self.sum / u128::from(self.count.max(1))) as u64
     }
 
     /// The least, exact; zero if nothing was counted.
-    pub fn min(&self) -> Duration {
-        if self.count == 0 { Duration::ZERO } else { self.min }
+    pub fn min(&self) -> u64 {
+        if self.count == 0 { 0 } else { self.min }
     }
 
-    /// The greatest, exact.
-    pub fn max(&self) -> Duration {
+    /// The greatest, exact; zero if nothing was counted.
+    pub fn max(&self) -> u64 {
         self.max
     }
 
-    /// The value that `part` in `whole` of the durations do not exceed, to within 1/64.
-    pub fn percentile(&self, part: u64, whole: u64) -> Duration {
+    /// The value that `part` in `whole` of them do not exceed, to within 1/64.
+    pub fn percentile(&self, part: u64, whole: u64) -> u64 {
         let wanted = (u128::from(self.count) * u128::from(part)).div_ceil(u128::from(whole.max(1)));
         let mut seen = 0u128;
         for (i, &n) in self.counts.iter().enumerate() {
             seen += u128::from(n);
             if n > 0 && seen >= wanted {
-                return Duration::from_ps(upper(i)).min(self.max);
+                return upper(i).min(self.max);
             }
         }
         self.max
+    }
+
+    /// How many were below each power of two and not below the one before, exact, from `0..1` and `1..2`
+    /// on: the range, both ends of which are in it, and the count. Ranges without any are left out.
+    pub fn powers(&self) -> impl Iterator<Item = (core::ops::RangeInclusive<u64>, u64)> {
+        (0..=64).filter_map(|power: u32| {
+            let (low, high) = match power {
+                0 => (0, 0),
+                power => (1 << (power - 1), u64::MAX >> (64 - power)),
+            };
+            let count = self.counts[bucket(low)..=bucket(high)].iter().sum();
+            (count > 0).then_some((low..=high, count))
+        })
+    }
+}
+
+/// The same of durations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Histogram(Values);
+
+impl Histogram {
+    /// Counts `d`.
+    pub fn record(&mut self, d: Duration) {
+        self.0.record(d.as_ps());
+    }
+
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.0.count()
+    }
+
+    /// The mean, exact to a picosecond; zero if nothing was counted.
+    pub fn mean(&self) -> Duration {
+        Duration::from_ps(self.0.mean())
+    }
+
+    /// The least, exact; zero if nothing was counted.
+    pub fn min(&self) -> Duration {
+        Duration::from_ps(self.0.min())
+    }
+
+    /// The greatest, exact.
+    pub fn max(&self) -> Duration {
+        Duration::from_ps(self.0.max())
+    }
+
+    /// The value that `part` in `whole` of the durations do not exceed, to within 1/64.
+    pub fn percentile(&self, part: u64, whole: u64) -> Duration {
+        Duration::from_ps(self.0.percentile(part, whole))
     }
 }
 
@@ -213,6 +262,19 @@ mod tests {
             prop_assert!(rough >= exact);
             prop_assert!(rough.as_ps() - exact.as_ps() <= exact.as_ps() / 64 + 1);
             prop_assert_eq!(h.mean(), cdf.mean());
+        }
+
+        #[test]
+        fn powers_of_two_are_counted_exactly(
+            values in prop::collection::vec((0u64.., 0u32..64).prop_map(|(v, by)| v >> by), 0..200)
+        ) {
+            let mut h = Values::default();
+            values.iter().for_each(|&v| h.record(v));
+            for (range, count) in h.powers() {
+                prop_assert!(*range.start() == 0 || range.start().is_power_of_two());
+                prop_assert_eq!(values.iter().filter(|v| range.contains(v)).count() as u64, count);
+            }
+            prop_assert_eq!(h.powers().map(|(_, count)| count).sum::<u64>(), values.len() as u64);
         }
     }
 

@@ -6,6 +6,7 @@ mod checksum;
 pub mod curve;
 mod error;
 pub mod foresee;
+mod history;
 mod names;
 mod page;
 mod pager;
@@ -19,6 +20,7 @@ pub mod store;
 pub mod trace;
 
 pub use error::{Error, StoreError};
+pub use history::History;
 pub use names::{NamedFrames, Names};
 pub use page::{LINE, Lines, PAGE, Page, PageNo};
 pub use pager::{Counters, MAX_PAGES, Options, Pager, Resolved, Stands};

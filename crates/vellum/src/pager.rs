@@ -13,7 +13,7 @@ use vellum_frames::{FrameId, PAGE_SIZE};
 use vellum_pager::space::{Changed, HostSpace};
 use vellum_pager::store::{CompressedPool, PageStore};
 use vellum_pager::trace::Recorder;
-use vellum_pager::{Counters, Error as PagerError, Names, Page, PageNo, Pager, Stands};
+use vellum_pager::{Counters, Error as PagerError, History, Names, Page, PageNo, Pager, Stands};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId};
 use vellum_translate::{Access, Gfn, Rights};
 
@@ -114,6 +114,11 @@ impl VmMemory {
     /// What the pager did, if there is one.
     pub fn pager_counters(&self) -> Option<Counters> {
         self.pager.as_ref().map(|guest| guest.pager.lock().counters())
+    }
+
+    /// Looks at what its faults were like, if there is a pager that keeps that.
+    pub fn pager_history<T>(&self, look: impl FnOnce(&History) -> T) -> Option<T> {
+        self.pager.as_ref().and_then(|guest| guest.pager.lock().history().map(look))
     }
 
     /// Runs `work` with the pager, if there is one: to change its quota, to look at its pressure.

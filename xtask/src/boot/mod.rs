@@ -2,6 +2,7 @@
 
 mod disks;
 mod door;
+mod faults;
 mod guest;
 mod kept;
 mod keys;
@@ -20,6 +21,7 @@ pub use options::{Args, ModeKind, PagingKind};
 
 use anyhow::{Context, Result};
 use door::Door;
+use faults::Faults;
 use guest::Guest;
 use options::ReportKind;
 use report::Outcome;
@@ -122,6 +124,7 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
         cmdline: guest.cmdline.clone(),
         end,
         counts,
+        faults: machine.memory().pager_history(Faults::of),
         short: report::short(&machine),
         digest: args.digest.then(|| machine.state_hash().to_string()),
         content: args.digest.then(|| machine.content_hash().to_string()),

@@ -52,7 +52,11 @@ pub fn make(args: &Args) -> Result<Option<Pager>> {
         Some(PagerKind::Redis) => remote::redis(&args.pager_at)?,
         Some(PagerKind::Object) => remote::objects(&args.pager_at)?,
     };
-    let options = Options { policy: args.evict.clone(), ..Options::new(pages, quota.min(pages)) };
+    let options = Options {
+        policy: args.evict.clone(),
+        history: args.pager.is_some(),
+        ..Options::new(pages, quota.min(pages))
+    };
     let pager = Pager::new(options, store);
     Ok(Some(pager.with_context(|| format!("a pager by `{}` can't be had", args.evict))?))
 }

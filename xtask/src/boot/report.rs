@@ -1,6 +1,7 @@
 //! What happened in a run: rows for people, JSON for programs, and the last report of each kind of
 //! paging, so that two can stand side by side.
 
+use super::faults::Faults;
 use super::options::{Args, PagingKind};
 use super::session::End;
 use super::size;
@@ -26,6 +27,8 @@ pub struct Outcome {
     pub cmdline: String,
     pub end: End,
     pub counts: Counts,
+    /// What the pager's faults were like, if there is one.
+    pub faults: Option<Faults>,
     /// The run in one line.
     pub short: String,
     pub digest: Option<String>,
@@ -185,7 +188,8 @@ impl Outcome {
         head.extend(last.is_some().then_some(other));
         let mut table = Table::new(&title, &head);
         let mut section = "";
-        for (of, name, count) in &self.counts {
+        let faults = self.faults.as_ref().map(Faults::rows);
+        for (of, name, count) in self.counts.iter().chain(faults.iter().flatten()) {
             let first = if *of == section { "" } else { of };
             section = of;
             let beside = last.iter().flatten().find(|(other, _)| other == name);
@@ -211,6 +215,9 @@ impl Outcome {
         }
         if let Some(content) = &self.content {
             value["content"] = content.as_str().into();
+        }
+        if let Some(faults) = &self.faults {
+            value["pager_faults"] = faults.json();
         }
         if !args.no_host {
             value["host"] =

@@ -142,5 +142,8 @@ impl Pager {
     fn left(&mut self, page: PageNo) {
         self.known[page.index()].flags &= !(flag::PRESENT | flag::AHEAD | flag::PROTECTED);
         self.counters.evicted += 1;
+        if let Some(history) = &mut self.history {
+            history.left(page, self.counters.missing);
+        }
     }
 }

@@ -28,6 +28,7 @@ impl Pager {
             return self.present_fault(space, page, access);
         }
         let before = self.has(page, flag::BEFORE);
+        let spent = self.history.as_ref().map(|_| self.store.traffic().model_ps);
         self.counters.missing += 1;
         self.counters.refaults += u64::from(before);
         self.pressure.fault(std::mem::take(&mut self.hits), before);
@@ -66,7 +67,12 @@ impl Pager {
                 }
             }
             Err(_) => self.counters.store_errors += 1,
-            Ok(_) => {}
+            Ok(_) => {
+                if let (Some(history), Some(spent)) = (&mut self.history, spent) {
+                    let cost = self.store.traffic().model_ps.saturating_sub(spent);
+                    history.brought(page, self.counters.missing, cost);
+                }
+            }
         }
         brought
     }
@@ -79,6 +85,9 @@ impl Pager {
         let room = self.options.quota.saturating_sub(self.policy.len()) as usize;
         let wanted: Vec<PageNo> =
             pages.iter().copied().filter(|&p| self.is_worth_bringing(p)).take(room).collect();
+        if wanted.is_empty() {
+            return Ok(0);
+        }
         let mut buffers = vec![[0; PAGE]; wanted.len()];
         let answers = self.get_many(&wanted, &mut buffers);
         self.place_ahead(space, &wanted, &buffers, &answers)

@@ -67,6 +67,9 @@ impl Pager {
                 }
                 kept = Err(error);
             }
+            if let Some(history) = &mut self.history {
+                history.forget(page);
+            }
             self.mark_clean(page);
             self.older.remove(&page.get());
             self.known[page.index()].flags &= flag::BEFORE | flag::QUEUED;

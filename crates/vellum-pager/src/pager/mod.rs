@@ -18,6 +18,7 @@ pub use options::{MAX_PAGES, Options};
 pub use versions::Stands;
 
 use crate::curve::MissRatioCurve;
+use crate::history::History;
 use crate::names::Names;
 use crate::policy::Policy;
 use crate::prefetch::Prefetch;
@@ -66,6 +67,7 @@ pub struct Pager {
     twins: BTreeMap<u32, Box<Page>>,
     curve: Option<MissRatioCurve>,
     pressure: Pressure,
+    history: Option<Box<History>>,
     /// References to present pages since the last fault.
     hits: u64,
     counters: Counters,
@@ -102,6 +104,7 @@ impl Pager {
             twins: BTreeMap::new(),
             curve: options.curve.map(|shift| MissRatioCurve::new(options.pages, shift)),
             pressure: Pressure::default(),
+            history: options.history.then(|| Box::new(History::new(options.pages))),
             hits: 0,
             counters: Counters::default(),
             record: None,
@@ -207,6 +210,11 @@ impl Pager {
         self.curve.as_ref()
     }
 
+    /// What faults were like, if that is kept.
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_deref()
+    }
+
     /// From here on, missing pages are noted down in order.
     pub fn start_record(&mut self) {
         self.record = Some(Vec::new());
@@ -222,6 +230,7 @@ impl Pager {
         self.known.len() * size_of::<Known>()
             + (self.dirty.capacity() + self.held.capacity()) * 4
             + self.twins.len() * size_of::<Page>()
+            + self.history.as_ref().map_or(0, |history| history.overhead())
     }
 
     /// A present page is referenced, as far as anybody can see it. Costs a step of the policy.

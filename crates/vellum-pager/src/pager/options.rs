@@ -33,6 +33,8 @@ pub struct Options {
     pub retries: u32,
     /// One page in `2^n` is looked at for the miss-ratio curve; `None` keeps none.
     pub curve: Option<u32>,
+    /// Whether a [`History`](crate::History) is kept.
+    pub history: bool,
 }
 
 impl Options {
@@ -51,6 +53,7 @@ impl Options {
             existing: false,
             retries: 2,
             curve: None,
+            history: false,
         }
     }
 

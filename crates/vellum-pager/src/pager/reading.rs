@@ -11,6 +11,9 @@ impl Pager {
         let mut gets: Vec<Get<'_>> =
             pages.iter().zip(&mut *buffers).map(|(&page, into)| Get::new(page, into)).collect();
         self.store.get(&mut gets);
+        if let Some(history) = &mut self.history {
+            history.got(pages.len());
+        }
         let mut answers: Vec<Answer> = gets.into_iter().map(|get| get.answer).collect();
         for ((&page, buffer), answer) in pages.iter().zip(&*buffers).zip(&mut answers) {
             let judged = self.judge(page, std::mem::replace(answer, Answer::Missing), buffer);
@@ -33,6 +36,9 @@ impl Pager {
         loop {
             let mut get = [Get::new(page, into)];
             self.store.get(&mut get);
+            if let Some(history) = &mut self.history {
+                history.got(1);
+            }
             let [Get { answer, .. }] = get;
             match self.judge(page, answer, into) {
                 Err(_) if tries < self.options.retries => {

@@ -1,6 +1,7 @@
 //! The pager: what it does with lines, rules, pins and prefetch; against a plain model, and against stores
 //! that lie.
 
+mod history;
 mod lies;
 mod model;
 

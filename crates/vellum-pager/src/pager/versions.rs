@@ -28,6 +28,9 @@ impl Pager {
         if self.is_present(page) {
             self.policy.forget(page.get());
         }
+        if let Some(history) = &mut self.history {
+            history.forget(page);
+        }
         self.mark_clean(page);
         self.older.remove(&page.get());
         let gone = flag::PRESENT | flag::AHEAD | flag::PROTECTED | flag::LOST | flag::OLDER;

@@ -37,6 +37,9 @@ impl Pager {
     /// store has announced that it will write.
     fn put_all(&mut self, puts: &[Put<'_>], sums: &[u32]) -> Result<(), StoreError> {
         self.store.put(puts)?;
+        if let Some(history) = &mut self.history {
+            history.put(puts.len());
+        }
         self.counters.pages_written += puts.len() as u64;
         self.counters.lines_written += puts.iter().map(|p| u64::from(p.lines.count())).sum::<u64>();
         for (put, &sum) in puts.iter().zip(sums) {
