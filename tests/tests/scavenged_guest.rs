@@ -143,14 +143,20 @@ fn runs_from_a_hundred_seeds_repeat_with_the_scavenger_on_and_off() {
 
 #[test]
 fn the_same_seed_scavenges_the_same_pages() {
-    let once = || {
+    let once = |policy| {
         let (mut machine, scavenger) =
-            scavenged(config(SELFTEST, Paging::Shadow), Mode::Share, Policy::default());
+            scavenged(config(SELFTEST, Paging::Shadow), Mode::Share, policy);
         let ran = run(&mut machine, SLICE, |_| {});
-        let report: Report = scavenger.lock().report();
-        (ran.text, report, machine.report())
+        let scavenger = scavenger.lock();
+        let report: Report = scavenger.report();
+        let (_, set) = machine.memory().scavenger().unwrap();
+        (ran.text, report, machine.report(), scavenger.refaults(set).unwrap())
     };
-    assert_eq!(once(), once());
+    assert_eq!(once(Policy::default()), once(Policy::default()));
+    let target = Policy { refaults: Some(2000), ..Policy::default() };
+    let (text, report, machine, refaults) = once(target);
+    assert!(refaults.is_some_and(|refaults| refaults.target == 2000), "{refaults:?}");
+    assert_eq!((text, report, machine, refaults), once(target));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::Costs;
 use crate::content::Codec;
+use crate::refaults::Control;
 
 /// Model nanoseconds of the scavenger's own work: its budget in guest time, the same on every host.
 pub(crate) mod work {
@@ -35,7 +36,7 @@ const NANOS_PER_BYTE: i64 = 4;
 const OLDEST: u8 = 8;
 
 /// When pages are shared, told as deltas and compressed. Ages are passes in which a page was neither
-/// written nor, from the age of the first probe on, read.
+/// written nor, from the age of the first probe on, read; or what [`Policy::refaults`] makes of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// Age at which a page is told as the difference to a similar one. Before, at this age less one,
@@ -54,6 +55,11 @@ pub struct Policy {
     pub costs: Costs,
     /// Most bytes of the packed store; beyond, pages are spilled or stay.
     pub store_limit: u64,
+    /// How many pages may be wanted back in a minute of the guest's time, of a million of its working set:
+    /// 2000 are the 0.2 % of Google's far memory ([`Refaults`](crate::Refaults)). Pages grow older by the
+    /// guest's time then, which [`Scavenger::tell_time`](crate::Scavenger::tell_time) says, and both ages above
+    /// are raised as far as it takes. `None`: ages are passes, and no page is packed later for it.
+    pub refaults: Option<u32>,
 }
 
 impl Default for Policy {
@@ -67,6 +73,7 @@ impl Default for Policy {
             restore_p99: 12_500,
             costs: Costs::default(),
             store_limit: 64 << 30,
+            refaults: None,
         }
     }
 }
@@ -75,6 +82,12 @@ impl Policy {
     /// Sharing only: zero pages, same-filled and identical ones, nothing packed.
     pub fn sharing_only() -> Self {
         Policy { delta_after: u8::MAX, compress_after: u8::MAX, ..Policy::default() }
+    }
+
+    /// The control of a set's ages, if there is a target and pages are packed at all.
+    pub(crate) fn control(&self) -> Option<Control> {
+        let least = self.delta_after.min(self.compress_after);
+        self.refaults.filter(|_| least < u8::MAX).map(|target| Control::new(target, least))
     }
 
     /// Whether the budget allows a page to be kept like this. `base` is the codec of a delta's

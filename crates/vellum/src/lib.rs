@@ -25,6 +25,7 @@ mod pager;
 mod paging;
 mod resolve;
 mod scavenge;
+mod scavenged_pages;
 mod scavenged_store;
 mod show;
 mod state;

@@ -1,5 +1,4 @@
-//! The scavenger on a machine's memory: the host table as a set of pages that can be read, withheld
-//! and replaced.
+//! The scavenger on a machine's memory.
 //!
 //! Two guards: *shared* withholds writes from a page whose frame others have too, *probed* withholds
 //! everything from a page that may be packed if nobody wants it. A packed page is absent, and its
@@ -8,14 +7,12 @@
 
 use crate::beside;
 use crate::holders::Holders;
+use crate::scavenged_pages::VmPages;
 use crate::{Error, GuardOwner, HostFault, PageSource, Paging, Resolution, VmMemory};
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
-use vellum_scavenger::{
-    Backing, Busy, Domain, Look, Mode, ObjectId, PageSet, SetId, SharedScavenger, Sketch, Step,
-    Withhold,
-};
-use vellum_translate::host::{Guard, HostEntry, OwnerId, Token};
+use vellum_scavenger::{Domain, Mode, ObjectId, SetId, SharedScavenger, Sketch, Step, Withhold};
+use vellum_translate::host::{Guard, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
 
 /// Pages packed at once when a fault finds no frame left.
@@ -28,11 +25,13 @@ const FILLED: usize = 4096;
 pub(crate) struct Scavenging {
     pub(crate) scavenger: SharedScavenger,
     pub(crate) set: SetId,
-    owner: OwnerId,
-    shared: Guard,
-    probed: Guard,
+    pub(crate) owner: OwnerId,
+    pub(crate) shared: Guard,
+    pub(crate) probed: Guard,
     /// The pass is complete, and objects are looked at.
     tidying: bool,
+    /// The second of the guest's time that it was told last.
+    second: Option<u64>,
 }
 
 /// Resolves the faults of both guards.
@@ -98,91 +97,6 @@ impl Drop for Unpacker {
     }
 }
 
-/// The memory as the scavenger sees it.
-pub(crate) struct VmPages<'a> {
-    pub(crate) vm: &'a mut VmMemory,
-    pub(crate) ties: &'a Scavenging,
-    /// A hart waits in the middle of a fault, and will carry out what is asked of its TLB when the
-    /// fault is resolved, before it goes on.
-    pub(crate) in_fault: bool,
-}
-
-impl VmPages<'_> {
-    pub(crate) fn gfn(&self, page: u64) -> Gfn {
-        Gfn::new(self.vm.ram.start + page)
-    }
-
-    fn shoot_down(&mut self) {
-        if !self.in_fault {
-            self.vm.broadcast();
-        }
-    }
-}
-
-impl PageSet for VmPages<'_> {
-    fn pages(&self) -> u64 {
-        self.vm.ram.end - self.vm.ram.start
-    }
-
-    fn open_epoch(&mut self) -> u64 {
-        self.vm.revoke_writes();
-        self.shoot_down();
-        self.vm.host.epoch()
-    }
-
-    fn look(&self, page: u64) -> Look {
-        let gfn = self.gfn(page);
-        match self.vm.host.get(gfn) {
-            HostEntry::Hole => Look::Busy(Busy::Hole),
-            HostEntry::Absent { owner, token } if owner == self.ties.owner => {
-                Look::Packed(ObjectId::from_number(token.get() as u32))
-            }
-            HostEntry::Absent { .. } => Look::Busy(Busy::Elsewhere),
-            HostEntry::Frame { .. } if self.vm.host.is_pinned(gfn) => Look::Busy(Busy::Pinned),
-            HostEntry::Frame { .. } if self.vm.policy.is_followed(gfn) => Look::Busy(Busy::Table),
-            HostEntry::Frame { frame, .. } => {
-                Look::Frame { frame, written: self.vm.host.written(gfn) }
-            }
-        }
-    }
-
-    fn withhold(&mut self, page: u64, what: Withhold) {
-        let gfn = self.gfn(page);
-        let guard = match what {
-            Withhold::Write => self.ties.shared,
-            Withhold::All => self.ties.probed,
-        };
-        if self.vm.host.add_guard(gfn, guard) {
-            self.vm.page_changed(gfn, None);
-            self.shoot_down();
-        }
-    }
-
-    fn replace(&mut self, page: u64, with: Backing) -> Backing {
-        let gfn = self.gfn(page);
-        let rights = Rights::all();
-        let entry = match with {
-            Backing::Frame(frame) => HostEntry::Frame { frame, rights },
-            Backing::Packed(object) => HostEntry::Absent {
-                owner: self.ties.owner,
-                token: Token::new(object.number().into()).expect("32 bits fit 48"),
-            },
-        };
-        self.vm.host.remove_guard(gfn, self.ties.probed);
-        let old = self.vm.host.replace(gfn, entry);
-        let (moved, before) = match old {
-            HostEntry::Frame { frame, .. } => (Some(frame), Backing::Frame(frame)),
-            HostEntry::Absent { token, .. } => {
-                (None, Backing::Packed(ObjectId::from_number(token.get() as u32)))
-            }
-            HostEntry::Hole => (None, Backing::Frame(FrameId::ZERO)),
-        };
-        self.vm.page_changed(gfn, moved);
-        self.shoot_down();
-        before
-    }
-}
-
 impl VmMemory {
     /// Hands this memory to a scavenger: a set of its own, in a sharing domain. The scavenger's pool
     /// must be this machine's. Nothing happens before [`VmMemory::scavenge`] is called.
@@ -225,8 +139,15 @@ impl VmMemory {
         }))?;
         self.holders.watch(owner, Arc::clone(&scavenger));
         let (shared, probed) = (shared?, probed?);
-        self.scavenging =
-            Some(Scavenging { scavenger, set, owner, shared, probed, tidying: false });
+        self.scavenging = Some(Scavenging {
+            scavenger,
+            set,
+            owner,
+            shared,
+            probed,
+            tidying: false,
+            second: None,
+        });
         Ok(set)
     }
 
@@ -256,6 +177,17 @@ impl VmMemory {
             ties.tidying = tidying;
         }
         Ok(step)
+    }
+
+    /// Tells the scavenger the guest's time, by which pages grow older where its policy has a target of
+    /// refaults. To be called at every safe point: all but the first call in a second return at once.
+    pub fn tell_scavenger_time(&mut self, nanos: u64) {
+        let Some(ties) = &mut self.scavenging else { return };
+        let second = Some(nanos / 1_000_000_000);
+        if core::mem::replace(&mut ties.second, second) != second {
+            let told = ties.scavenger.lock().tell_time(ties.set, nanos);
+            debug_assert!(told.is_ok(), "the set is there as long as the memory is");
+        }
     }
 
     /// The scavenger, if there is one, and the number of this memory's set.

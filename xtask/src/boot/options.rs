@@ -70,6 +70,10 @@ pub struct Args {
     /// run; the guest does not notice
     #[arg(long, requires = "scavenge", conflicts_with = "no_host")]
     pub scavenge_thread: bool,
+    /// Pack pages at such an age that no more than this of the guest's working set is wanted back in a minute
+    /// of its time (Google's far memory has 0.2). Ages are seconds then, not passes
+    #[arg(long, value_name = "PERCENT", requires = "scavenge", value_parser = per_cent)]
+    pub refaults: Option<u32>,
     /// At the end, write a sketch of the guest's memory to this file, for `share --estimate`
     #[arg(long, value_name = "OUT", requires = "scavenge")]
     pub sketch: Option<PathBuf>,
@@ -255,4 +259,15 @@ pub enum ScavengeKind {
     Pack,
     /// Pages that are left alone move to random places, merged or not, and any access copies them
     Conceal,
+}
+
+/// Per cent as millionths.
+fn per_cent(text: &str) -> Result<u32, String> {
+    let share: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    let millionths = share * 1e4;
+    if (1.0..=1e6).contains(&millionths) {
+        Ok(millionths.round() as u32)
+    } else {
+        Err("not between 0.0001 and 100".into())
+    }
 }

@@ -34,6 +34,11 @@ pub fn plan(args: &Args, config: &mut Config) -> Result<Option<Planned>> {
     if kind == ScavengeKind::Share {
         options.policy = Policy::sharing_only();
     }
+    ensure!(
+        args.refaults.is_none() || kind != ScavengeKind::Share,
+        "--refaults is about when pages are packed, and --scavenge share packs none"
+    );
+    options.policy.refaults = args.refaults;
     let mode = if kind == ScavengeKind::Conceal { Mode::Conceal } else { Mode::Share };
     let spares = if mode == Mode::Conceal { options.lottery as u64 } else { 0 };
     let quota = args.quota.map_or(pages + spares, |bytes| bytes >> 12);
@@ -73,7 +78,11 @@ impl Planned {
 
     /// What it did, as rows of the report.
     pub fn counts(&self, machine: &Machine) -> Counts {
-        let report = self.scavenger.lock().report();
+        let (report, refaults) = {
+            let scavenger = self.scavenger.lock();
+            let set = machine.memory().scavenger().map(|(_, set)| set);
+            (scavenger.report(), set.and_then(|set| scavenger.refaults(set).ok()).flatten())
+        };
         let c = &report.counters;
         let mut rows = Counts::new();
         let mut add = |name: &str, count| rows.push(("scavenger", name.to_owned(), count));
@@ -90,6 +99,13 @@ impl Planned {
         add("probed pages that were used", c.touched);
         add("writes to shared pages", c.broken);
         add("pages packed for want of a frame", c.reclaimed);
+        if let Some(refaults) = refaults {
+            let of = "millionths of the working set a minute";
+            add(&format!("refaults: target, {of}"), refaults.target.into());
+            add(&format!("refaults: reached, {of}"), refaults.reached);
+            add(&format!("refaults: in the last minute at one age, {of}"), refaults.lately);
+            add("refaults: age at which pages are packed now, s", refaults.age.as_secs());
+        }
         for class in Class::ALL {
             if report.tally[class] > 0 {
                 add(&format!("last pass: {}", class.name()), report.tally[class]);

@@ -67,6 +67,7 @@ impl Machine {
 
     /// What is due of the scavenger's work, or of what its thread asks for.
     pub(super) fn scavenge(&mut self) {
+        self.memory.tell_scavenger_time(self.nanos);
         self.memory.meet_scavenger();
         let Some(due) = &mut self.pace else { return };
         if self.nanos < due.next {

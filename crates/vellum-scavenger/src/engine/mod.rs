@@ -1,6 +1,7 @@
 //! The scavenger itself: sets of pages, looked at in turn.
 
 mod ahead;
+mod conceal;
 mod detect;
 mod lookup;
 mod lottery;
@@ -9,13 +10,15 @@ mod objects;
 mod reclaim;
 mod restore;
 mod ripen;
+mod sets;
 mod sketch;
 mod tidy;
 mod vault;
 mod visit;
 
 use crate::content::{Page, PageKey};
-use crate::index::{HashIndex, Similar, Target};
+use crate::index::{HashIndex, Similar};
+use crate::refaults::Control;
 use crate::report::{Class, Counters, Metadata, Report, Tally};
 use crate::store::Spill;
 use crate::{Domain, Error, PageSet, Policy, SetId, SharedScavenger};
@@ -23,14 +26,12 @@ pub use restore::Kept;
 
 use ahead::Ahead;
 use lottery::Lottery;
-use std::collections::{BTreeMap, VecDeque};
+use sets::Set;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use vault::Vault;
 use vellum_frames::{FramePool, PAGE_SIZE};
 use visit::Marks;
-
-/// Hints that wait at most; more are dropped, since the pages are looked at anyway.
-const HINTS: usize = 1 << 16;
 
 /// How a scavenger works.
 #[derive(Debug)]
@@ -79,23 +80,6 @@ pub enum Step {
     More,
     /// Every page of the set was looked at since the pass began.
     Done,
-}
-
-#[derive(Debug)]
-struct Set {
-    domain: Domain,
-    mode: Mode,
-    /// The first page's number among all sets'.
-    first: u32,
-    marks: Vec<Marks>,
-    /// The next page of the pass; `None` between passes.
-    cursor: Option<u64>,
-    /// The write epochs opened by this pass and the one before.
-    epoch: u64,
-    before: u64,
-    hints: VecDeque<u32>,
-    tally: Tally,
-    last: Tally,
 }
 
 /// Finds what pages have in common, packs them, and brings them back.
@@ -150,66 +134,6 @@ impl Scavenger {
         }
     }
 
-    /// Adds a set of `pages` pages. From here on every one of them has a frame of the pool's quota or
-    /// room in the spill target, so that giving all of them different content can't fail.
-    ///
-    /// # Errors
-    /// When the sets together would want more than that, or have more than 2³¹ pages, or the domain's
-    /// other sets are treated otherwise.
-    pub fn add_set(&mut self, pages: u64, domain: Domain, mode: Mode) -> Result<SetId, Error> {
-        let first = self.sets.iter().flatten().map(|s| u64::from(s.first) + s.marks.len() as u64);
-        let first = first.max().unwrap_or(0);
-        let limit = u64::from(Target::MAX);
-        if first.saturating_add(pages) > limit {
-            return Err(Error::Limit { what: "pages", value: first.saturating_add(pages), limit });
-        }
-        let conceals = mode == Mode::Conceal
-            || self.sets.iter().flatten().any(|set| set.mode == Mode::Conceal);
-        let spares = if conceals { self.lottery_size } else { 0 };
-        let promised = self.pages() + pages + spares;
-        let frames = self.vault.pool.quota();
-        let spill = self.vault.spill.as_ref().map_or(0, |spill| spill.capacity());
-        if promised > frames.saturating_add(spill) {
-            return Err(Error::Overcommit { promised, frames, spill });
-        }
-        let before = self.modes.entry(domain).or_insert(mode);
-        if *before != mode {
-            return Err(Error::Mode { domain });
-        }
-        self.keys.entry(domain).or_insert_with(|| PageKey::new(self.key, domain.0.into()));
-        let id = SetId(self.sets.len() as u32);
-        self.sets.push(Some(Set {
-            domain,
-            mode,
-            first: first as u32,
-            marks: vec![Marks::default(); pages as usize],
-            cursor: None,
-            epoch: 0,
-            before: 0,
-            hints: VecDeque::new(),
-            tally: Tally::default(),
-            last: Tally::default(),
-        }));
-        let deltas = self.policy.delta_after < self.policy.compress_after;
-        let entries = if deltas { self.pages() as f64 * self.similar_per_page } else { 0.0 };
-        self.similar.resize(entries as usize);
-        Ok(id)
-    }
-
-    /// Forgets a set. Its owner gives back the references of packed pages with
-    /// [`Scavenger::release`]; objects that nobody holds any more go at once.
-    ///
-    /// # Errors
-    /// When there is no such set.
-    pub fn remove_set(&mut self, set: SetId) -> Result<(), Error> {
-        let at = self.set_at(set)?;
-        self.sets[at] = None;
-        for number in 0..self.vault.objects.end() {
-            self.vault.drop_if_unused(number);
-        }
-        Ok(())
-    }
-
     /// For several owners of pages, each on its own thread.
     pub fn shared(self) -> SharedScavenger {
         Arc::new(parking_lot::Mutex::new(self))
@@ -218,56 +142,6 @@ impl Scavenger {
     /// The pool that its pages' frames are of.
     pub fn pool(&self) -> &Arc<FramePool> {
         &self.vault.pool
-    }
-
-    /// Pages of all sets.
-    pub fn pages(&self) -> u64 {
-        self.sets.iter().flatten().map(|set| set.marks.len() as u64).sum()
-    }
-
-    fn set_at(&self, set: SetId) -> Result<usize, Error> {
-        let at = set.0 as usize;
-        if self.sets.get(at).is_some_and(Option::is_some) { Ok(at) } else { Err(Error::NoSet(set)) }
-    }
-
-    fn set(&mut self, at: usize) -> &mut Set {
-        self.sets[at].as_mut().expect("its number was checked")
-    }
-
-    /// Asks for a look at a page before others: it was just filled, from a disk for instance, and so
-    /// likely with what another page has too (Miłoś et al., *Satori*, 2009).
-    ///
-    /// # Errors
-    /// When there is no such set.
-    pub fn hint(&mut self, set: SetId, page: u64) -> Result<(), Error> {
-        let at = self.set_at(set)?;
-        let set = self.set(at);
-        if page < set.marks.len() as u64 && set.hints.len() < HINTS {
-            set.marks[page as usize].forget();
-            set.hints.push_back(page as u32);
-        }
-        Ok(())
-    }
-
-    /// The pages of a set that [`Scavenger::step`] will look at next, at most `count`: those that were
-    /// hinted at, half of them at most, which may be there twice, then those of the pass, or of the next
-    /// one. For an owner who has only a part of the set at hand.
-    ///
-    /// # Errors
-    /// When there is no such set.
-    pub fn upcoming(&self, set: SetId, count: usize) -> Result<Vec<u64>, Error> {
-        let set = self.sets[self.set_at(set)?].as_ref().expect("its number was checked");
-        let hinted = set.hints.iter().map(|&page| u64::from(page));
-        let pass = set.cursor.unwrap_or(0)..set.marks.len() as u64;
-        Ok(hinted.take(count / 2).chain(pass).take(count).collect())
-    }
-
-    /// Whether the next step of a set begins a pass, and so opens a write epoch.
-    ///
-    /// # Errors
-    /// When there is no such set.
-    pub fn is_between_passes(&self, set: SetId) -> Result<bool, Error> {
-        Ok(self.sets[self.set_at(set)?].as_ref().is_some_and(|set| set.cursor.is_none()))
     }
 
     /// Looks at pages of a set, hinted ones first, until `work` model nanoseconds are done or the
@@ -285,6 +159,7 @@ impl Scavenger {
             let set = self.set(at);
             (set.before, set.epoch, set.cursor) = (set.epoch, epoch, Some(0));
             set.tally = Tally::default();
+            set.control.iter_mut().for_each(Control::begin_pass);
         }
         while self.counters.work < until {
             if let Some(page) = self.next_hint(at, pages) {

@@ -1,8 +1,11 @@
 //! The way back: packed pages brought, shared ones written, probed ones used.
 
 use super::objects::Home;
+use super::sets::Set;
+use super::visit::Marks;
 use super::{Mode, Scavenger};
 use crate::content::{Codec, Page};
+use crate::refaults::Control;
 use crate::{Error, ObjectId, SetId};
 use vellum_frames::{FrameId, PAGE_SIZE};
 
@@ -30,7 +33,7 @@ impl Scavenger {
     pub fn restore(&mut self, set: SetId, page: u64, object: ObjectId) -> Result<FrameId, Error> {
         let frame = self.bring(object)?;
         self.counters.restored += 1;
-        self.touched(set, page);
+        self.came_back(set, page);
         Ok(frame)
     }
 
@@ -108,9 +111,19 @@ impl Scavenger {
 
     /// A page was used that [`Withhold::All`](crate::Withhold::All) was asked for: it is young again.
     pub fn touched(&mut self, set: SetId, page: u64) {
-        let marks = self.sets.get_mut(set.0 as usize).and_then(Option::as_mut);
-        let Some(marks) = marks.and_then(|set| set.marks.get_mut(page as usize)) else { return };
+        let Some((control, marks)) = tracked(&mut self.sets, set, page) else { return };
+        if marks.probed() {
+            self.counters.touched += 1;
+            control.iter_mut().for_each(|control| control.was_used(marks.age()));
+        }
+        marks.touch();
+    }
+
+    /// A packed page is wanted: it is young again.
+    fn came_back(&mut self, set: SetId, page: u64) {
+        let Some((control, marks)) = tracked(&mut self.sets, set, page) else { return };
         self.counters.touched += u64::from(marks.probed());
+        control.iter_mut().for_each(|control| control.came_back(marks.age()));
         marks.touch();
     }
 
@@ -119,9 +132,18 @@ impl Scavenger {
     /// [`Scavenger::tidy`].
     pub fn broken(&mut self, set: SetId, page: u64) {
         self.counters.broken += 1;
-        let marks = self.sets.get_mut(set.0 as usize).and_then(Option::as_mut);
-        if let Some(marks) = marks.and_then(|set| set.marks.get_mut(page as usize)) {
+        if let Some((_, marks)) = tracked(&mut self.sets, set, page) {
             marks.forget();
         }
     }
+}
+
+/// What is kept of a page and of its set's ages; `None` for one that the scavenger does not know.
+fn tracked(
+    sets: &mut [Option<Set>],
+    set: SetId,
+    page: u64,
+) -> Option<(&mut Option<Control>, &mut Marks)> {
+    let set = sets.get_mut(set.0 as usize)?.as_mut()?;
+    Some((&mut set.control, set.marks.get_mut(page as usize)?))
 }

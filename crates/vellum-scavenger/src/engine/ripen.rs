@@ -23,18 +23,25 @@ impl Scavenger {
         page: u64,
         frame: FrameId,
     ) -> Result<Class, Error> {
-        let (delta_after, compress_after) = (self.policy.delta_after, self.policy.compress_after);
-        let (mode, domain) = {
+        let (mode, domain, control) = {
             let set = self.set(at);
-            (set.mode, set.domain)
+            (set.mode, set.domain, set.control.as_ref().map(|c| (c.raise(), c.watch())))
         };
+        let raised =
+            |age: u8| control.map_or(age, |(raise, _)| age.saturating_add(raise).min(OLDEST));
+        let watch = control.map_or(1, |(_, watch)| watch);
+        let delta_after = raised(self.policy.delta_after);
+        let compress_after = raised(self.policy.compress_after);
         let marks = *self.marks(at, page);
         if self.hopeless(at, page) {
             return Ok(Class::Incompressible);
         }
         let first = delta_after.min(compress_after);
         if marks.age() < first {
-            if marks.age() + 1 == first {
+            if marks.age() + watch >= first {
+                if marks.probed() {
+                    return Ok(Class::Probed);
+                }
                 pages.withhold(page, Withhold::All);
                 self.marks(at, page).probe();
                 return Ok(Class::Probed);
@@ -44,7 +51,12 @@ impl Scavenger {
         if !marks.probed() {
             // It was used after the probe, and its age began anew; or it is very young.
             pages.withhold(page, Withhold::All);
-            self.marks(at, page).probe();
+            let marks = self.marks(at, page);
+            marks.probe();
+            if control.is_some() {
+                // Ages went down: it is watched for as long all the same.
+                marks.wait(first.saturating_sub(watch));
+            }
             return Ok(Class::Probed);
         }
         if mode == Mode::Conceal {
@@ -274,36 +286,5 @@ impl Scavenger {
         let delta = self.best_delta(object.domain, content, &features)?;
         self.counters.deltas += 1;
         Some(delta)
-    }
-
-    /// Takes a page away whether another holds the same or not: behind it is an object in a frame at
-    /// a random place, and any access copies it.
-    fn conceal(
-        &mut self,
-        domain: Domain,
-        pages: &mut dyn PageSet,
-        page: u64,
-        frame: FrameId,
-    ) -> Result<Class, Error> {
-        let (sought, known) = self.known(domain, frame)?;
-        let number = match known {
-            Some((number, _)) => {
-                self.counters.merged += 1;
-                number
-            }
-            None => {
-                let place = self.lottery.draw(&self.vault.pool)?;
-                self.load(frame);
-                self.vault.pool.write(place, 0, &self.page[..]);
-                let number = self.vault.add_frame(place, false, domain);
-                // The object holds it now, or nobody does.
-                self.vault.pool.release(place);
-                let number = number?;
-                self.note(sought.hash(), Target::Object(number));
-                number
-            }
-        };
-        self.give_up(pages, page, number)?;
-        Ok(Class::Concealed)
     }
 }

@@ -57,6 +57,11 @@ impl Marks {
         before
     }
 
+    /// It is as young as this.
+    pub(super) fn wait(&mut self, age: u8) {
+        self.state = self.state & !15 | age.min(self.age());
+    }
+
     pub(super) fn hopeless(&mut self) {
         self.state |= HOPELESS;
     }
@@ -184,7 +189,10 @@ impl Scavenger {
             return Ok(Class::Hot);
         }
         if marks.is(LOOKED) && written < before {
-            marks.grow();
+            let age = marks.age();
+            if self.set(at).grows(age) {
+                self.marks(at, page).grow();
+            }
             return self.ripen(at, pages, page, frame);
         }
         // Something may have been written since the last look, or there was none.

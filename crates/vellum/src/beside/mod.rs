@@ -17,7 +17,8 @@ mod errand;
 #[cfg(test)]
 mod tests;
 
-use crate::scavenge::{Scavenging, VmPages};
+use crate::scavenge::Scavenging;
+use crate::scavenged_pages::VmPages;
 use crate::{Error, VmMemory};
 use batch::{Batch, Page};
 use errand::Errand;
