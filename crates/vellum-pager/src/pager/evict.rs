@@ -16,11 +16,13 @@ impl Pager {
         incoming: Option<PageNo>,
     ) -> Result<(), Error> {
         let most = self.options.quota.saturating_sub(pages);
-        while self.policy.len() > most {
-            let count = (self.policy.len() - most).max(self.options.batch);
-            self.evict_some(space, count, incoming)?;
+        loop {
+            let over = self.policy.len().saturating_sub(most);
+            if over == 0 {
+                return Ok(());
+            }
+            self.evict_some(space, over.max(self.options.batch), incoming)?;
         }
-        Ok(())
     }
 
     /// Evicts one page of the caller's choice.

@@ -49,8 +49,10 @@ impl Pager {
         let mut wanted = std::mem::take(&mut self.wanted);
         wanted.clear();
         self.prefetch.missing(page, &mut wanted);
-        wanted.retain(|&other| other != page && self.is_worth_bringing(other));
-        wanted.truncate((quota - self.policy.len()).saturating_sub(1) as usize);
+        if !wanted.is_empty() {
+            wanted.retain(|&other| other != page && self.is_worth_bringing(other));
+            wanted.truncate((quota - self.policy.len()).saturating_sub(1) as usize);
+        }
         let brought = if wanted.is_empty() {
             self.bring(space, page, access)
         } else {

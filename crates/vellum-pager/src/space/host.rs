@@ -118,6 +118,32 @@ impl<'a, C: Changed> HostSpace<'a, C> {
         Ok(Lifted { frame, rights, clean })
     }
 
+    /// The usual fault takes one page: nothing is allocated for it.
+    fn take_one(
+        &mut self,
+        page: PageNo,
+        room: &mut Vec<Page>,
+        save: Save<'_>,
+    ) -> Result<(), Error> {
+        let one = self.lift(page, |pool, frame| {
+            if room.is_empty() {
+                room.push([0; PAGE]);
+            }
+            pool.read(frame, 0, &mut room[0]);
+        })?;
+        let content = one.frame.as_ref().map_or_else(|_| &room[0], Withdrawn::bytes);
+        match save(&[(page, content)]) {
+            Ok(()) => {
+                self.drop_lifted(page, one);
+                Ok(())
+            }
+            Err(error) => {
+                self.put_back(page, one);
+                Err(error.into())
+            }
+        }
+    }
+
     /// A lifted page is in the store.
     fn drop_lifted(&mut self, page: PageNo, lifted: Lifted<'_>) {
         let absent = self.absent(page);
@@ -199,6 +225,9 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         room: &mut Vec<Page>,
         save: Save<'_>,
     ) -> Result<(), Error> {
+        if let [page] = *pages {
+            return self.take_one(page, room, save);
+        }
         let mut lifted = Vec::with_capacity(pages.len());
         let mut result = Ok(());
         for (at, &page) in pages.iter().enumerate() {
@@ -219,15 +248,8 @@ impl<C: Changed> Space for HostSpace<'_, C> {
         if result.is_ok() {
             let look =
                 |at: usize| lifted[at].frame.as_ref().map_or_else(|_| &room[at], Withdrawn::bytes);
-            let saved = match pages {
-                // The usual fault: one allocation fewer.
-                [page] => save(&[(*page, look(0))]),
-                pages => {
-                    let views = pages.iter().enumerate().map(|(at, &page)| (page, look(at)));
-                    save(&views.collect::<Vec<_>>())
-                }
-            };
-            result = saved.map_err(Error::from);
+            let views = pages.iter().enumerate().map(|(at, &page)| (page, look(at)));
+            result = save(&views.collect::<Vec<_>>()).map_err(Error::from);
         }
         for (&page, one) in pages.iter().zip(lifted) {
             match result {
