@@ -199,6 +199,12 @@ proptest! {
 /// copied. Either stays as it was while the store refuses.
 #[test]
 fn pages_leave_when_the_store_has_taken_them_and_not_before() {
+    leave(2);
+    leave(1);
+}
+
+/// So many at once.
+fn leave(together: usize) {
     let mut machine = Machine::new(0, 1);
     let pages = [1, 2].map(PageNo::new);
     let frames = [1, 2].map(|page| machine.access(page, Access::Store).unwrap());
@@ -210,9 +216,9 @@ fn pages_leave_when_the_store_has_taken_them_and_not_before() {
     assert_eq!(entries.map(|(_, clean)| clean), [false, true]);
     for takes in [false, true] {
         let mut seen = Vec::new();
-        let taken = machine.with(|_, space| {
-            space.take(&pages, &mut Vec::new(), &mut |views| {
-                seen = views.iter().map(|(page, content)| (page.get(), content[0])).collect();
+        let mut take = |pages: &[PageNo], space: &mut HostSpace<'_, Note<'_>>| {
+            space.take(pages, &mut Vec::new(), &mut |views| {
+                seen.extend(views.iter().map(|(page, content)| (page.get(), content[0])));
                 let (store, unit) = ("full".into(), "pages");
                 if takes {
                     Ok(())
@@ -220,8 +226,12 @@ fn pages_leave_when_the_store_has_taken_them_and_not_before() {
                     Err(StoreError::Full { store, used: 1, limit: 1, unit })
                 }
             })
-        });
-        assert_eq!((taken.is_ok(), seen), (takes, vec![(1, 77), (2, 78)]));
+        };
+        for pages in pages.chunks(together) {
+            let taken = machine.with(|_, space| take(pages, space));
+            assert_eq!(taken.is_ok(), takes);
+        }
+        assert_eq!(seen, [(1, 77), (2, 78)]);
         let host = &machine.host;
         let now = [1, 2].map(|page| (host.get(gfn(page)), host.guards(gfn(page)).contains(guard)));
         let references = frames.map(|frame| machine.pool.references(frame));
