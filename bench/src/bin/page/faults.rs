@@ -13,8 +13,9 @@ use vellum_pager::{Access, Lines, Options, PAGE, PageNo, Pager};
 use vellum_translate::host::{Guard, HostEntry, HostTable, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
 
-/// Pages of the spaces: one whose pages stay in the processor's caches, so that what is measured is
-/// the pager's work, and one whose pages don't, so that it waits for memory as well.
+/// Pages of the spaces: one whose pages, in the store and in frames, are near in the processor's caches, if not
+/// in the first two levels, so that what is measured is the pager's work; and one whose pages take up much of
+/// the last level, so that it waits for memory as well.
 const SIZES: [u32; 2] = [128, 2048];
 /// References of a round.
 const REFERENCES: u32 = 200_000;
