@@ -22,7 +22,7 @@ pub type SharedScavenger = std::sync::Arc<parking_lot::Mutex<Scavenger>>;
 
 pub use background::{Background, Share};
 pub use costs::Costs;
-pub use engine::{Kept, Mode, Options, Scavenger, Step};
+pub use engine::{Broken, Check, Kept, Mode, Options, Scavenger, Step};
 pub use error::Error;
 pub use ids::{Domain, ObjectId, SetId};
 pub use plain::Pages;

@@ -11,7 +11,9 @@ use crate::scavenged_pages::VmPages;
 use crate::{Error, GuardOwner, HostFault, PageSource, Paging, Resolution, VmMemory};
 use std::sync::Arc;
 use vellum_frames::{FrameId, FramePool, PAGE_SIZE};
-use vellum_scavenger::{Domain, Mode, ObjectId, SetId, SharedScavenger, Sketch, Step, Withhold};
+use vellum_scavenger::{
+    Check, Domain, Mode, ObjectId, SetId, SharedScavenger, Sketch, Step, Withhold,
+};
 use vellum_translate::host::{Guard, OwnerId, Token};
 use vellum_translate::{Gfn, Rights};
 
@@ -208,6 +210,30 @@ impl VmMemory {
         let mut scavenger = ties.scavenger.lock();
         let pages = VmPages { vm: self, ties: &ties, in_fault: false };
         Ok(scavenger.sketch(ties.set, &pages)?)
+    }
+
+    /// Holds every packed page of the scavenger's store against its checksum, those of other machines among
+    /// them, and puts right what is damaged from copies of this machine's pages: `source` is asked for the
+    /// content that a page had when it was packed, as a checkpoint has it ([`vellum_scavenger::Scavenger::check`]).
+    /// No hart runs meanwhile.
+    ///
+    /// # Errors
+    /// When there is no scavenger.
+    pub fn check_packed(
+        &mut self,
+        source: &mut dyn FnMut(Gfn) -> Option<Box<[u8; PAGE_SIZE]>>,
+    ) -> Result<Check, Error> {
+        self.settle_scavenger(false);
+        let Some(ties) = self.scavenging.clone() else {
+            return Err(Error::Builder { field: "scavenger", value: 0, why: "there is none" });
+        };
+        let first = self.ram.start;
+        let mut scavenger = ties.scavenger.lock();
+        self.holders.tell(&mut scavenger);
+        let pages = VmPages { vm: self, ties: &ties, in_fault: false };
+        let checked =
+            scavenger.check(&[(ties.set, &pages)], &mut |_, page| source(Gfn::new(first + page)));
+        Ok(checked?)
     }
 
     /// Frames for a fault that needs one, where none is left: pages that were left alone longest are

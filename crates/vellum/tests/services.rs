@@ -59,6 +59,8 @@ fn a_packed_page_that_comes_back_stays_in_the_roots_that_have_it() {
     }
     assert!(is_packed(&vm));
     assert_eq!(vm.sketch().unwrap(), sketch, "it is read where it is");
+    let check = vm.check_packed(&mut |_| unreachable!("nothing is damaged")).unwrap();
+    assert_eq!((check.records, check.mended, check.broken.len()), (1, 0, 0));
     assert!(is_packed(&vm));
     let root = vm.keep_root().unwrap();
     let mut out = [0; PAGE_SIZE];

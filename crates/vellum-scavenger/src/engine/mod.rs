@@ -1,6 +1,7 @@
 //! The scavenger itself: sets of pages, looked at in turn.
 
 mod ahead;
+mod check;
 mod conceal;
 mod detect;
 mod lookup;
@@ -22,6 +23,7 @@ use crate::refaults::Control;
 use crate::report::{Class, Counters, Metadata, Report, Tally};
 use crate::store::Spill;
 use crate::{Domain, Error, PageSet, Policy, SetId, SharedScavenger};
+pub use check::{Broken, Check};
 pub use restore::Kept;
 
 use ahead::Ahead;

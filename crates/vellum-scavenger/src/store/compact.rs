@@ -31,7 +31,9 @@ impl Store {
         self.bytes.live -= (segment.used - segment.dead) as u64;
         self.bytes.free -= (SEGMENT - segment.used) as u64;
         let mut at = 0;
-        while let Some(head) = Head::read(&segment.bytes[..segment.used], at) {
+        // A head that was damaged may lead out of the segment; what is behind it is lost, and says so.
+        let read = |at| Head::read(&segment.bytes[..segment.used], at);
+        while let Some(head) = read(at).filter(|head| at + head.whole() <= segment.used) {
             if head.object != DEAD {
                 self.bytes.records -= 1;
                 let bytes = &segment.bytes[at + super::HEAD..at + head.whole()];
@@ -118,7 +120,7 @@ mod tests {
     fn damage_is_found_also_after_a_move() {
         let mut store = Store::default();
         let places: Vec<Place> = (0..200).map(|n| store.put(n, &[n as u8; 2000])).collect();
-        store.damage(places[1]);
+        store.damage(places[1], super::super::HEAD);
         // Its neighbours go, and a part of all others.
         for (n, place) in places.iter().enumerate() {
             if n != 1 && (n < 30 || n % 2 == 0) {

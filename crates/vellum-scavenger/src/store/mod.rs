@@ -10,6 +10,7 @@
 //! the next short records fill.
 
 mod compact;
+mod mend;
 mod spill;
 
 pub use spill::{FileSpill, Spill};
@@ -108,6 +109,14 @@ impl Head {
     }
 }
 
+/// Writes a record: its head and its bytes.
+fn write(record: &mut [u8], object: u32, crc: u32, bytes: &[u8]) {
+    record[..4].copy_from_slice(&object.to_le_bytes());
+    record[4..8].copy_from_slice(&crc.to_le_bytes());
+    record[8..HEAD].copy_from_slice(&(bytes.len() as u16).to_le_bytes());
+    record[HEAD..].copy_from_slice(bytes);
+}
+
 /// Reads a byte of each line, so that memory's latencies overlap: a checksum goes from one to the next.
 fn fetch(bytes: &[u8]) {
     core::hint::black_box(bytes.iter().step_by(64).fold(0, |all, byte| all | byte));
@@ -130,11 +139,7 @@ impl Store {
         };
         let segment = self.segments[number].as_mut().expect("the open segment is there");
         let at = segment.used;
-        let record = &mut segment.bytes[at..at + whole];
-        record[..4].copy_from_slice(&object.to_le_bytes());
-        record[4..8].copy_from_slice(&crc.to_le_bytes());
-        record[8..HEAD].copy_from_slice(&(bytes.len() as u16).to_le_bytes());
-        record[HEAD..].copy_from_slice(bytes);
+        write(&mut segment.bytes[at..at + whole], object, crc, bytes);
         segment.used += whole;
         self.bytes.live += whole as u64;
         self.bytes.free -= whole as u64;
@@ -258,12 +263,12 @@ impl Store {
             + self.ends.capacity() * size_of::<usize>()
     }
 
-    /// Damages one byte of a record: what a test does to see that it is found.
+    /// Damages a byte of a record, counted from its head: what a test does to see that it is found.
     #[cfg(test)]
-    pub(crate) fn damage(&mut self, place: Place) {
+    pub(crate) fn damage(&mut self, place: Place, byte: usize) {
         let (number, at) = place.split();
         if let Some(segment) = self.segments[number].as_mut() {
-            segment.bytes[at + HEAD] ^= 1;
+            segment.bytes[at + byte] ^= 1;
         }
     }
 }

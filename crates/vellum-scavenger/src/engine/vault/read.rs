@@ -31,6 +31,16 @@ impl Vault {
         decoded
     }
 
+    /// Reads an object's own record, and its content as far as that hangs on nothing else.
+    pub(crate) fn sound(&mut self, number: u32, page: &mut Page) -> Result<(), Error> {
+        let object = self.objects.get(number)?;
+        if let Home::Record { place, .. } = object.home {
+            self.store.get(number, place)?;
+        }
+        let readable = object.base.is_none_or(|base| self.base_content(base, page).is_ok());
+        if readable { self.content(number, page) } else { Ok(()) }
+    }
+
     fn plain(&mut self, object: &Object, page: &mut Page) -> Result<(), Error> {
         match (object.home, &mut self.spill) {
             (Home::Frame { frame, .. }, _) => {
