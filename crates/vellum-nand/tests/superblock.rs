@@ -1,6 +1,6 @@
 //! Superblocks: the suite of every driver, pages served from parity, and what has none.
 
-use vellum_nand::model::Flaw;
+use vellum_nand::model::{Flaw, Pipeline};
 use vellum_nand::{
     CellKind, EraseBlock, Geometry, Model, ModelConfig, Nand, NandError, Ppa, Superblocks,
     conformance,
@@ -36,6 +36,23 @@ fn superblocks_pass_the_drivers_suite() {
         let mut nand = Superblocks::new(chip(cell), width).unwrap();
         conformance::run(&mut nand, EraseBlock(1)).unwrap();
     }
+}
+
+/// Where programs wait for the bus alone, the units of a row work side by side.
+#[test]
+fn a_row_s_units_program_at_once() {
+    let took = |units, pipeline| {
+        let geometry = Geometry { units, ..Geometry::tiny(16, 16) };
+        let chip = Model::new(ModelConfig { pipeline, ..ModelConfig::perfect(geometry) });
+        let mut nand = Superblocks::new(chip.unwrap(), 4).unwrap();
+        fill(&mut nand, EraseBlock(1), 0..48);
+        let chip = nand.chip_mut();
+        chip.settle().since(vellum_block::Instant::ZERO).as_ps()
+    };
+    let waits = took(4, Pipeline::Waits);
+    assert_eq!(took(1, Pipeline::Overlapped), waits);
+    let overlapped = took(4, Pipeline::Overlapped);
+    assert!(overlapped * 7 / 2 < waits, "{overlapped} of {waits} ps");
 }
 
 #[test]
