@@ -236,7 +236,7 @@ impl Map {
         out.skip((l.slice - count) as usize * l.entry_bits as usize);
     }
 
-    /// The slice is on flash now, as [`Map::entries`] gave it.
+    /// The slice is on flash now, as [`Map::put_entries`] gave it.
     pub fn written(&mut self, l: &Layout, slice: u32) {
         if let Map::Demand { changed, cache, .. } = self {
             let first = slice * l.slice;

@@ -234,3 +234,29 @@ fn what_can_not_work_is_refused() {
     assert!(Small::mount(large, CONFIG).is_err());
     assert!(vellum_ftl::Ftl::mount(small.into_nand(), config).is_err());
 }
+
+/// As many pages as a shape carries are written after a mount as before, however short its blocks are.
+#[test]
+fn a_device_as_full_as_can_be_is_written_after_a_mount() {
+    for cell in [CellKind::Slc, CellKind::Mlc, CellKind::Tlc, CellKind::Qlc] {
+        for (blocks, pages) in [(24, 8), (32, 8), (24, 12), (24, 16), (64, 8)] {
+            let geometry = Geometry::tiny(blocks, pages).with_cell(cell);
+            let config = Config::new(Small::<Model>::most_pages(&geometry));
+            if config.logical_pages == 0 {
+                continue;
+            }
+            let chip = Model::new(ModelConfig::perfect(geometry)).unwrap();
+            let mut small = Small::format(chip, config).unwrap();
+            for round in 0..3u8 {
+                for lpn in (0..4 * config.logical_pages).map(|i| i * 7 % config.logical_pages) {
+                    let done = small.write(Lpn(lpn), &[round; 512]);
+                    done.unwrap_or_else(|e| panic!("{cell:?}, {blocks} x {pages}: {e}"));
+                }
+                let mut chip = small.into_nand();
+                chip.power_off();
+                chip.power_on();
+                small = Small::mount(chip, config).unwrap();
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@
 //! tail goes once over what the log held, it meets no more valid pages than there are logical ones, L, for what is
 //! moved or written lies behind; so the log grows by L / P pages at most, for which there is room below the
 //! floor. By then T / P pages were written and L moved, so the log holds no more than T again, as long as
-//! L ≤ T · (1 − 1/P), which [`Shape::capacity`] sees to. (Dhara's `gc_ratio` is such a bound, too.)
+//! L ≤ T · (1 − 1/P), which [`Shape::most`] sees to. (Dhara's `gc_ratio` is such a bound, too.)
 
 use super::Small;
 use super::log::{Append, From};

@@ -112,18 +112,23 @@ impl Shape {
         SPARE + 1 + self.logical.div_ceil(self.pace()).div_ceil(self.data())
     }
 
-    /// Logical pages that so many good blocks carry when they are formatted: the log must hold some garbage, or
-    /// collecting it gains nothing.
+    /// Logical pages that so many good blocks carry when they are formatted: a twentieth less than they carry at
+    /// all, so that some may fail.
     pub fn capacity(&self, good: u32) -> u32 {
-        (self.log(good) * 9 / 10) as u32
+        (self.most(good) * 18 / 19) as u32
     }
 
-    /// Whether so many good blocks still carry the logical pages. By the end of a turn as much must be found
-    /// outdated as was written in it, or the log would grow from turn to turn; and each of the last blocks
-    /// would cost more than it is worth.
+    /// Whether so many good blocks still carry the logical pages.
     pub fn carried_by(&self, good: u32) -> bool {
+        u64::from(self.logical) <= self.most(good)
+    }
+
+    /// Logical pages that so many good blocks carry at all. By the end of a turn as much must be found outdated as
+    /// was written in it, or the log would grow from turn to turn; and each of the last blocks would cost more than
+    /// it is worth.
+    fn most(&self, good: u32) -> u64 {
         let (log, pace) = (self.log(good), u64::from(self.pace()));
-        u64::from(self.logical) <= (log * (pace - 1) / pace).min(log * 19 / 20)
+        (log * (pace - 1) / pace).min(log * 19 / 20)
     }
 
     /// Data pages of the log when free blocks come to the floor.
