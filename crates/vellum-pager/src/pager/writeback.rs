@@ -18,13 +18,8 @@ impl Pager {
         }
         match contents {
             // The usual fault: nothing is allocated for it.
-            [one] => self.put_all(&[self.to_put(*one)], &[checksum(one.0, one.1)]),
-            all => {
-                let puts: Vec<_> = all.iter().map(|&one| self.to_put(one)).collect();
-                let sums: Vec<_> =
-                    all.iter().map(|(page, content)| checksum(*page, content)).collect();
-                self.put_all(&puts, &sums)
-            }
+            [one] => self.put_all(&[self.to_put(*one)]),
+            all => self.put_all(&all.iter().map(|&one| self.to_put(one)).collect::<Vec<_>>()),
         }
     }
 
@@ -33,18 +28,16 @@ impl Pager {
         Put { page, content, lines: twin.map_or(Lines::ALL, |twin| Lines::between(twin, content)) }
     }
 
-    /// Puts pages whose checksums are these. A page is summed up before it is put: meanwhile comes what the
-    /// store has announced that it will write.
-    fn put_all(&mut self, puts: &[Put<'_>], sums: &[u32]) -> Result<(), StoreError> {
+    fn put_all(&mut self, puts: &[Put<'_>]) -> Result<(), StoreError> {
         self.store.put(puts)?;
         if let Some(history) = &mut self.history {
             history.put(puts.len());
         }
         self.counters.pages_written += puts.len() as u64;
         self.counters.lines_written += puts.iter().map(|p| u64::from(p.lines.count())).sum::<u64>();
-        for (put, &sum) in puts.iter().zip(sums) {
+        for put in puts {
             let known = &mut self.known[put.page.index()];
-            known.sum = sum;
+            known.sum = checksum(put.page, put.content);
             known.flags = (known.flags | flag::STORED) & !flag::FOREIGN;
         }
         Ok(())
