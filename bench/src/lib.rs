@@ -49,6 +49,28 @@ impl Run {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output.stdout).into_owned()
     }
+
+    /// Whether it ended well.
+    ///
+    /// # Errors
+    /// When it did not: what `name` ended with, and what it said.
+    pub fn succeeded(&self, name: &str) -> Result<()> {
+        if self.output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&self.output.stderr);
+        bail!("{name} ended with {}: {}{said}", self.output.status, self.text())
+    }
+
+    /// The JSON that a run of `xtask boot` prints behind the guest's own output.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn report(&self) -> Result<Value> {
+        let text = self.text();
+        let at = text.rfind("\n{\n").map_or(0, |at| at + 1);
+        serde_json::from_str(text[at..].trim()).context("the report is no JSON")
+    }
 }
 
 /// Runs `command` to its end without input.

@@ -2,7 +2,7 @@
 //! QEMU's translator, the same computing loop, and what shadow tables cost against the same
 //! processor walking the guest's tables straight to a flat memory.
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::Parser;
 use serde_json::Value;
 use std::fs;
@@ -93,8 +93,8 @@ impl Bench {
             .arg(files.join("Image"))
             .arg("--initrd")
             .arg(files.join("initrd.cpio")))?;
-        finished("vellum", &done)?;
-        Ok((done.cpu, last_json(&done.text())?))
+        done.succeeded("vellum")?;
+        Ok((done.cpu, done.report()?))
     }
 
     fn qemu(&self, kernel: &Path, initrd: Option<&Path>) -> Result<f64> {
@@ -105,7 +105,7 @@ impl Bench {
             command.arg("-initrd").arg(initrd).args(["-append", CMDLINE]);
         }
         let done = run(&mut command)?;
-        finished(QEMU, &done)?;
+        done.succeeded(QEMU)?;
         Ok(done.cpu)
     }
 
@@ -207,8 +207,8 @@ impl Bench {
                 let done = run(Command::new(&self.xtask)
                     .args(["boot", "--json", "--kernel"])
                     .arg(&image))?;
-                finished("vellum", &done)?;
-                count.set(number(&last_json(&done.text())?, "instructions")?);
+                done.succeeded("vellum")?;
+                count.set(number(&done.report()?, "instructions")?);
                 Ok(count.get() / done.cpu / 1e6)
             }),
         )];
@@ -224,20 +224,6 @@ impl Bench {
         );
         Ok(())
     }
-}
-
-fn finished(name: &str, done: &vellum_bench::Run) -> Result<()> {
-    if done.output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&done.output.stderr).into_owned();
-    bail!("{name} ended with {}: {}{}", done.output.status, done.text(), said)
-}
-
-/// The report that a run prints behind the guest's own output.
-fn last_json(text: &str) -> Result<Value> {
-    let at = text.rfind("\n{\n").map_or(0, |at| at + 1);
-    serde_json::from_str(text[at..].trim()).context("the report is no JSON")
 }
 
 fn compare(table: &mut Table, what: &str, series: &[Series], reach: &str) {

@@ -4,6 +4,7 @@
 mod images;
 mod ksm;
 mod ours;
+mod slowdown;
 
 use anyhow::Result;
 use clap::Parser;
@@ -28,6 +29,9 @@ struct Args {
     /// Hold the restore budget against what codecs take on this machine, measured first
     #[arg(long)]
     measured: bool,
+    /// Measure the slowdown on this build of `xtask`, instead of one made now
+    #[arg(long, value_name = "FILE")]
+    xtask: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,20 +43,28 @@ enum Part {
     Speed,
     /// In how few bytes it is kept, and how soon it is back
     Size,
+    /// What a running Linux guest loses by it
+    Slowdown,
 }
 
 const SKIPPED: &str = "skipped: KSM takes root and a kernel that has it";
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let images = images::load(&args.data)?;
-    let pages: u64 = images.iter().map(|image| image.len() as u64 / 4096).sum();
     let mut table = Table::new(&["measure", "vellum", "peer", "ratio", "reach", "reached"]);
-    if args.only != Some(Part::Size) {
-        speed(&args, &images, pages, &mut table)?;
+    let wanted = |part| args.only.is_none_or(|only| only == part);
+    if wanted(Part::Speed) || wanted(Part::Size) {
+        let images = images::load(&args.data)?;
+        let pages: u64 = images.iter().map(|image| image.len() as u64 / 4096).sum();
+        if wanted(Part::Speed) {
+            speed(&args, &images, pages, &mut table)?;
+        }
+        if wanted(Part::Size) {
+            size(&images, args.measured, &mut table)?;
+        }
     }
-    if args.only != Some(Part::Speed) {
-        size(&images, args.measured, &mut table)?;
+    if wanted(Part::Slowdown) {
+        slowdown::slowdown(args.rounds.max(1), args.xtask.as_deref(), &mut table)?;
     }
     table.print(args.json)
 }
