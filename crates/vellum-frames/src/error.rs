@@ -7,12 +7,16 @@ use thiserror::Error as ThisError;
 #[non_exhaustive]
 pub enum Error {
     /// Every frame of the quota is in use.
-    #[error("out of host memory: {used} of {quota} frames are in use")]
+    #[error(
+        "out of host memory: {used} of {quota} frames are in use, {waiting} freed ones may still be read"
+    )]
     OutOfFrames {
         /// Frames in use.
         used: u64,
         /// Frames allowed.
         quota: u64,
+        /// Frames that were freed and that a [`Reader`](crate::Reader) has not let go of.
+        waiting: usize,
     },
     /// A pool of this size can't be made.
     #[error("a pool of {frames} frames is not possible: between 2 and {max} are")]

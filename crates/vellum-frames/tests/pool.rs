@@ -44,7 +44,7 @@ proptest! {
             match *step {
                 Step::Allocate => match pool.allocate() {
                     Ok(frame) => prop_assert!(model.insert(frame, (1, BTreeMap::new())).is_none()),
-                    Err(Error::OutOfFrames { used, quota }) => {
+                    Err(Error::OutOfFrames { used, quota, .. }) => {
                         prop_assert_eq!((used, quota, model.len() as u64), (QUOTA, QUOTA, QUOTA));
                     }
                     Err(other) => prop_assert!(false, "{other}"),
@@ -230,4 +230,28 @@ fn what_somebody_else_may_see_is_not_withdrawn() {
     assert_eq!(pool.references(frame), 1);
     reader.offline();
     assert!(pool.withdraw(frame).is_some());
+}
+
+/// A freed frame that a reader may hold a pointer to is none to hand out; frames beyond the quota stand in for it.
+#[test]
+fn frames_beyond_the_quota_stand_in_for_those_that_are_still_read() {
+    for (beyond, enough) in [(0, false), (1, true)] {
+        let options = Options { frames: 1 + 2 + beyond, quota: 2 };
+        let pool = FramePool::new(options).unwrap();
+        let frames = [pool.allocate().unwrap(), pool.allocate().unwrap()];
+        let reader = pool.reader();
+        reader.quiesce();
+        pool.release(frames[0]);
+        let got = pool.allocate();
+        assert_eq!(got.is_ok(), enough);
+        match got {
+            Ok(frame) => assert!(!frames.contains(&frame)),
+            Err(Error::OutOfFrames { used, quota, waiting }) => {
+                assert_eq!((used, quota, waiting), (1, 2, 1));
+                reader.quiesce();
+                assert_eq!(pool.allocate().unwrap(), frames[0]);
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
 }

@@ -117,7 +117,9 @@ fn once(args: &Args, guest: &Guest) -> Result<Outcome> {
     }
     let mut counts = report::counts(&machine);
     counts.extend(machine.costs().map(report::costs).into_iter().flatten());
-    counts.extend(scavenger.iter().flat_map(|scavenger| scavenger.counts(&machine)));
+    if let Some(scavenger) = &scavenger {
+        counts.extend(scavenger.counts(&mut machine)?);
+    }
     Ok(Outcome {
         guest: guest.name.clone(),
         key: guest.key.clone(),

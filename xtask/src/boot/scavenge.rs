@@ -2,7 +2,7 @@
 
 use super::options::{Args, ScavengeKind};
 use super::report::Counts;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::sync::Arc;
 use vellum::frames::{FramePool, Options as PoolOptions};
 use vellum::scavenger::{
@@ -49,7 +49,8 @@ pub fn plan(args: &Args, config: &mut Config) -> Result<Option<Planned>> {
             .with_context(|| format!("no room to spill {room} pages to"))?;
         options.spill = Some(Box::new(spill) as Box<dyn Spill>);
     }
-    let pool = FramePool::new(PoolOptions { frames: pages.max(quota) + spares + 1, quota })?;
+    // As much again for the frames that pages lose until the hart has passed a safe point.
+    let pool = FramePool::new(PoolOptions { frames: 2 * pages.max(quota) + spares + 1, quota })?;
     config.frames = Some(Arc::clone(&pool));
     let per_mille = args.scavenge_budget * 10;
     let when = if args.scavenge_thread {
@@ -76,8 +77,12 @@ impl Planned {
         Ok(())
     }
 
-    /// What it did, as rows of the report.
-    pub fn counts(&self, machine: &Machine) -> Counts {
+    /// What it did, as rows of the report, after every packed page was held against its checksum.
+    pub fn counts(&self, machine: &mut Machine) -> Result<Counts> {
+        let check = machine.memory_mut().check_packed(&mut |_| None)?;
+        if let Some(first) = check.broken.first() {
+            bail!("{} packed records are damaged, the first {first:?}", check.broken.len());
+        }
         let (report, refaults) = {
             let scavenger = self.scavenger.lock();
             let set = machine.memory().scavenger().map(|(_, set)| set);
@@ -111,6 +116,7 @@ impl Planned {
                 add(&format!("last pass: {}", class.name()), report.tally[class]);
             }
         }
+        add("packed records, all of them whole", check.records);
         add("packed bytes", report.store.live);
         add("packed store, bytes", report.store.allocated);
         add("bookkeeping, bytes", report.metadata.total());
@@ -122,6 +128,6 @@ impl Planned {
             add("thread: pages not as they were any more", beside.dropped);
             add("thread: CPU time, us", beside.cpu.as_micros() as u64);
         }
-        rows
+        Ok(rows)
     }
 }

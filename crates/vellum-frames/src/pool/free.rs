@@ -125,7 +125,8 @@ impl FramePool {
         let mut free = self.free.lock();
         let used = self.used.load(Ordering::Relaxed);
         if used >= self.quota {
-            return Err(Error::OutOfFrames { used, quota: self.quota });
+            let waiting = free.limbo.len();
+            return Err(Error::OutOfFrames { used, quota: self.quota, waiting });
         }
         if free.warm.is_empty() {
             self.settle(&mut free);
@@ -138,7 +139,8 @@ impl FramePool {
             free.fresh += 1;
             (FrameId::from_index(free.fresh - 1), true)
         } else {
-            return Err(Error::OutOfFrames { used, quota: self.quota });
+            let waiting = free.limbo.len();
+            return Err(Error::OutOfFrames { used, quota: self.quota, waiting });
         };
         self.used.store(used + 1, Ordering::Relaxed);
         free.counters.allocated += 1;

@@ -26,7 +26,9 @@ const MAX_FRAMES: u64 = 1 << 31;
 /// How large a pool is.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Frames of address space to reserve, the zero frame included. Costs 16 bytes each.
+    /// Frames of address space to reserve, the zero frame included. Costs 16 bytes each. Those beyond the quota are
+    /// there for what was freed and may still be read ([`Reader`](crate::Reader)): where pages lose their frames
+    /// while harts run, there must be as many as they lose between two safe points.
     pub frames: u64,
     /// Frames that may be in use at once.
     pub quota: u64,
