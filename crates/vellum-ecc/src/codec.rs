@@ -80,6 +80,7 @@ pub trait Codec {
     ///
     /// # Errors
     /// As [`decode`](Self::decode), and [`EccError::DataLength`] for a read that is not as long as a codeword.
+    #[cfg(feature = "alloc")]
     fn decode_reads(
         &self,
         reads: &[&[u8]],
@@ -162,11 +163,13 @@ pub(crate) fn check_lengths<C: Codec + ?Sized>(
 }
 
 /// Bits in which two buffers differ.
+#[cfg(feature = "alloc")]
 fn differences(one: &[u8], other: &[u8]) -> u32 {
     one.iter().zip(other).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
 /// Checks the buffers of one codeword, and that reads of it are as long.
+#[cfg(feature = "alloc")]
 pub(crate) fn check_reads<C: Codec + ?Sized>(
     codec: &C,
     reads: &[&[u8]],

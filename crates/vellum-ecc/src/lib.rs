@@ -14,8 +14,8 @@ mod blank;
 #[cfg(feature = "alloc")]
 mod checked;
 mod codec;
-#[cfg(feature = "alloc")]
 mod error;
+#[cfg(feature = "alloc")]
 mod field;
 mod fixed;
 mod hamming;
