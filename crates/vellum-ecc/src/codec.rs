@@ -170,7 +170,7 @@ fn differences(one: &[u8], other: &[u8]) -> u32 {
 
 /// Checks the buffers of one codeword, and that reads of it are as long.
 #[cfg(feature = "alloc")]
-pub(crate) fn check_reads<C: Codec + ?Sized>(
+fn check_reads<C: Codec + ?Sized>(
     codec: &C,
     reads: &[&[u8]],
     data: usize,

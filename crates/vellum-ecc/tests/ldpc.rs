@@ -31,6 +31,18 @@ impl Random {
         }
         flipped
     }
+
+    /// What cells near the threshold read as at the usual voltage, a lower and a higher one: each of 2.4 % of the bits
+    /// is uncertain, and half of them are wrong in the usual read.
+    fn reads(&mut self, sent: &[u8]) -> [Vec<u8>; 3] {
+        let mut near = vec![0; sent.len()];
+        self.noise(&mut near, 24_000);
+        let coin = self.bytes(sent.len());
+        let usual = sent.iter().zip(near.iter().zip(&coin)).map(|(s, (n, c))| s ^ n & c).collect();
+        let low = sent.iter().zip(&near).map(|(s, n)| s | n).collect();
+        let high = sent.iter().zip(&near).map(|(s, n)| s & !n).collect();
+        [usual, low, high]
+    }
 }
 
 /// A codeword: data and parity in one piece.
@@ -76,15 +88,7 @@ fn soft_decisions_carry_more_than_hard_ones() {
     let mut workspace = code.workspace();
     for _ in 0..10 {
         let sent = word(&code, &mut random);
-        // Cells near the threshold read differently at shifted voltages: each of 2.4 % of the bits
-        // is uncertain, and half of them are wrong in the usual read.
-        let mut near = vec![0; sent.len()];
-        random.noise(&mut near, 24_000);
-        let coin = random.bytes(sent.len());
-        let usual: Vec<u8> =
-            sent.iter().zip(near.iter().zip(&coin)).map(|(s, (n, c))| s ^ n & c).collect();
-        let low: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s | n).collect();
-        let high: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s & !n).collect();
+        let [usual, low, high] = random.reads(&sent);
         let mut read = usual.clone();
         let (data, parity) = read.split_at_mut(code.data_len());
         hard += u32::from(code.decode_hard(&mut workspace, data, parity).unwrap().is_ok());
@@ -114,14 +118,7 @@ fn reads_decode_what_one_of_them_does_not() {
     let mut parity = vec![0; ldpc.parity_len()];
     ldpc.encode(&data, &mut parity).unwrap();
     let sent = [&data[..], &parity].concat();
-    // As above: 2.4 % of the bits are uncertain, and half of them are wrong in the usual read.
-    let mut near = vec![0; sent.len()];
-    random.noise(&mut near, 24_000);
-    let coin = random.bytes(sent.len());
-    let usual: Vec<u8> =
-        sent.iter().zip(near.iter().zip(&coin)).map(|(s, (n, c))| s ^ n & c).collect();
-    let low: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s | n).collect();
-    let high: Vec<u8> = sent.iter().zip(&near).map(|(s, n)| s & !n).collect();
+    let [usual, low, high] = random.reads(&sent);
     let wrong = usual.iter().zip(&sent).map(|(a, b)| (a ^ b).count_ones()).sum();
     let mut read = usual.clone();
     let (data, parity) = read.split_at_mut(ldpc.data_len());

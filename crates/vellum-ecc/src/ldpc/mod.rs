@@ -13,7 +13,7 @@ mod reads;
 mod workspace;
 
 use crate::blank;
-use crate::codec::{Codec, EccError, Outcome, check_batch, check_lengths, check_reads};
+use crate::codec::{Codec, EccError, Outcome, check_batch, check_lengths};
 use crate::kernels::Kernels;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use crate::simd::MinSum;
@@ -259,11 +259,9 @@ impl Codec for Ldpc {
         data: &mut [u8],
         parity: &mut [u8],
     ) -> Result<Outcome, EccError> {
-        check_reads(self, reads, data.len(), parity.len())?;
-        let mut workspace = self.workspace();
         let mut beliefs = vec![0; self.bits()];
         beliefs_from_reads(reads, &mut beliefs)?;
-        self.decode_soft(&mut workspace, &beliefs, data, parity)
+        self.decode_soft(&mut self.workspace(), &beliefs, data, parity)
     }
 
     fn decode_batch(
